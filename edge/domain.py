@@ -1,0 +1,501 @@
+"""The values that travel through the box, from a frame to its effects. Nothing here does anything.
+
+Times named `*_s` are seconds of the monotonic clock of the run (a file's own time when a file is
+replayed). Scores and box edges are 0..1; boxes are fractions of the camera's picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+# ---------------------------------------------------------------- what is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in the picture; edges 0..1 of its height and width."""
+
+    ymin: float
+    xmin: float
+    ymax: float
+    xmax: float
+
+    @property
+    def height(self) -> float:
+        return max(0.0, self.ymax - self.ymin)
+
+    @property
+    def width(self) -> float:
+        return max(0.0, self.xmax - self.xmin)
+
+    @property
+    def area(self) -> float:
+        """Share of the picture, 0..1."""
+        return self.height * self.width
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """(y, x)"""
+        return (self.ymin + self.ymax) / 2, (self.xmin + self.xmax) / 2
+
+    def contains(self, y: float, x: float) -> bool:
+        return self.ymin <= y <= self.ymax and self.xmin <= x <= self.xmax
+
+    def intersection(self, other: Box) -> float:
+        """Shared area as a share of the picture, 0..1."""
+        height = min(self.ymax, other.ymax) - max(self.ymin, other.ymin)
+        width = min(self.xmax, other.xmax) - max(self.xmin, other.xmin)
+        return max(0.0, height) * max(0.0, width)
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0..1; 0 for two empty boxes."""
+        shared = self.intersection(other)
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+
+WHOLE_PICTURE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A named part of the picture: a seat or a dock."""
+
+    name: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and when it was taken.
+
+    image:  (height, width, 3) uint8, RGB; treat it as read-only
+    at_s:   when the sensor saw it, on the run's monotonic clock (a file's own time for a file)
+    number: counts up by one per frame delivered by the source, so that gaps are visible
+    name:   where it came from, for people: a file name, a device
+    """
+
+    image: NDArray[np.uint8]
+    at_s: float
+    number: int = 0
+    name: str = ""
+
+    @property
+    def height_px(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def width_px(self) -> int:
+        return int(self.image.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object the detector saw; `label` is one of the model's labels."""
+
+    label: str
+    score: float
+    box: Box
+
+
+PHONE = "phone"
+PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class SceneStats:
+    """What plain arithmetic on the pixels says about a frame (no detector needed).
+
+    Measured on a small grey copy of the picture (`vision/scene.py`).
+
+    brightness: mean, 0..1          contrast: standard deviation, 0..1
+    detail:     mean gradient, 0..1; near 0 for a covered lens
+    glare:      share of saturated pixels, 0..1
+    change:     share of cells that differ from the previous frame, 0..1
+    shift:      share of cells that differ from the reference scene, 0..1, light changes removed
+    identical:  the frame equals the previous one to the bit (sensor noise makes that impossible)
+    changed:    bounding boxes of where it changed
+    """
+
+    brightness: float
+    contrast: float
+    detail: float
+    glare: float
+    change: float
+    shift: float
+    identical: bool
+    changed: tuple[Box, ...] = ()
+
+
+# ---------------------------------------------------------------- what it means
+
+
+class View(StrEnum):
+    """Whether the camera sees the desk at all; all but CLEAR lead to `unsure` and light at most."""
+
+    CLEAR = "clear"
+    DARK = "dark"
+    COVERED = "covered"
+    GLARE = "glare"
+    FROZEN = "frozen"
+    MOVED = "moved"
+
+
+class PhoneUse(StrEnum):
+    """What a tracked phone is doing; only IN_USE can ever make a sound."""
+
+    PARKED = "parked"  # still, and away from the hands
+    DOCKED = "docked"  # in its dock
+    IN_USE = "in use"  # moving, in or near the hands, raised
+    SUSPECTED = "suspected"  # seen, not yet confirmed over several frames
+
+
+class Dock(StrEnum):
+    """What the dock of a seat shows."""
+
+    NONE = "none"  # this seat has no dock
+    HOLDS = "holds"  # a phone lies in it
+    EMPTY = "empty"  # in view, without a phone, for longer than its hold
+    HIDDEN = "hidden"  # somebody or something is in front of it
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneSight:
+    """One tracked phone, as one frame adds to what earlier ones said."""
+
+    track: int
+    use: PhoneUse
+    box: Box
+    score: float  # of this frame; 0 when this frame missed it
+    median: float  # of the recent frames
+    since_s: float  # first seen
+    use_since_s: float  # since it is used like this
+
+
+@dataclass(frozen=True, slots=True)
+class SeatView:
+    """What one frame, with the memory of earlier ones, says about one seat."""
+
+    seat: str
+    person: bool
+    person_score: float = 0.0
+    phone: PhoneSight | None = None  # the one that matters most: in use before the others
+    dock: Dock = Dock.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything `decide` may know about one frame."""
+
+    at_s: float
+    view: View
+    seats: tuple[SeatView, ...]
+    detections: tuple[Detection, ...] = ()
+    inferred: bool = True  # False when motion gating found no reason to run the detector
+
+
+class Activity(StrEnum):
+    WORKING = "working"
+    PHONE = "phone"
+    AWAY = "away"
+    UNSURE = "unsure"
+
+
+class Session(StrEnum):
+    IDLE = "idle"
+    FOCUS = "focus"
+    BREAK = "break"
+    PAUSED = "paused"
+
+
+class Level(IntEnum):
+    """How hard the box nudges."""
+
+    NONE = 0
+    LIGHT = 1
+    SOUND = 2
+    LOUD = 3
+
+
+class Fault(StrEnum):
+    """Something the box cannot do now."""
+
+    CAMERA = "camera"
+    LENS = "lens"  # covered, blinded, frozen or moved
+    DETECTOR = "detector"
+    DISK = "disk"
+    BROKER = "broker"
+
+
+# ---------------------------------------------------------------- what it is told
+
+
+class SessionAction(StrEnum):
+    START = "start"  # a focus session, or the end of a break
+    BREAK = "break"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"  # early, by command
+
+
+@dataclass(frozen=True, slots=True)
+class SetSession:
+    action: SessionAction
+    minutes: float | None = None  # None: as configured
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """Silence for a while, within the limits of the configuration."""
+
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetVolume:
+    volume: float  # 0..1, capped by the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode:
+    mode: str  # the name of a ladder: gentle, strict, light-only or the owner's own
+
+
+@dataclass(frozen=True, slots=True)
+class NotAPhone:
+    """The owner says that what alarms is not a phone; None means every seat that alarms now."""
+
+    seat: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Show or sound one part for a moment: lights, buzzer."""
+
+    __test__ = False  # keeps pytest from collecting it
+
+    part: str
+
+
+class Press(StrEnum):
+    """The button; what a short press means depends on the state (`decide`)."""
+
+    SHORT = "short"
+    LONG = "long"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultChange:
+    """An adapter reports that something broke, or works again."""
+
+    fault: Fault
+    broken: bool
+    text: str = ""
+
+
+Command = SetSession | Snooze | Mute | SetVolume | SetMode | NotAPhone | Test | Press | FaultChange
+
+
+# ---------------------------------------------------------------- what is so
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Another activity that has not held for long enough yet."""
+
+    activity: Activity
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeatState:
+    """One seat: what it is doing, since when, and how hard it is nudged for it.
+
+    `reason` is in words and with evidence; it is never empty while `level` is above 0.
+    """
+
+    seat: str
+    activity: Activity = Activity.UNSURE
+    since_s: float = 0.0
+    pending: Pending | None = None
+    level: Level = Level.NONE
+    level_since_s: float = 0.0
+    reason: str = ""
+    phone: PhoneSight | None = None
+    dock: Dock = Dock.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Seconds and counts of one day. Session time is focus; the four activities share it out:
+    working_s + phone_s + away_s + unsure_s == focus_s."""
+
+    focus_s: float = 0.0
+    working_s: float = 0.0
+    phone_s: float = 0.0
+    away_s: float = 0.0
+    unsure_s: float = 0.0
+    break_s: float = 0.0
+    paused_s: float = 0.0
+    pickups: int = 0
+    sessions: int = 0  # completed
+    clean_sessions: int = 0  # completed without a pick-up
+    streak: int = 0  # clean sessions in a row, up to now
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the box knows of now. `seats` and `totals` (one per seat) are in the order of the
+    configuration."""
+
+    at_s: float
+    session: Session = Session.IDLE
+    session_since_s: float = 0.0
+    until_s: float | None = None  # when the session part ends; None: open-ended
+    paused: Session | None = None  # what a pause interrupted
+    paused_left_s: float = 0.0  # what was left of it
+    round: int = 0  # focus sessions completed since the last long break
+    seats: tuple[SeatState, ...] = ()
+    totals: tuple[Totals, ...] = ()
+    pickups_this_session: int = 0
+    pauses_used: int = 0
+    mode: str = "gentle"
+    volume: float = 1.0
+    muted: bool = False
+    snooze_until_s: float | None = None
+    snoozes_used: int = 0
+    view: View = View.CLEAR
+    faults: frozenset[Fault] = frozenset()
+
+    @property
+    def level(self) -> Level:
+        """The worst of all seats."""
+        return max((seat.level for seat in self.seats), default=Level.NONE)
+
+
+# ---------------------------------------------------------------- what is done
+
+
+class Color(StrEnum):
+    OFF = "off"
+    RED = "red"
+    AMBER = "amber"
+    GREEN = "green"
+    BLUE = "blue"
+    WHITE = "white"
+
+
+@dataclass(frozen=True, slots=True)
+class LightPattern:
+    """What the status light and the warning lights show.
+
+    A blink has `on_s` and `off_s`; `off_s` of 0 is steady. `brightness` 0..1 scales PWM lights.
+    `warning` 0..1 is the brightness of the warning lights, which blink along.
+    """
+
+    color: Color = Color.OFF
+    on_s: float = 0.0
+    off_s: float = 0.0
+    brightness: float = 1.0
+    warning: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A tone; frequency 0 is silence."""
+
+    frequency_hz: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tune:
+    """What the buzzer plays. `repeat_s` of 0 plays it once; otherwise it starts anew that often.
+
+    `volume` 0..1; `at_most_s` bounds it in the buzzer itself, so that a hung loop cannot ring on.
+    """
+
+    name: str
+    notes: tuple[Note, ...]
+    volume: float = 1.0
+    repeat_s: float = 0.0
+    at_most_s: float = 60.0
+
+
+class EventType(StrEnum):
+    STARTED = "started"  # the box
+    INTERRUPTED = "interrupted"  # a session that power loss or a crash ended
+    SESSION_START = "session_start"
+    SESSION_END = "session_end"
+    BREAK_START = "break_start"
+    BREAK_END = "break_end"
+    PAUSE = "pause"
+    RESUME = "resume"
+    PICKUP = "pickup"
+    PUTDOWN = "putdown"
+    LEFT = "left"
+    RETURNED = "returned"
+    UNSURE = "unsure"  # the view is lost: covered, dark, frozen, moved
+    CLEAR = "clear"  # and found again
+    SUSPICION = "suspicion"  # phone missing from its dock, left together with it
+    LEVEL = "level"
+    SNOOZE = "snooze"
+    NOT_A_PHONE = "not_a_phone"
+    REWARD = "reward"
+    REFUSED = "refused"  # a command that changed nothing
+    FAULT = "fault"
+    FAULT_CLEARED = "fault_cleared"
+
+
+Details = Mapping[str, str | float | int | bool | None]
+NO_DETAILS: Details = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something worth telling. The recorder adds the id and the wall time when it writes it."""
+
+    type: EventType
+    at_s: float
+    seat: str | None = None
+    details: Details = field(default_factory=lambda: NO_DETAILS)
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLights:
+    pattern: LightPattern
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySound:
+    """None: silence, at once."""
+
+    tune: Tune | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Record an event, then publish it."""
+
+    happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class PublishState:
+    """The state changed in a way that subscribers can see."""
+
+    state: State
+
+
+Effect = ShowLights | PlaySound | Tell | PublishState

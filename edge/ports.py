@@ -1,0 +1,140 @@
+"""What the loop needs of the devices around it. Adapters satisfy these; so do the tests' fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edge.domain import Command, Detection, Frame, LightPattern, Press, State, Tell, Tune
+
+
+class EndOfStream(Exception):
+    """A source that can end (file, folder) has no more frames."""
+
+
+class CameraStalled(Exception):
+    """The camera delivers nothing any more; only a new process is sure to be clean."""
+
+
+class CameraMissing(Exception):
+    """There is no such camera, or it cannot be opened; the text says what to check."""
+
+
+class Camera(Protocol):
+    """A source of frames. `open` and `close` may alternate; both are idempotent.
+
+    `live` sources run on the wall's pace and are closed whenever nobody is watched. A source that
+    is not live has a time of its own: its frames are read even in a break, for their `at_s`.
+    """
+
+    @property
+    def live(self) -> bool: ...
+
+    @property
+    def description(self) -> str:
+        """One phrase for people: "Pi camera imx708, 640x480 at 10/s"."""
+        ...
+
+    def open(self) -> None:
+        """Raise CameraMissing."""
+        ...
+
+    def read(self) -> Frame:
+        """The newest frame, never one that was queued before the last read.
+
+        Blocks for the next one; raises CameraStalled when none comes within its time-out,
+        EndOfStream at the end of a file.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Detector(Protocol):
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+        """Best score first; boxes are fractions of the frame, clipped to it."""
+        ...
+
+
+class Lights(Protocol):
+    def show(self, pattern: LightPattern) -> None: ...
+
+    def close(self) -> None:
+        """Dark, and the pins released."""
+        ...
+
+
+class Buzzer(Protocol):
+    def play(self, tune: Tune | None) -> None:
+        """Return at once; the tune goes on by itself until replaced. None: silent at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Button(Protocol):
+    """Puts `Press` values into the inbox it was built with."""
+
+    def close(self) -> None: ...
+
+
+class Watchdog(Protocol):
+    """systemd, or nobody."""
+
+    def ready(self) -> None: ...
+
+    def pet(self) -> None: ...
+
+    def status(self, line: str) -> None: ...
+
+    def stopping(self) -> None: ...
+
+
+class Teller(Protocol):
+    """History and MQTT behind one door: neither may block the loop or raise into it."""
+
+    def tell(self, tell: Tell, state: State) -> None:
+        """Record an event (durable before it is sent), with the state that it made true."""
+        ...
+
+    def publish(self, state: State) -> None:
+        """Let subscribers see the state."""
+        ...
+
+    def health(self, figures: dict[str, float | int | None]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Inbox(Protocol):
+    """What callbacks may do: leave a value, and go. `queue.SimpleQueue` fits behind it."""
+
+    def put(self, command: Command) -> None: ...
+
+
+class InboxReader(Protocol):
+    def drain(self) -> Sequence[Command]: ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when something has arrived, or after `timeout_s`."""
+        ...
+
+
+__all__ = [
+    "Button",
+    "Buzzer",
+    "Camera",
+    "CameraMissing",
+    "CameraStalled",
+    "Detector",
+    "EndOfStream",
+    "Inbox",
+    "InboxReader",
+    "Lights",
+    "Press",
+    "Teller",
+    "Watchdog",
+]

@@ -1,0 +1,287 @@
+"""The detector as a list of operations, and a PyTorch module that runs it.
+
+The network is YOLOX-Nano (Ge et al., arXiv:2107.08430; Megvii, Apache-2.0) with batch normalization
+folded in. It is kept as a flat program of a few kinds of operation, because three things walk it:
+the trainable module below, its fake-quantized twin, and the TFLite writer in `export.py`.
+
+Differences from the original:
+* The Focus stem (four sub-sampled pictures, then 3x3) is the one 6x6 convolution of stride 2 that
+  computes the same thing: no slicing, no concatenation, and TFLite has it in one operation.
+* SiLU gives way to ReLU, which TFLite fuses into the convolution and which quantizes without loss.
+* The input is RGB 0..255 (the original: BGR).
+* The class heads keep the rows of the classes that matter at a desk and gain new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+STRIDES = (8, 16, 32)
+
+# Class order of the shipped model, and the COCO class (0..79) whose weights start each one.
+LABELS = (
+    "phone",
+    "person",
+    "remote",
+    "mouse",
+    "laptop",
+    "book",
+    "keyboard",
+    "cup",
+    "wallet",
+    "earbud case",
+    "calculator",
+    "pen",
+)
+COCO_ROWS = (67, 0, 65, 64, 63, 73, 66, 41)
+# New classes start from the nearest COCO class, made less likely by this much in its bias.
+NEW_ROWS = (26, 64, 65, 79)  # handbag, mouse, remote, toothbrush
+NEW_ROW_PENALTY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One step: `kind` is conv, add, concat, maxpool or upsample; tensors go by name."""
+
+    kind: str
+    out: str
+    inputs: tuple[str, ...]
+    channels: int = 0  # conv: output channels
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    act: bool = True
+
+
+@dataclass(slots=True)
+class Program:
+    """Operations in the order of execution, with the channels of every tensor."""
+
+    ops: list[Op] = field(default_factory=list)
+    channels: dict[str, int] = field(default_factory=lambda: {"image": 3})
+
+    def _add(self, op: Op, channels: int) -> str:
+        self.ops.append(op)
+        self.channels[op.out] = channels
+        return op.out
+
+    def conv(self, out: str, x: str, channels: int, kernel: int = 1, stride: int = 1,
+             *, act: bool = True) -> str:  # fmt: skip
+        op = Op("conv", out, (x,), channels, kernel, stride, act=act)
+        return self._add(op, channels)
+
+    def depthwise(self, out: str, x: str, kernel: int, stride: int) -> str:
+        channels = self.channels[x]
+        return self._add(Op("conv", out, (x,), channels, kernel, stride, depthwise=True), channels)
+
+    def separable(self, out: str, x: str, channels: int, kernel: int, stride: int) -> str:
+        return self.conv(f"{out}.p", self.depthwise(f"{out}.d", x, kernel, stride), channels)
+
+    def add(self, out: str, a: str, b: str) -> str:
+        return self._add(Op("add", out, (a, b)), self.channels[a])
+
+    def concat(self, out: str, *parts: str) -> str:
+        return self._add(Op("concat", out, parts), sum(self.channels[p] for p in parts))
+
+    def maxpool(self, out: str, x: str, kernel: int) -> str:
+        return self._add(Op("maxpool", out, (x,), kernel=kernel), self.channels[x])
+
+    def upsample(self, out: str, x: str) -> str:
+        return self._add(Op("upsample", out, (x,)), self.channels[x])
+
+    def csp(self, out: str, x: str, channels: int, repeats: int, *, shortcut: bool = True) -> str:
+        hidden = channels // 2
+        y = self.conv(f"{out}.1", x, hidden)
+        rest = self.conv(f"{out}.2", x, hidden)
+        for i in range(repeats):
+            z = self.conv(f"{out}.m{i}.1", y, hidden)
+            z = self.separable(f"{out}.m{i}.2", z, hidden, 3, 1)
+            y = self.add(f"{out}.m{i}", z, y) if shortcut else z
+        return self.conv(f"{out}.3", self.concat(f"{out}.cat", y, rest), channels)
+
+
+def yolox_nano(classes: int = len(LABELS)) -> Program:
+    """The program; its last nine convolutions are named reg8, obj8, cls8, ... cls32."""
+    p = Program()
+    x = p.conv("stem", "image", 16, 6, 2)
+    x = p.csp("dark2", p.separable("down2", x, 32, 3, 2), 32, 1)
+    c3 = x = p.csp("dark3", p.separable("down3", x, 64, 3, 2), 64, 3)
+    c4 = x = p.csp("dark4", p.separable("down4", x, 128, 3, 2), 128, 3)
+    x = p.separable("down5", x, 256, 3, 2)
+    x = p.conv("spp.1", x, 128)
+    pools = [p.maxpool(f"spp.pool{k}", x, k) for k in (5, 9, 13)]
+    x = p.conv("spp.2", p.concat("spp.cat", x, *pools), 256)
+    c5 = p.csp("dark5", x, 256, 1, shortcut=False)
+
+    lateral5 = p.conv("lateral5", c5, 128)
+    x = p.concat("up4.cat", p.upsample("up4", lateral5), c4)
+    x = p.csp("fpn4", x, 128, 1, shortcut=False)
+    lateral4 = p.conv("lateral4", x, 64)
+    x = p.concat("up3.cat", p.upsample("up3", lateral4), c3)
+    n3 = p.csp("fpn3", x, 64, 1, shortcut=False)
+    x = p.concat("pan4.cat", p.separable("pan4.down", n3, 64, 3, 2), lateral4)
+    n4 = p.csp("pan4", x, 128, 1, shortcut=False)
+    x = p.concat("pan5.cat", p.separable("pan5.down", n4, 128, 3, 2), lateral5)
+    n5 = p.csp("pan5", x, 256, 1, shortcut=False)
+
+    for stride, level in zip(STRIDES, (n3, n4, n5), strict=True):
+        x = p.conv(f"head{stride}", level, 64)
+        c = p.separable(f"head{stride}.cls1", x, 64, 3, 1)
+        c = p.separable(f"head{stride}.cls2", c, 64, 3, 1)
+        p.conv(f"cls{stride}", c, classes, act=False)
+        r = p.separable(f"head{stride}.reg1", x, 64, 3, 1)
+        r = p.separable(f"head{stride}.reg2", r, 64, 3, 1)
+        p.conv(f"reg{stride}", r, 4, act=False)
+        p.conv(f"obj{stride}", r, 1, act=False)
+    return p
+
+
+OUTPUTS = tuple(f"{head}{stride}" for stride in STRIDES for head in ("reg", "obj", "cls"))
+
+
+class Net(nn.Module):
+    """Runs a program. `relu_share` moves every activation from SiLU (0) to ReLU (1)."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+        self.relu_share = 0.0
+        self.convs = nn.ModuleDict()
+        for op in program.ops:
+            if op.kind != "conv":
+                continue
+            cin = program.channels[op.inputs[0]]
+            self.convs[_key(op.out)] = nn.Conv2d(
+                cin,
+                op.channels,
+                op.kernel,
+                op.stride,
+                padding=(op.kernel - 1) // 2,
+                groups=cin if op.depthwise else 1,
+            )
+        self._last_use = _last_uses(program)
+
+    def act(self, x: Tensor) -> Tensor:
+        share = self.relu_share
+        if share >= 1.0:
+            return functional.relu(x)
+        if share <= 0.0:
+            return functional.silu(x)
+        return torch.lerp(functional.silu(x), functional.relu(x), share)
+
+    def conv(self, op: Op, x: Tensor) -> Tensor:
+        """The convolution of `op`, with its activation."""
+        y = self.convs[_key(op.out)](x)
+        return self.act(y) if op.act else y
+
+    def apply_op(self, op: Op, args: list[Tensor]) -> Tensor:
+        if op.kind == "conv":
+            return self.conv(op, args[0])
+        if op.kind == "add":
+            return args[0] + args[1]
+        if op.kind == "concat":
+            return torch.cat(args, 1)
+        if op.kind == "maxpool":
+            return functional.max_pool2d(args[0], op.kernel, 1, op.kernel // 2)
+        return functional.interpolate(args[0], scale_factor=2, mode="nearest")
+
+    def forward(self, image: Tensor, keep: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Nine raw heads (and the tensors named in `keep`), NCHW, by name.
+
+        image: (N, 3, H, W) RGB 0..255, H and W multiples of 32
+        """
+        values = {"image": image}
+        for i, op in enumerate(self.program.ops):
+            values[op.out] = self.apply_op(op, [values[name] for name in op.inputs])
+            for name in self._last_use[i]:
+                if name not in keep:
+                    del values[name]
+        return values
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "_")
+
+
+def _last_uses(program: Program) -> list[list[str]]:
+    """For each operation the tensors that nothing needs after it (the heads stay)."""
+    last = {name: i for i, op in enumerate(program.ops) for name in op.inputs}
+    uses: list[list[str]] = [[] for _ in program.ops]
+    for name, i in last.items():
+        uses[i].append(name)
+    return uses
+
+
+def focus_to_stem(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The 6x6 stride-2 kernel (16, 3, 6, 6) equal to Focus and a 3x3 kernel (16, 12, 3, 3).
+
+    Focus stacks the pixels of each 2x2 block as (top-left, bottom-left, top-right, bottom-right),
+    BGR each; the result reads RGB.
+    """
+    stem = np.zeros((weight.shape[0], 3, 6, 6), np.float32)
+    for block, (dy, dx) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+        stem[:, :, dy::2, dx::2] = weight[:, block * 3 : block * 3 + 3][:, ::-1]
+    return stem
+
+
+def load_onnx(net: Net, path: Path, rows: Sequence[int] | None = None) -> None:
+    """Fill `net` with the folded weights of the original's ONNX file, in order of execution.
+
+    rows: COCO classes to keep, in order; without it the rows of `LABELS` (8 kept, 4 new).
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(path)).graph
+    weights = {w.name: numpy_helper.to_array(w) for w in graph.initializer}
+    nodes = [n for n in graph.node if n.op_type == "Conv"]
+    convs = [op for op in net.program.ops if op.kind == "conv"]
+    if len(nodes) != len(convs):
+        msg = f"{path}: {len(nodes)} convolutions, {len(convs)} expected"
+        raise ValueError(msg)
+    for op, node in zip(convs, nodes, strict=True):
+        weight, bias = (np.array(weights[name]) for name in node.input[1:3])
+        if op.out == "stem":
+            weight = focus_to_stem(weight)
+        elif op.out.startswith("cls"):
+            if rows is None:
+                new_bias = bias[list(NEW_ROWS)] - NEW_ROW_PENALTY
+                weight = np.concatenate([weight[list(COCO_ROWS)], weight[list(NEW_ROWS)]])
+                bias = np.concatenate([bias[list(COCO_ROWS)], new_bias])
+            else:
+                weight, bias = weight[list(rows)], bias[list(rows)]
+        conv = net.convs[_key(op.out)]
+        if tuple(conv.weight.shape) != weight.shape:
+            msg = f"{path}: {op.out} is {weight.shape}, {tuple(conv.weight.shape)} expected"
+            raise ValueError(msg)
+        with torch.no_grad():
+            conv.weight.copy_(torch.from_numpy(weight.copy()))
+            conv.bias.copy_(torch.from_numpy(bias.copy()))
+
+
+def decode(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw heads to boxes (N, A, 4) x1 y1 x2 y2 in input pixels, obj (N, A), cls logits (N, A, C)."""
+    boxes, objs, classes = [], [], []
+    for stride in STRIDES:
+        reg, obj, cls = (heads[f"{h}{stride}"].float() for h in ("reg", "obj", "cls"))
+        n, _, h, w = reg.shape
+        ys, xs = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        grid = torch.stack([xs, ys]).to(reg)
+        centre = (reg[:, :2] + grid) * stride
+        half = reg[:, 2:].clamp(max=8).exp() * (stride / 2)
+        boxes.append(torch.cat([centre - half, centre + half], 1).flatten(2))
+        objs.append(obj.flatten(1))
+        classes.append(cls.flatten(2))
+    return (
+        torch.cat(boxes, 2).transpose(1, 2),
+        torch.cat(objs, 1),
+        torch.cat(classes, 2).transpose(1, 2),
+    )
