@@ -1,0 +1,78 @@
+"""The command line: `procrastobot COMMAND`, or `python -m edge COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from types import ModuleType
+
+from edge import __version__
+
+COMMANDS = (
+    "run",
+    "demo",
+    "check",
+    "detect",
+    "bench",
+    "evaluate",
+    "report",
+    "selftest",
+)
+EX_CONFIG = 78  # sysexits.h; the unit file does not restart on it
+
+DESCRIPTION = "A box on a desk that sees the phone being picked up, and says so."
+EPILOG = """first steps:
+  procrastobot demo                 see all of it work on this machine, with nothing attached
+  procrastobot detect photo.jpg     what the detector sees in a picture
+  procrastobot selftest             try each light, the buzzer, the button, the camera, the broker
+  procrastobot run                  be the box
+
+`procrastobot COMMAND --help` tells more. No picture leaves this machine.
+"""
+
+
+def parser_for(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="procrastobot",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"procrastobot {__version__}")
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in commands.items():
+        sub = choices.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP[0].upper() + module.HELP[1:] + ".",
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. A configuration that is wrong gives 78."""
+    from edge.settings import ConfigError
+
+    commands = {name: importlib.import_module(f"edge.commands.{name}") for name in COMMANDS}
+    args = parser_for(commands).parse_args(argv)
+    try:
+        return int(commands[args.command].run(args))
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        return EX_CONFIG
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nothing is left to be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
