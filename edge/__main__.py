@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -59,7 +59,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
     from edge.settings import ConfigError
 
-    commands = {name: importlib.import_module(f"edge.commands.{name}") for name in COMMANDS}
+    commands = {
+        name: importlib.import_module(f"edge.commands.{name}")
+        for name in COMMANDS
+        if importlib.util.find_spec(f"edge.commands.{name}")
+    }
     args = parser_for(commands).parse_args(argv)
     try:
         return int(commands[args.command].run(args))

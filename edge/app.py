@@ -1,0 +1,155 @@
+"""The composition root: builds the parts, joins them to the loop, stops them in reverse."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from edge import decide
+from edge.config import Config
+from edge.devices.board import Board, open_board
+from edge.devices.camera import open_camera
+from edge.devices.systemd import open_watchdog
+from edge.domain import Fault, FaultChange, SessionAction, SetSession
+from edge.inbox import CommandInbox
+from edge.loop import Loop
+from edge.outputs import Outputs
+from edge.ports import Camera, CameraMissing, CameraStalled, EndOfStream, Watchdog
+from edge.telling import open_teller
+from edge.vision.manifest import ModelError, load_model
+from edge.vision.scene import Scene
+from edge.vision.tflite import load_detector
+
+log = logging.getLogger(__name__)
+
+EX_CONFIG = 78
+EX_CAMERA = 1
+
+
+class CannotStart(Exception):
+    """Something the box cannot be without is wrong; the text says what, and what to do."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class App:
+    """A built box. Use it as a context manager: on the way out everything is dark and silent."""
+
+    def __init__(
+        self,
+        *,
+        loop: Loop,
+        camera: Camera,
+        board: Board,
+        inbox: CommandInbox,
+        watchdog: Watchdog,
+        stack: ExitStack,
+        on_tick: Callable[[Loop], None] | None,
+    ) -> None:
+        self.loop = loop
+        self.camera = camera
+        self.board = board
+        self.inbox = inbox
+        self._watchdog = watchdog
+        self._stack = stack
+        self._on_tick = on_tick
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._watchdog.stopping()
+        self._stack.close()
+
+    def run(self) -> int:
+        """Tick until the source ends (0) or the camera is lost (1)."""
+        while True:
+            try:
+                self.loop.tick()
+            except EndOfStream:
+                log.info("end of %s", self.camera.description)
+                return 0
+            except CameraStalled as exc:
+                log.error("camera lost: %s", exc)
+                return EX_CAMERA
+            if self._on_tick is not None:
+                self._on_tick(self.loop)
+
+
+def build(
+    config: Config,
+    *,
+    camera: Camera | None = None,
+    board: Board | None = None,
+    on_tick: Callable[[Loop], None] | None = None,
+) -> App:
+    """Build the box that `config` describes. Raises CannotStart; nothing stays open then."""
+    with ExitStack() as stack:
+        inbox = CommandInbox()
+        watchdog = open_watchdog()
+        try:
+            model = load_model(config.model)
+            detector = load_detector(model, threads=config.model.threads)
+        except ModelError as exc:
+            raise CannotStart(str(exc), EX_CONFIG) from exc
+        try:
+            camera = camera or open_camera(config.camera, clock=time.monotonic)
+        except CameraMissing as exc:
+            raise CannotStart(str(exc), EX_CONFIG) from exc
+        stack.callback(camera.close)
+        clock = time.monotonic
+        teller = open_teller(config, inbox=inbox)
+        stack.callback(teller.close)
+        board = board or open_board(config.hardware, inbox=inbox)
+        stack.callback(board.close)
+        outputs = Outputs(board.lights, board.buzzer, teller)
+        stack.callback(outputs.silence)
+        started_s = clock() if camera.live else 0.0
+        loop = Loop(
+            config=config,
+            state=decide.start(config, at_s=started_s),
+            camera=camera,
+            detector=detector,
+            scene=Scene(),
+            thresholds=model.thresholds,
+            outputs=outputs,
+            inbox=inbox,
+            watchdog=watchdog,
+            clock=clock,
+            minute_of_day=minute_of_day,
+        )
+        log.info("camera: %s", camera.description)
+        log.info("model: %s", model.description)
+        log.info("pins: %s", board.description)
+        if config.session.autostart or not camera.live:
+            inbox.put(SetSession(SessionAction.START))
+        return App(
+            loop=loop,
+            camera=camera,
+            board=board,
+            inbox=inbox,
+            watchdog=watchdog,
+            stack=stack.pop_all(),
+            on_tick=on_tick,
+        )
+
+
+def minute_of_day() -> int:
+    """Minutes since local midnight, 0..1439: quiet hours are the owner's local hours."""
+    now = datetime.now().astimezone()
+    return now.hour * 60 + now.minute
+
+
+__all__ = ["App", "CannotStart", "Fault", "FaultChange", "build", "minute_of_day"]

@@ -1,0 +1,102 @@
+"""`procrastobot run`: be the box."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tomllib
+from pathlib import Path
+from types import FrameType
+
+NAME = "run"
+HELP = "be the box: watch, judge, nudge and tell until stopped"
+EPILOG = """examples:
+  procrastobot run                              with /etc/procrastobot/config.toml, or defaults
+  procrastobot run --config my.toml             with a file of yours
+  procrastobot run --source clip.mp4 --fast     judge a video as fast as this machine can
+  procrastobot run --source FOLDER              judge a folder of pictures, each on for a while
+  procrastobot run --set mqtt.host=\\"nas\\"      change one setting for this run
+
+A file or a folder starts a focus session at once; a camera waits for the button, MQTT or
+session.autostart. Exit codes: 0 stopped or end of the file; 1 camera lost (systemd starts the
+box again); 78 wrong configuration or model (it does not).
+"""
+
+
+class StopRequested(BaseException):
+    """SIGTERM or SIGINT: not an error, and not to be caught by accident."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--source", help="camera.source: a device, a file, a folder, an address")
+    parser.add_argument(
+        "--fast", action="store_true", help="judge a file as fast as possible, in its own time"
+    )
+    parser.add_argument("--mode", help="nudge.mode: gentle, strict, light-only")
+    parser.add_argument(
+        "--simulate", action="store_true", help="simulated pins even where there are real ones"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting, e.g. --set policy.phone_hold_s=5 (VALUE is TOML)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from edge import app, logs, settings
+
+    path = args.config or settings.find()
+    config = settings.override(settings.load(path), assignments(args))
+    logs.set_up(config.box.log_level)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _request_stop)
+    try:
+        with app.build(config) as box:
+            return box.run()
+    except app.CannotStart as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+    except StopRequested:
+        return 0
+
+
+def _request_stop(number: int, _: FrameType | None) -> None:
+    # Once is enough: a second signal must not interrupt the silencing that the first one began.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise StopRequested(number)
+
+
+def assignments(args: argparse.Namespace) -> dict[str, object]:
+    """Command-line options as settings. Raises ConfigError, naming every one that is wrong."""
+    from edge.settings import ConfigError, SettingFault, declarations
+
+    known = {path for path, *_ in declarations()}
+    chosen: dict[str, object] = {}
+    faults = []
+    for pair in args.set:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in known:
+            faults.append(SettingFault(f"--set {pair}", ": no such setting; NAME=VALUE is wanted"))
+            continue
+        try:
+            chosen[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            # Quotes rarely survive a shell; a bare word means itself.
+            chosen[name] = value
+    if faults:
+        raise ConfigError("command line", faults)
+    if args.source:
+        chosen["camera.source"] = args.source
+    if args.fast:
+        chosen["camera.realtime"] = False
+    if args.mode:
+        chosen["nudge.mode"] = args.mode
+    if args.simulate:
+        chosen["hardware.pins"] = "simulated"
+    return chosen
