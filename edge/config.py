@@ -135,11 +135,23 @@ class ObserveConfig:
         0.2, "Overlap with the last place that makes it the same thing.", low=0, high=1
     )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
+    rest_s: float = setting(
+        0.5, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
+    )
     parked_s: float = setting(
-        3.0, "Still and away from the hands for this long: parked.", low=0.5, high=60
+        4.0, "The same for a phone in front of somebody's face or chest.", low=0.5, high=60
+    )
+    remember_s: float = setting(
+        60.0, "A parked phone that is not seen is remembered this long.", low=0, high=3600
     )
     still: float = setting(
-        0.02, "Movement below this share of the picture's width is stillness.", low=0, high=0.5
+        0.12, "Movement below this share of the phone's own size is stillness.", low=0.01, high=1
+    )
+    raised: float = setting(
+        0.75,
+        "The part of a person, from the top, in front of which a phone is raised.",
+        low=0,
+        high=1,
     )
     dark: float = setting(0.04, "Brightness below this is darkness.", low=0, high=1)
     covered_detail: float = setting(
@@ -147,7 +159,7 @@ class ObserveConfig:
     )
     glare: float = setting(0.6, "Share of saturated pixels that blinds the camera.", low=0, high=1)
     frozen_frames: int = setting(
-        20, "So many identical frames from a live camera: frozen.", low=3, high=1000
+        20, "So many identical frames from a live camera: frozen; 0: never.", low=0, high=1000
     )
     moved: float = setting(
         0.5, "Share of the scene that changed for good: the camera was moved.", low=0, high=1
@@ -157,6 +169,9 @@ class ObserveConfig:
     gate_change: float = setting(
         0.002, "Share of the picture that has to change for a look.", low=0, high=1
     )
+    gate_calm_s: float = setting(
+        0.3, "No phone about: look at changes at most this often.", low=0, high=2
+    )
     gate_longest_s: float = setting(2.0, "Look at least this often all the same.", low=0.1, high=60)
 
 
@@ -165,10 +180,13 @@ class PolicyConfig:
     """When a change of activity is believed."""
 
     phone_hold_s: float = setting(
-        3.0, "Grace: phone in use this long: distracted.", low=0, high=600
+        1.5, "Grace: phone in use this long: distracted.", low=0, high=600
     )
     putdown_hold_s: float = setting(
-        0.5, "Phone no longer in use for this long: put down.", low=0, high=60
+        2.0, "Phone no longer in use for this long: put down.", low=0, high=60
+    )
+    fresh_s: float = setting(
+        0.5, "Sound stops when the phone's use was last seen so long ago.", low=0.1, high=10
     )
     away_hold_s: float = setting(20.0, "Seat empty this long: away.", low=1, high=600)
     return_hold_s: float = setting(2.0, "Back at the seat this long: working.", low=0, high=60)
@@ -180,6 +198,17 @@ class PolicyConfig:
         "Dock without a phone for this long while somebody sits there: light.",
         low=1,
         high=600,
+    )
+    unsure_grace_s: float = setting(
+        10.0, "The view lost for longer than this in focus: light.", low=0, high=3600
+    )
+    learn: bool = setting(True, 'Learn from "that was not a phone".')
+    learn_most: int = setting(32, "At most so many such things are remembered.", low=1, high=500)
+    learn_step: float = setting(
+        0.1, "How much surer of a phone the box must be there, each time.", low=0, high=0.5
+    )
+    denied_s: float = setting(
+        60.0, '"That was not a phone": no alarm at this seat for so long.', low=0, high=3600
     )
     follow: str = setting("", "Seat that light and sound follow; empty: the worst one.")
 

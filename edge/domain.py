@@ -109,6 +109,21 @@ PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The operating points that came with the model, 0..1.
+
+    A score below `floor` is noise. `labels` has the score from which on a label is believed; those
+    it does not name are believed from the floor on.
+    """
+
+    floor: float = 0.25
+    labels: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, label: str) -> float:
+        return self.labels.get(label, self.floor)
+
+
+@dataclass(frozen=True, slots=True)
 class SceneStats:
     """What plain arithmetic on the pixels says about a frame (no detector needed).
 
@@ -176,6 +191,8 @@ class PhoneSight:
     median: float  # of the recent frames
     since_s: float  # first seen
     use_since_s: float  # since it is used like this
+    active_s: float = 0.0  # when it was last seen to be used: moving, or raised by somebody
+    why: str = ""  # the evidence for the use, in a word or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +305,13 @@ class Test:
     part: str
 
 
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Erase what was learnt from "that was not a phone": one entry by its number, or all."""
+
+    number: int | None = None
+
+
 class Press(StrEnum):
     """The button; what a short press means depends on the state (`decide`)."""
 
@@ -304,7 +328,60 @@ class FaultChange:
     text: str = ""
 
 
-Command = SetSession | Snooze | Mute | SetVolume | SetMode | NotAPhone | Test | Press | FaultChange
+Command = (
+    SetSession
+    | Snooze
+    | Mute
+    | SetVolume
+    | SetMode
+    | NotAPhone
+    | Forget
+    | Test
+    | Press
+    | FaultChange
+)
+
+
+# ---------------------------------------------------------------- what happened
+
+
+class EventType(StrEnum):
+    STARTED = "started"  # the box
+    INTERRUPTED = "interrupted"  # a session that power loss or a crash ended
+    SESSION_START = "session_start"
+    SESSION_END = "session_end"
+    BREAK_START = "break_start"
+    BREAK_END = "break_end"
+    PAUSE = "pause"
+    RESUME = "resume"
+    PICKUP = "pickup"
+    PUTDOWN = "putdown"
+    LEFT = "left"
+    RETURNED = "returned"
+    UNSURE = "unsure"  # the view is lost: covered, dark, frozen, moved
+    CLEAR = "clear"  # and found again
+    SUSPICION = "suspicion"  # phone missing from its dock, left together with it
+    LEVEL = "level"
+    SNOOZE = "snooze"
+    NOT_A_PHONE = "not_a_phone"
+    REWARD = "reward"
+    REFUSED = "refused"  # a command that changed nothing
+    FAULT = "fault"
+    FAULT_CLEARED = "fault_cleared"
+
+
+Details = Mapping[str, str | float | int | bool | None]
+NO_DETAILS: Details = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something worth telling. The recorder adds the id and the wall time when it writes it."""
+
+    type: EventType
+    at_s: float
+    seat: str | None = None
+    details: Details = field(default_factory=lambda: NO_DETAILS)
 
 
 # ---------------------------------------------------------------- what is so
@@ -334,6 +411,13 @@ class SeatState:
     reason: str = ""
     phone: PhoneSight | None = None
     dock: Dock = Dock.NONE
+    dock_since_s: float = 0.0
+    phone_active_s: float = float("-inf")  # the last evidence of use, of whichever phone
+    peak: Level = Level.NONE  # the highest level of this activity
+    sound_s: float = 0.0  # how long this pick-up has sounded
+    pickups: int = 0  # in this session
+    dismissed: bool = False  # the owner has seen the suspicion; no light for it until it ends
+    suspicion: bool = False  # told of the empty dock
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +439,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAlike:
+    """What the owner once said is not a phone: where it was, how large, how often it was said."""
+
+    number: int
+    seat: str
+    box: Box
+    median: float  # what the detector took it for
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that the box knows of now. `seats` and `totals` (one per seat) are in the order of the
     configuration."""
@@ -368,20 +463,42 @@ class State:
     round: int = 0  # focus sessions completed since the last long break
     seats: tuple[SeatState, ...] = ()
     totals: tuple[Totals, ...] = ()
-    pickups_this_session: int = 0
     pauses_used: int = 0
     mode: str = "gentle"
     volume: float = 1.0
     muted: bool = False
     snooze_until_s: float | None = None
     snoozes_used: int = 0
+    quiet: bool = False  # quiet hours
     view: View = View.CLEAR
     faults: frozenset[Fault] = frozenset()
+    sound_s: float = 0.0  # fills while it sounds, drains while it does not
+    sound_spent: bool = False  # the limit on continuous sound was reached, and has not drained yet
+    reward_until_s: float | None = None
+    testing: str = ""  # the part that a test shows or sounds
+    testing_until_s: float = 0.0
+    look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
+    denied: tuple[tuple[str, float], ...] = ()  # seats whose alarm was denied, and until when
+    minute_of_day: int | None = None
+    follow: str = ""  # the seat that light and sound follow; empty: the worst
+    happenings: tuple[Happening, ...] = ()  # the latest, oldest first, bounded
+    happened: int = 0  # how many there were in all
+
+    @property
+    def leading(self) -> SeatState | None:
+        """The seat that light and sound follow now."""
+        seats = [seat for seat in self.seats if self.follow in ("", seat.seat)]
+        return max(seats, key=lambda seat: seat.level, default=None)
 
     @property
     def level(self) -> Level:
-        """The worst of all seats."""
-        return max((seat.level for seat in self.seats), default=Level.NONE)
+        """That of the leading seat."""
+        leading = self.leading
+        return Level.NONE if leading is None else leading.level
+
+    @property
+    def pickups_this_session(self) -> int:
+        return sum(seat.pickups for seat in self.seats)
 
 
 # ---------------------------------------------------------------- what is done
@@ -431,45 +548,6 @@ class Tune:
     volume: float = 1.0
     repeat_s: float = 0.0
     at_most_s: float = 60.0
-
-
-class EventType(StrEnum):
-    STARTED = "started"  # the box
-    INTERRUPTED = "interrupted"  # a session that power loss or a crash ended
-    SESSION_START = "session_start"
-    SESSION_END = "session_end"
-    BREAK_START = "break_start"
-    BREAK_END = "break_end"
-    PAUSE = "pause"
-    RESUME = "resume"
-    PICKUP = "pickup"
-    PUTDOWN = "putdown"
-    LEFT = "left"
-    RETURNED = "returned"
-    UNSURE = "unsure"  # the view is lost: covered, dark, frozen, moved
-    CLEAR = "clear"  # and found again
-    SUSPICION = "suspicion"  # phone missing from its dock, left together with it
-    LEVEL = "level"
-    SNOOZE = "snooze"
-    NOT_A_PHONE = "not_a_phone"
-    REWARD = "reward"
-    REFUSED = "refused"  # a command that changed nothing
-    FAULT = "fault"
-    FAULT_CLEARED = "fault_cleared"
-
-
-Details = Mapping[str, str | float | int | bool | None]
-NO_DETAILS: Details = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something worth telling. The recorder adds the id and the wall time when it writes it."""
-
-    type: EventType
-    at_s: float
-    seat: str | None = None
-    details: Details = field(default_factory=lambda: NO_DETAILS)
 
 
 @dataclass(frozen=True, slots=True)
