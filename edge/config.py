@@ -61,8 +61,8 @@ class CameraConfig:
 
     source: str = setting(
         "auto",
-        "auto (Pi camera, else webcam), picamera2, a device (/dev/video0), a video file, a folder"
-        " of pictures, or an rtsp:// or http:// address.",
+        "auto (Pi camera, else webcam), picamera2, webcam, a device (/dev/video0), a video file, a"
+        " folder of pictures, or an rtsp:// or http:// address.",
     )
     width_px: int = setting(640, "Width asked of the camera.", low=160, high=1920)
     height_px: int = setting(480, "Height asked of the camera.", low=120, high=1080)
