@@ -8,10 +8,19 @@ from typing import Protocol
 
 from edge.config import Config
 from edge.decide import obey, step, watching
-from edge.domain import Command, Fault, FaultChange, Frame, Observation, SceneStats, State
+from edge.domain import (
+    Command,
+    Fault,
+    FaultChange,
+    Frame,
+    Observation,
+    SceneStats,
+    State,
+    Thresholds,
+)
 from edge.effects import effects
 from edge.health import Health
-from edge.observe import Memory, Thresholds, observe, wants_look
+from edge.observe import Memory, observe, wants_look
 from edge.outputs import Outputs
 from edge.ports import Camera, CameraMissing, CameraStalled, Detector, InboxReader, Watchdog
 

@@ -1,0 +1,95 @@
+"""The rules about who may import what, so that they cannot rot."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EDGE = Path(__file__).resolve().parent.parent / "edge"
+PURE = ("domain.py", "config.py", "observe.py", "decide.py", "effects.py")
+ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain"}
+# Each vendor has one home; nobody else may know it is there.
+HOMES = {
+    "picamera2": ("devices/",),
+    "libcamera": ("devices/",),
+    "gpiozero": ("devices/",),
+    "lgpio": ("devices/",),
+    "systemd": ("devices/",),
+    "paho": ("mqtt/",),
+    "amqtt": ("mqtt/",),
+    "tflite_runtime": ("vision/tflite.py",),
+    "ai_edge_litert": ("vision/tflite.py",),
+    "sqlite3": ("history/",),
+    "skimage": ("demo/",),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            if node.module == "edge":
+                names |= {f"edge.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_imports_values_only(name):
+    stdlib = sys.stdlib_module_names
+    foreign = {
+        module
+        for module in imports(EDGE / name)
+        if module.split(".")[0] not in stdlib
+        and module not in ALLOWED_IN_PURE | {"edge"}
+        and module.split(".")[0] != "numpy"
+    }
+    assert not foreign
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_touches_no_clock_file_or_network(name):
+    touching = {
+        "time",
+        "datetime",
+        "os",
+        "io",
+        "pathlib",
+        "socket",
+        "random",
+        "threading",
+        "sqlite3",
+    }
+    assert not {module.split(".")[0] for module in imports(EDGE / name)} & touching
+
+
+def test_every_vendor_is_imported_in_its_own_home_only():
+    strays = [
+        f"{path.relative_to(EDGE)} imports {module}"
+        for path in sorted(EDGE.rglob("*.py"))
+        for module in imports(path)
+        for vendor, homes in HOMES.items()
+        if module.split(".")[0] == vendor and not str(path.relative_to(EDGE)).startswith(homes)
+    ]
+    assert not strays
+
+
+def test_help_is_shown_without_loading_what_runs_the_box():
+    code = (
+        "import sys\n"
+        "from edge.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy','av','gpiozero','paho','tflite_runtime'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from edge import decide
+from edge.config import Config, ObserveConfig, PolicyConfig, SessionConfig
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Activity,
+    Box,
+    Detection,
+    EventType,
+    Fault,
+    Press,
+    Session,
+    SessionAction,
+    SetSession,
+    Thresholds,
+)
+from edge.inbox import CommandInbox
+from edge.loop import Loop, status_line
+from edge.outputs import Outputs
+from edge.ports import CameraStalled, EndOfStream
+from tests.fakes import (
+    FakeBuzzer,
+    FakeCamera,
+    FakeClock,
+    FakeDetector,
+    FakeLights,
+    FakeScene,
+    FakeTeller,
+    FakeWatchdog,
+)
+
+SITTING = Detection(PERSON, 0.9, Box(0.1, 0.2, 1.0, 0.8))
+
+
+def with_phone(at_s: float) -> list[Detection]:
+    """A phone in the hands, moving a little from frame to frame."""
+    sway = 0.03 * (int(at_s * 10) % 3)
+    return [SITTING, Detection(PHONE, 0.85, Box(0.5, 0.4 + sway, 0.65, 0.48 + sway))]
+
+
+class Bench:
+    """A loop with fakes all around."""
+
+    def __init__(self, *, config: Config | None = None, script=lambda at_s: [SITTING], **camera):
+        self.clock = FakeClock()
+        self.config = config or Config(
+            observe=ObserveConfig(gate=False),
+            policy=PolicyConfig(phone_hold_s=1.0),
+            session=SessionConfig(focus_min=10),
+        )
+        self.camera = FakeCamera(self.clock, **camera)
+        self.detector = FakeDetector(script)
+        self.lights = FakeLights()
+        self.buzzer = FakeBuzzer()
+        self.teller = FakeTeller()
+        self.watchdog = FakeWatchdog(self.clock)
+        self.inbox = CommandInbox()
+        self.loop = Loop(
+            config=self.config,
+            state=decide.start(self.config, at_s=0.0),
+            camera=self.camera,
+            detector=self.detector,
+            scene=FakeScene(),
+            thresholds=Thresholds(),
+            outputs=Outputs(self.lights, self.buzzer, self.teller),
+            inbox=self.inbox,
+            watchdog=self.watchdog,
+            clock=self.clock,
+            minute_of_day=lambda: 600,
+        )
+
+    def focus(self) -> None:
+        self.inbox.put(SetSession(SessionAction.START))
+
+    def run(self, seconds: float) -> None:
+        """Tick until `seconds` have passed; the camera advances the clock."""
+        until_s = self.clock() + seconds
+        while self.clock() < until_s - 1e-6:
+            self.loop.tick()
+
+    def told(self) -> list[EventType]:
+        return [tell.happening.type for tell in self.teller.told]
+
+
+def test_a_pickup_goes_from_the_camera_to_the_lights_and_the_subscribers():
+    bench = Bench(script=with_phone)
+    bench.focus()
+    bench.run(5)
+    assert bench.loop.state.seats[0].activity is Activity.PHONE
+    assert EventType.PICKUP in bench.told()
+    assert bench.loop.state.level >= 1
+    assert bench.lights.shown[-1].warning > 0
+    assert bench.teller.published[-1].seats[0].reason
+
+
+def test_the_camera_is_closed_while_nobody_is_watched(monkeypatch):
+    bench = Bench()
+    monkeypatch.setattr(CommandInbox, "wait", lambda self, s: bench.clock.advance(s))
+    bench.run(2)
+    assert not bench.camera.is_open
+    bench.focus()
+    bench.run(1)
+    assert bench.camera.is_open
+    bench.inbox.put(SetSession(SessionAction.STOP))
+    bench.run(2)
+    assert not bench.camera.is_open
+    assert bench.loop.state.session is Session.IDLE
+    assert bench.watchdog.petted_at_s, "an idle box is a healthy box"
+
+
+def test_a_stalled_camera_starves_the_watchdog_and_is_told():
+    bench = Bench(frames=3, period_s=0.5)
+    bench.focus()
+    with pytest.raises(CameraStalled, match="ribbon cable"):
+        for _ in itertools.repeat(None, 10):
+            bench.loop.tick()
+    assert bench.watchdog.petted_at_s == [0.5, 1.0, 1.5]
+    assert Fault.CAMERA in bench.loop.state.faults
+    assert EventType.FAULT in bench.told()
+
+
+def test_a_missing_camera_is_told_and_the_box_stays_up():
+    bench = Bench(missing="no camera found; is the ribbon cable in?")
+    bench.focus()
+    bench.loop.tick()
+    assert Fault.CAMERA in bench.loop.state.faults
+    assert bench.watchdog.petted_at_s
+    assert not bench.loop.state.level
+
+
+def test_a_file_is_judged_in_its_own_time_and_ends():
+    bench = Bench(live=False, frames=50, script=with_phone)
+    bench.focus()
+    with pytest.raises(EndOfStream):
+        bench.run(60)
+    assert bench.loop.state.at_s == pytest.approx(5.0)
+    assert EventType.PICKUP in bench.told()
+
+
+def test_readiness_is_told_once_after_the_first_finished_tick():
+    bench = Bench()
+    bench.focus()
+    assert bench.watchdog.ready_at_s == []
+    bench.run(3)
+    assert bench.watchdog.ready_at_s == [pytest.approx(0.1)]
+
+
+def test_broken_lights_and_a_broken_teller_do_not_stop_the_buzzer():
+    bench = Bench(script=with_phone)
+    bench.lights.error = OSError("gpio gone")
+    bench.teller.error = RuntimeError("disk gone")
+    bench.focus()
+    bench.run(30)
+    assert any(tune is not None for tune in bench.buzzer.played)
+
+
+def test_silencing_leaves_everything_dark_and_closed():
+    bench = Bench(script=with_phone)
+    bench.focus()
+    bench.run(30)
+    bench.lights.error = OSError("gpio gone")
+    bench.loop._outputs.silence()
+    assert bench.buzzer.played[-1] is None
+    assert bench.lights.closed
+    assert bench.buzzer.closed
+
+
+def test_a_held_button_stops_the_session_within_one_frame():
+    bench = Bench(script=with_phone)
+    bench.focus()
+    bench.run(5)
+    bench.inbox.put(Press.LONG)
+    bench.run(0.1)
+    assert bench.loop.state.session is Session.IDLE
+    assert bench.lights.shown[-1].warning == 0
+
+
+def test_the_status_line_says_what_the_box_is_doing():
+    bench = Bench(script=with_phone)
+    assert status_line(bench.loop.state, bench.loop.health) == "idle"
+    bench.focus()
+    bench.run(5)
+    line = status_line(bench.loop.state, bench.loop.health)
+    assert line.startswith("focus; desk phone, level 1: ")
+    assert "10 frames/s" in line
+
+
+def test_health_is_published_at_its_interval_with_what_was_measured():
+    bench = Bench()
+    bench.focus()
+    bench.run(61)
+    assert len(bench.teller.figures) == 3
+    assert bench.teller.figures[-1]["fps"] == pytest.approx(10.0, abs=0.1)
+    assert bench.teller.figures[-1]["drops"] == 0
