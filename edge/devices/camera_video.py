@@ -22,6 +22,9 @@ from edge.ports import CameraMissing, CameraStalled, EndOfStream
 
 log = logging.getLogger(__name__)
 
+# FFmpeg shows plain text as a film of a terminal; nobody who names such a file wants that.
+TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+
 # How long a close waits for the reader to let go of the device.
 CLOSE_S = 2.0
 
@@ -132,6 +135,9 @@ class FileCamera:
         except (FFmpegError, OSError, ValueError) as exc:
             msg = f"{self._path} is not a video that can be read: {reason_of(exc)}"
             raise CameraMissing(msg) from exc
+        if container.format.name in TEXT_FORMATS:
+            container.close()
+            raise CameraMissing(f"{self._path} is not a video that can be read: it is text")
         if not container.streams.video:
             container.close()
             raise CameraMissing(f"{self._path} has no picture, only sound or text")

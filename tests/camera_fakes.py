@@ -1,0 +1,271 @@
+"""What the camera tests look at: a picamera2 that is none, an MJPEG server, small films."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+RED_TOP = (200, 30, 30)
+BLUE_BOTTOM = (30, 30, 200)
+
+
+def two_halves(width_px: int = 64, height_px: int = 48) -> NDArray[np.uint8]:
+    """Red above, blue below: shows wrong colour order, and which way is up."""
+    image = np.empty((height_px, width_px, 3), dtype=np.uint8)
+    image[: height_px // 2] = RED_TOP
+    image[height_px // 2 :] = BLUE_BOTTOM
+    return image
+
+
+def write_film(
+    path: Path,
+    *,
+    times_s: list[float],
+    size: tuple[int, int] = (64, 48),
+    codec: str = "mpeg4",
+) -> Path:
+    """A film of `two_halves` with one frame at each of the times."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 4_000_000
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for at_s in times_s:
+            frame = av.VideoFrame.from_ndarray(two_halves(*size), format="rgb24")
+            frame.pts = round(at_s * 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def picture_bytes(image: NDArray[np.uint8], codec: str = "mjpeg") -> bytes:
+    """One picture as JPEG (mjpeg) or PNG (png)."""
+    context = av.CodecContext.create(codec, "w")
+    context.height, context.width = image.shape[:2]
+    context.pix_fmt = "yuvj444p" if codec == "mjpeg" else "rgb24"
+    context.time_base = Fraction(1, 1)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    packets = [*context.encode(frame.reformat(format=context.pix_fmt)), *context.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
+
+
+def write_picture(path: Path, image: NDArray[np.uint8] | None = None) -> Path:
+    codec = "png" if path.suffix == ".png" else "mjpeg"
+    path.write_bytes(picture_bytes(two_halves() if image is None else image, codec))
+    return path
+
+
+class StreamServer:
+    """An MJPEG stream over HTTP on loopback, as IP cameras serve it."""
+
+    def __init__(self) -> None:
+        self.stalls = threading.Event()  # keeps the connection, sends no more
+        self.ends = threading.Event()  # closes the connection
+        self.over = threading.Event()
+        self.sent = 0
+        outer = self
+        part = picture_bytes(two_halves())
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+                self.end_headers()
+                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                # Paced, not waited for: a camera sends at a rate of its own.
+                while not outer.over.wait(0.005) and not outer.ends.is_set():
+                    if outer.stalls.is_set():
+                        continue
+                    try:
+                        self.wfile.write(head % len(part) + part + b"\r\n")
+                    except OSError:
+                        return
+                    outer.sent += 1
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/stream.mjpg"
+
+    def close(self) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class FakePicamera2:
+    """The part of picamera2's documented interface that the box uses, without a camera.
+
+    Frames are `two_halves`, laid out in memory as the format's name says on a real one, in rows
+    padded to `pad_to` bytes. Set `stalled`, `busy`, `broken`, `age_s` to make it misbehave.
+    """
+
+    cameras: tuple[dict[str, object], ...] = ({"Model": "imx708", "Id": "/base/i2c/imx708@1a"},)
+    stalled = False
+    busy = False
+    broken = False
+    age_s = 0.0  # how old the frames are when they come
+    base = time.CLOCK_BOOTTIME
+    cuts_padding = True  # old versions hand out the padded rows
+    pad_to = 256
+    sensor_modes: tuple[dict[str, object], ...] = (
+        {"size": (1536, 864), "bit_depth": 10, "crop_limits": (768, 432, 3072, 1728), "fps": 120.0},
+        {"size": (2304, 1296), "bit_depth": 10, "crop_limits": (0, 0, 4608, 2592), "fps": 56.0},
+        {"size": (4608, 2592), "bit_depth": 10, "crop_limits": (0, 0, 4608, 2592), "fps": 14.0},
+    )
+    last: FakePicamera2 | None = None
+
+    def __init__(self) -> None:
+        if not self.cameras:
+            raise IndexError("list index out of range")
+        if self.busy:
+            raise RuntimeError("Failed to acquire camera: Device or resource busy")
+        self.camera_properties = {"Model": self.cameras[0]["Model"]}
+        self.configuration: dict[str, object] | None = None
+        self.started = False
+        self.closed = False
+        self.jobs = 0  # captures that were given up on
+        self.out = 0  # requests that were not given back
+        self._stamp_ns = 0
+        self._queued: tuple[NDArray[np.uint8], int] | None = None
+        type(self).last = self
+
+    @classmethod
+    def global_camera_info(cls) -> list[dict[str, object]]:
+        return list(cls.cameras)
+
+    def create_video_configuration(
+        self,
+        main: dict[str, object],
+        *,
+        raw: object,
+        sensor: object,
+        transform: object,
+        buffer_count: int,
+        queue: bool,
+        controls: dict[str, object],
+    ) -> dict[str, object]:
+        return {
+            "main": main,
+            "sensor": sensor,
+            "transform": transform,
+            "queue": queue,
+            "controls": controls,
+        }
+
+    def configure(self, configuration: dict[str, object]) -> None:
+        self.configuration = configuration
+
+    def start(self) -> None:
+        assert self.configuration is not None
+        self.started = True
+
+    def stop(self) -> None:
+        assert self.jobs == 0, "a real one waits for ever behind the capture that was given up on"
+        self.started = False
+
+    def close(self) -> None:
+        self.stop()
+        self.closed = True
+
+    def cancel_all_and_flush(self) -> None:
+        self.jobs = 0
+
+    @contextmanager
+    def captured_request(self, wait: float) -> Iterator[FakeRequest]:
+        assert self.started
+        if self.stalled:
+            self.jobs += 1
+            raise TimeoutError
+        if self.broken:
+            raise RuntimeError("Camera frontend has timed out")
+        request = FakeRequest(self, *self._expose())
+        self.out += 1
+        try:
+            yield request
+        finally:
+            self.out -= 1
+
+    def _expose(self) -> tuple[NDArray[np.uint8], int]:
+        assert self.configuration is not None
+        main = self.configuration["main"]
+        assert isinstance(main, dict)
+        width, height = main["size"]
+        image = two_halves(width, height)
+        transform = self.configuration["transform"]
+        assert isinstance(transform, FakeTransform)
+        if transform.vflip:
+            image = image[::-1]
+        if transform.hflip:
+            image = image[:, ::-1]
+        if main["format"] == "RGB888":  # as a number, so the lowest byte, blue, comes first
+            image = image[:, :, ::-1]
+        now_ns = time.clock_gettime_ns(self.base) - round(self.age_s * 1e9)
+        self._stamp_ns = max(self._stamp_ns + 1000, now_ns)
+        fresh = (image, self._stamp_ns)
+        if not self.configuration["queue"]:
+            return fresh
+        stale, self._queued = self._queued or fresh, fresh
+        return stale
+
+
+class FakeRequest:
+    def __init__(self, camera: FakePicamera2, image: NDArray[np.uint8], stamp_ns: int) -> None:
+        self._camera = camera
+        self._image = image
+        self._stamp_ns = stamp_ns
+
+    def make_array(self, name: str) -> NDArray[np.uint8]:
+        assert name == "main"
+        height, width = self._image.shape[:2]
+        stride = -(-width * 3 // self._camera.pad_to) * self._camera.pad_to
+        rows = np.full((height, stride), 255, dtype=np.uint8)
+        rows[:, : width * 3] = self._image.reshape(height, width * 3)
+        if self._camera.cuts_padding:
+            return rows[:, : width * 3].reshape(height, width, 3)
+        return rows[:, : stride // 3 * 3].reshape(height, stride // 3, 3)
+
+    def get_metadata(self) -> dict[str, object]:
+        return {"SensorTimestamp": self._stamp_ns, "ExposureTime": 10000}
+
+
+class FakeTransform:
+    def __init__(self, hflip: bool = False, vflip: bool = False) -> None:
+        self.hflip = hflip
+        self.vflip = vflip
+
+
+def install_picamera2(monkeypatch) -> type[FakePicamera2]:
+    """Put a picamera2 of its own into the test's world, and return its class to be tuned."""
+
+    class Picamera2(FakePicamera2):
+        pass
+
+    picamera2 = types.ModuleType("picamera2")
+    picamera2.Picamera2 = Picamera2  # type: ignore[attr-defined]
+    libcamera = types.ModuleType("libcamera")
+    libcamera.Transform = FakeTransform  # type: ignore[attr-defined]
+    for module in (picamera2, libcamera):
+        # find_spec refuses modules that have none.
+        module.__spec__ = types.SimpleNamespace(name=module.__name__)  # type: ignore[assignment]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return Picamera2

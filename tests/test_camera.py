@@ -1,0 +1,604 @@
+from __future__ import annotations
+
+import logging
+import struct
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.config import CameraConfig
+from edge.devices.camera import open_camera
+from edge.devices.camera_pi import find_pi_camera
+from edge.devices.camera_picture import UnreadablePicture, fit, load_picture
+from edge.devices.camera_timing import Thinning
+from edge.devices.camera_v4l2 import CAPABILITY, DEVICE_CAPS, find_webcam, parse_capability
+from edge.devices.camera_video import without_password
+from edge.ports import CameraMissing, CameraStalled, EndOfStream
+from tests.camera_fakes import (
+    FakePicamera2,
+    StreamServer,
+    install_picamera2,
+    picture_bytes,
+    two_halves,
+    write_film,
+    write_picture,
+)
+from tests.fakes import FakeClock
+
+SMALL = CameraConfig(width_px=64, height_px=48, fps=30, realtime=False, timeout_s=5)
+
+
+@pytest.fixture
+def stream():
+    server = StreamServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def pi(monkeypatch):
+    return install_picamera2(monkeypatch)
+
+
+@pytest.fixture(params=["pi", "file", "folder", "stream"])
+def source(request, tmp_path):
+    """Every kind of source that can be had without its hardware."""
+    if request.param == "pi":
+        request.getfixturevalue("pi")
+        return "picamera2"
+    if request.param == "stream":
+        return request.getfixturevalue("stream").address
+    if request.param == "file":
+        return str(write_film(tmp_path / "film.mp4", times_s=[n / 25 for n in range(50)]))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.jpg", "b.png", "c.jpg"):
+        write_picture(folder / name)
+    return str(folder)
+
+
+def camera_of(source, config=SMALL, **kwargs):
+    kwargs.setdefault("clock", time.monotonic)
+    return open_camera(replace(config, source=str(source)), **kwargs)
+
+
+def frames_of(source, config=SMALL, **kwargs):
+    """All frames of a source that ends."""
+    camera = camera_of(source, config, **kwargs)
+    camera.open()
+    frames = []
+    try:
+        while True:
+            frames.append(camera.read())
+    except EndOfStream:
+        return frames
+    finally:
+        camera.close()
+
+
+def top_and_bottom(image):
+    half = image.shape[0] // 2
+    return image[: half - 2].mean(axis=(0, 1)), image[half + 2 :].mean(axis=(0, 1))
+
+
+# ---------------------------------------------------------------- what holds for every source
+
+
+def test_frames_are_rgb_pictures_of_the_asked_size_at_most(source):
+    camera = camera_of(source)
+    camera.open()
+    image = camera.read().image
+    camera.close()
+    assert image.shape == (48, 64, 3)
+    assert image.dtype == np.uint8
+    assert image.flags["C_CONTIGUOUS"]
+    top, bottom = top_and_bottom(image)
+    assert top[0] > 150 > 100 > top[2], "the upper half is red"
+    assert bottom[2] > 150 > 100 > bottom[0], "the lower half is blue"
+
+
+def test_a_camera_mounted_upside_down_is_turned(source):
+    camera = camera_of(source, replace(SMALL, rotate_deg=180))
+    camera.open()
+    top, bottom = top_and_bottom(camera.read().image)
+    camera.close()
+    assert top[2] > 150
+    assert bottom[0] > 150
+
+
+def test_time_goes_forward_and_numbers_count_up(source):
+    camera = camera_of(source)
+    camera.open()
+    frames = [camera.read() for _ in range(5)]
+    camera.close()
+    times = [frame.at_s for frame in frames]
+    numbers = [frame.number for frame in frames]
+    assert times == sorted(set(times))
+    assert numbers == sorted(set(numbers))
+
+
+def test_opening_and_closing_may_alternate_and_time_goes_on(source):
+    camera = camera_of(source)
+    camera.close()
+    camera.open()
+    camera.open()
+    before = camera.read()
+    camera.close()
+    camera.close()
+    camera.open()
+    after = camera.read()
+    camera.close()
+    assert after.at_s > before.at_s
+    assert after.number > before.number
+
+
+def test_a_closed_camera_gives_no_pictures(source):
+    with pytest.raises(RuntimeError, match="not open"):
+        camera_of(source).read()
+
+
+def test_a_source_tells_people_what_it_is(source):
+    assert len(camera_of(source).description) > 10
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_a_file_is_replayed_in_its_own_time(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[0.0, 0.1, 0.2, 1.5])
+    assert [round(f.at_s, 3) for f in frames_of(film)] == [0.0, 0.1, 0.2, 1.5]
+
+
+def test_a_file_at_its_own_pace_gives_the_very_same_frames(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[n / 25 for n in range(50)])
+    config = replace(SMALL, fps=10)
+    clock = FakeClock(100.0)
+    fast = frames_of(film, config)
+    paced = frames_of(
+        film, replace(config, realtime=True), clock=clock, sleep=lambda s: clock.advance(s)
+    )
+    assert [(f.at_s, f.number) for f in fast] == [(f.at_s, f.number) for f in paced]
+    assert all((a.image == b.image).all() for a, b in zip(fast, paced, strict=True))
+    assert clock.now_s == pytest.approx(100.0 + paced[-1].at_s)
+
+
+def test_a_slow_reader_of_a_paced_file_misses_nothing(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[0.0, 0.1, 0.2, 0.3])
+    clock = FakeClock()
+
+    def sleep(seconds):
+        clock.advance(seconds + 10)
+
+    frames = frames_of(film, replace(SMALL, realtime=True), clock=clock, sleep=sleep)
+    assert len(frames) == 4
+
+
+def test_a_file_is_thinned_to_the_wanted_rate(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[n / 25 for n in range(100)])
+    frames = frames_of(film, replace(SMALL, fps=10))
+    assert len(frames) == pytest.approx(40, abs=1)
+
+
+def test_a_file_opened_again_starts_over_and_its_time_goes_on(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[0.0, 0.1, 0.2])
+    camera = camera_of(film, replace(SMALL, fps=10))
+    times = []
+    for _ in range(2):
+        camera.open()
+        times += [round(camera.read().at_s, 3) for _ in range(3)]
+        with pytest.raises(EndOfStream, match=r"film\.mp4"):
+            camera.read()
+        camera.close()
+    assert times == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_a_truncated_film_gives_what_is_left_of_it(tmp_path):
+    # Matroska and the like can be cut anywhere; a phone that lost power leaves such films.
+    film = write_film(tmp_path / "film.mkv", times_s=[n / 25 for n in range(50)])
+    raw = film.read_bytes()
+    film.write_bytes(raw[: len(raw) * 2 // 3])
+    assert 0 < len(frames_of(film)) < 50
+
+
+def test_big_pictures_are_made_smaller_and_keep_their_shape(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[0.0, 0.1], size=(320, 180))
+    camera = camera_of(film)
+    camera.open()
+    assert camera.read().image.shape == (36, 64, 3)
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((640, 480), (640, 480)),
+        ((320, 200), (320, 200)),
+        ((1920, 1080), (640, 360)),
+        ((1080, 1920), (270, 480)),
+        ((10000, 1), (640, 1)),
+    ],
+)
+def test_fit_keeps_the_shape_and_never_enlarges(size, expected):
+    assert fit(*size, within=(640, 480)) == expected
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_each_picture_of_a_folder_stays_on_for_its_time(tmp_path):
+    for name in ("10.jpg", "20.png"):
+        write_picture(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    frames = frames_of(tmp_path, replace(SMALL, fps=5, picture_s=0.4))
+    assert [(f.name, round(f.at_s, 3)) for f in frames] == [
+        ("10.jpg", 0.0),
+        ("10.jpg", 0.2),
+        ("20.png", 0.4),
+        ("20.png", 0.6),
+    ]
+
+
+def test_a_short_stay_makes_the_time_between_frames_short(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_picture(tmp_path / name)
+    frames = frames_of(tmp_path, replace(SMALL, fps=10, picture_s=0.01))
+    assert [round(f.at_s, 3) for f in frames] == [0.0, 0.01, 0.02]
+
+
+def test_an_unreadable_picture_is_skipped_with_one_warning(tmp_path, caplog):
+    write_picture(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"not a picture at all")
+    (tmp_path / "c.jpg").write_bytes(b"")
+    write_picture(tmp_path / "d.jpg")
+    camera = camera_of(tmp_path, replace(SMALL, fps=1, picture_s=1))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            camera.open()
+            assert [camera.read().name for _ in range(2)] == ["a.jpg", "d.jpg"]
+            with pytest.raises(EndOfStream):
+                camera.read()
+            camera.close()
+    assert len(caplog.records) == 2, "one for each bad picture, not one for each time around"
+
+
+def test_a_folder_at_its_own_pace_waits_for_each_frame(tmp_path):
+    write_picture(tmp_path / "a.jpg")
+    clock = FakeClock(7.0)
+    config = replace(SMALL, fps=4, picture_s=1, realtime=True)
+    frames_of(tmp_path, config, clock=clock, sleep=lambda s: clock.advance(s))
+    assert clock.now_s == pytest.approx(7.75)
+
+
+def test_a_png_keeps_its_colours_to_the_bit(tmp_path):
+    path = write_picture(tmp_path / "a.png")
+    assert (load_picture(path) == two_halves()).all()
+
+
+def test_a_damaged_picture_is_told_apart(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(picture_bytes(two_halves())[:40])
+    with pytest.raises(UnreadablePicture, match=r"a\.jpg"):
+        load_picture(path)
+
+
+# ---------------------------------------------------------------- what cannot be opened
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("no/such/file.mp4", "there is no no/such/file.mp4"),
+        ("/dev/video97", "plugged in"),
+        ("/dev/null", "not a camera"),
+        ("picamera2", "apt install python3-picamera2"),
+        ("http://127.0.0.1:9/stream", "reachable"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_to_do(source, advice):
+    with pytest.raises(CameraMissing, match=advice):
+        camera_of(source).open()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("film.mp4", b"", "not a video"),
+        ("film.mp4", b"\0" * 4096, "not a video"),
+        ("notes.txt", b"a line of text\n" * 50, "not a video"),
+    ],
+)
+def test_a_file_that_is_no_video_is_refused(tmp_path, name, content, advice):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(CameraMissing, match=advice):
+        camera_of(path)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(CameraMissing, match="holds no pictures"):
+        camera_of(tmp_path)
+
+
+def test_a_folder_of_broken_pictures_is_refused(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"broken")
+    with pytest.raises(CameraMissing, match="none of the 1 pictures"):
+        camera_of(tmp_path)
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_a_stream_that_stalls_is_noticed(stream):
+    camera = camera_of(stream.address, replace(SMALL, timeout_s=1))
+    camera.open()
+    camera.read()
+    stream.stalls.set()
+    with pytest.raises(CameraStalled, match=r"no frame for 1 s|broke off"):
+        while True:
+            camera.read()
+    camera.close()
+
+
+def test_a_stream_that_ends_is_a_lost_camera(stream):
+    camera = camera_of(stream.address)
+    camera.open()
+    camera.read()
+    stream.ends.set()
+    with pytest.raises(CameraStalled, match=r"ended|broke off"):
+        while True:
+            camera.read()
+    camera.close()
+
+
+def test_a_slow_reader_gets_the_newest_frame_of_a_stream(stream):
+    camera = camera_of(stream.address)
+    camera.open()
+    first = camera.read()
+    seen = stream.sent
+    while stream.sent < seen + 50:
+        time.sleep(0.01)
+    late = camera.read()
+    camera.close()
+    assert late.number > first.number + 1, "what came meanwhile is passed over"
+    assert late.at_s > first.at_s + 0.2, "50 frames, at least 5 ms apart, were sent since"
+
+
+def test_a_closed_stream_is_let_go(stream):
+    camera = camera_of(stream.address)
+    camera.open()
+    camera.read()
+    reader = camera._reader
+    camera.close()
+    assert not reader._thread.is_alive()
+
+
+def test_a_password_in_an_address_is_not_shown():
+    address = "rtsp://owner:secret@10.0.0.5:554/live"
+    assert without_password(address) == "rtsp://10.0.0.5:554/live"
+    camera = camera_of(address.replace("10.0.0.5:554", "127.0.0.1:9"))
+    assert "secret" not in camera.description
+    with pytest.raises(CameraMissing) as caught:
+        camera.open()
+    assert "secret" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- webcams
+
+
+def capability(driver, *, caps=0x84200001, node=0x04200001):
+    return CAPABILITY.pack(driver.encode(), b"A camera", b"usb-1", 0x60000, caps, node, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "webcam"),
+    [
+        pytest.param(capability("uvcvideo"), True, id="webcam"),
+        pytest.param(capability("uvcvideo", node=0x04A00000), False, id="its metadata node"),
+        pytest.param(capability("bcm2835-codec"), False, id="a Pi's codec"),
+        pytest.param(capability("bcm2835-isp"), False, id="a Pi's ISP"),
+        pytest.param(capability("unicam"), False, id="raw sensor data"),
+        pytest.param(capability("rp1-cfe"), False, id="the same on a Pi 5"),
+        pytest.param(capability("old", caps=0x05000001, node=0), True, id="without device caps"),
+    ],
+)
+def test_a_webcam_is_told_from_the_other_video_nodes(raw, webcam):
+    assert parse_capability(raw).webcam is webcam
+
+
+def test_the_capability_has_the_kernels_layout():
+    assert CAPABILITY.size == 104
+    assert struct.calcsize("16s32s32s") == 80
+    assert DEVICE_CAPS == 1 << 31
+
+
+def test_no_webcam_is_found_where_there_is_none(tmp_path):
+    (tmp_path / "video0").write_bytes(b"a file, not a device")
+    (tmp_path / "videos").mkdir()
+    assert find_webcam(tmp_path) is None
+
+
+# ---------------------------------------------------------------- the Pi camera
+
+
+def opened_pi(config=SMALL):
+    camera = camera_of("picamera2", config)
+    camera.open()
+    return camera
+
+
+@pytest.mark.parametrize("cuts_padding", [True, False])
+def test_rows_padded_by_the_isp_are_cut(pi, cuts_padding):
+    pi.cuts_padding = cuts_padding
+    image = opened_pi(replace(SMALL, width_px=200, height_px=120)).read().image
+    assert image.shape == (120, 200, 3)
+    assert (image == two_halves(200, 120)).all()
+
+
+def test_the_time_of_a_frame_is_the_sensors(pi):
+    clock = FakeClock(500.0)
+    camera = camera_of("picamera2", clock=clock)
+    camera.open()
+    pi.age_s = 0.25
+    assert camera.read().at_s == pytest.approx(499.75, abs=0.1)
+
+
+@pytest.mark.parametrize("base", [time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC])
+def test_either_kernel_clock_gives_the_same_time(pi, base):
+    pi.base = base
+    before_s = time.monotonic()
+    at_s = opened_pi().read().at_s
+    assert before_s - 0.2 <= at_s <= time.monotonic()
+
+
+def test_time_stamps_of_an_unknown_clock_are_said_once_and_arrival_counts(pi, caplog):
+    pi.age_s = -5000.0
+    camera = opened_pi()
+    with caplog.at_level(logging.WARNING):
+        frames = [camera.read() for _ in range(3)]
+    assert len(caplog.records) == 1
+    assert frames[0].at_s < frames[2].at_s
+
+
+def test_a_frame_from_before_a_sleep_of_the_machine_is_not_given_out(pi):
+    clock = FakeClock(0.0)
+    camera = camera_of("picamera2", clock=clock)
+    camera.open()
+    camera.read()
+    fake = pi.last
+    stale = iter([90.0, 90.0])
+    expose = fake._expose
+
+    def aged():
+        fake.age_s = next(stale, 0.0)
+        fake._stamp_ns = 0
+        return expose()
+
+    fake._expose = aged
+    assert camera.read().at_s == pytest.approx(0.0, abs=0.5)
+    assert next(stale, None) is None, "both old frames were read, and thrown away"
+
+
+def test_no_frame_is_taken_that_lay_ready(pi):
+    camera = opened_pi()
+    assert pi.last.configuration["queue"] is False
+    camera.read()
+    called_s = time.monotonic()
+    assert camera.read().at_s >= called_s - 0.05
+
+
+def test_the_whole_field_of_view_is_asked_for(pi):
+    opened_pi()
+    assert pi.last.configuration["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
+
+
+def test_a_sensor_without_modes_chooses_for_itself(pi):
+    pi.sensor_modes = ({"format": "NV12"},)
+    opened_pi()
+    assert pi.last.configuration["sensor"] is None
+
+
+def test_a_pi_camera_that_stops_names_the_ribbon_cable_and_can_be_closed(pi):
+    camera = opened_pi()
+    camera.read()
+    pi.stalled = True
+    with pytest.raises(CameraStalled, match=r"no frame for 5 s; check the camera's ribbon cable"):
+        camera.read()
+    camera.close()
+    assert pi.last.closed
+
+
+def test_a_pi_camera_that_breaks_off_is_a_lost_camera(pi):
+    camera = opened_pi()
+    pi.broken = True
+    with pytest.raises(CameraStalled, match="ribbon cable"):
+        camera.read()
+    assert pi.last.out == 0, "every request was given back"
+
+
+def test_a_closed_pi_camera_is_released(pi):
+    camera = opened_pi()
+    first = pi.last
+    camera.close()
+    camera.open()
+    assert first.closed
+    assert pi.last is not first
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [({"cameras": ()}, "ribbon cable"), ({"busy": True}, "no other program uses it")],
+)
+def test_a_pi_camera_that_cannot_be_opened_says_what_to_check(pi, fault, advice):
+    for name, value in fault.items():
+        setattr(pi, name, value)
+    with pytest.raises(CameraMissing, match=advice):
+        opened_pi()
+
+
+def test_auto_takes_the_pi_camera_before_a_webcam(pi):
+    assert "imx708" in camera_of("auto").description
+
+
+def test_a_webcam_that_libcamera_lists_is_no_pi_camera(pi):
+    pi.cameras = ({"Model": "C270", "Id": "\\_SB_.PCI0.XHC_-2:1.0-046d:0825-usb"},)
+    assert find_pi_camera() is None
+
+
+def test_auto_without_any_camera_says_what_could_be_named():
+    if find_webcam() is not None:
+        pytest.skip("this machine has a webcam")
+    with pytest.raises(CameraMissing, match="video file"):
+        camera_of("auto")
+
+
+# ---------------------------------------------------------------- thinning
+
+
+@pytest.mark.parametrize(
+    ("source_fps", "fps", "expected"), [(30, 10, 100), (25, 10, 100), (15, 10, 100), (8, 10, 80)]
+)
+def test_ten_seconds_are_thinned_to_about_the_wanted_rate(source_fps, fps, expected):
+    thinning = Thinning(fps)
+    kept = sum(thinning.keep(n / source_fps) for n in range(source_fps * 10))
+    assert kept == pytest.approx(expected, abs=2)
+
+
+def test_a_jittery_source_at_the_wanted_rate_loses_nothing():
+    thinning = Thinning(10)
+    jitter = [0.0, 0.02, -0.02, 0.01, -0.015]
+    assert all(thinning.keep(n / 10 + jitter[n % 5]) for n in range(100))
+
+
+def test_a_gap_is_not_made_up_for():
+    thinning = Thinning(10)
+    thinning.keep(0.0)
+    kept = [at_s for at_s in (100.0, 100.02, 100.04, 100.06, 100.1) if thinning.keep(at_s)]
+    assert kept == [100.0, 100.04]
+
+
+def test_cameras_import_only_what_their_source_needs(tmp_path, monkeypatch):
+    for name in ("picamera2", "libcamera"):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
+    write_picture(tmp_path / "a.jpg")
+    assert camera_of(tmp_path).live is False
+
+
+def test_the_fake_pi_camera_can_show_a_wrong_colour_order():
+    camera = FakePicamera2()
+    camera.configure(
+        camera.create_video_configuration(
+            {"size": (64, 48), "format": "RGB888"},
+            raw=None,
+            sensor=None,
+            transform=sys.modules["tests.camera_fakes"].FakeTransform(),
+            buffer_count=4,
+            queue=False,
+            controls={},
+        )
+    )
+    camera.start()
+    with camera.captured_request(wait=1) as request:
+        assert request.make_array("main")[0, 0, 2] > 150, "blue and red are swapped, as on a Pi"
