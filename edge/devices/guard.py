@@ -66,26 +66,30 @@ def find_chip(labels: tuple[str, ...]) -> str | None:
     return None
 
 
+def line_request(pin: int, level: int) -> bytearray:
+    """struct gpio_v2_line_request for one output line at `level`, 0 or 1."""
+    attribute = (_ATTRIBUTE_OUTPUT_VALUES, 0, struct.pack("Q", level), 1)
+    no_attribute = (0, 0, b"", 0)
+    return bytearray(
+        _LINE_REQUEST.pack(
+            *(pin, *[0] * 63),  # offsets
+            b"procrastobot-guard",
+            _FLAG_OUTPUT,
+            1,  # attributes used
+            *attribute,
+            *no_attribute * 9,
+            1,  # offsets used
+            0,  # size of the event buffer: the kernel's choice
+            -1,  # the line's descriptor, for the kernel to fill in
+        )
+    )
+
+
 def drive(chip: str, pin: int, level: int) -> None:
     """Make one line an output at `level` (0 or 1) and let go of it again. Raises OSError."""
     fd = os.open(chip, os.O_RDWR | os.O_CLOEXEC)
     try:
-        attribute = (_ATTRIBUTE_OUTPUT_VALUES, 0, struct.pack("Q", level), 1)
-        none = (0, 0, b"", 0) * 9
-        request = bytearray(
-            _LINE_REQUEST.pack(
-                pin,
-                *[0] * 63,
-                b"procrastobot-guard",
-                _FLAG_OUTPUT,
-                1,  # attributes used
-                *attribute,
-                *none,
-                1,  # lines asked for
-                0,
-                -1,
-            )
-        )
+        request = line_request(pin, level)
         fcntl.ioctl(fd, _GET_LINE, request)
         os.close(_LINE_REQUEST.unpack(request)[-1])
     finally:

@@ -1,0 +1,211 @@
+"""After an exit of any kind nothing stays lit or loud: real processes, really killed.
+
+The levels are those of simulated pins in a file, which stays as it was when its owner dies, as the
+pins of a Raspberry Pi do. What the kernel's GPIO lines do is the boot proof's to show (deploy/).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.devices import guard
+from edge.devices.profile import LAST_PIN, load
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILE = """
+title = "levels in a file"
+[chip]
+levels_file = "{levels}"
+[status]
+red = 17
+green = 27
+blue = 22
+active_high = false
+[[warning]]
+pin = 12
+[buzzer]
+pin = 18
+kind = "active"
+"""
+LIT = {17: 0, 27: 255, 22: 255, 12: 255, 18: 255}
+DARK = {17: 255, 27: 255, 22: 255, 12: 0, 18: 0}
+BOX = """
+import queue, sys, time
+from edge.config import HardwareConfig
+from edge.devices.board import open_board
+from edge.domain import Color, LightPattern, Note, Tune
+board = open_board(HardwareConfig(board=sys.argv[1]), inbox=queue.SimpleQueue())
+with board:
+    board.lights.show(LightPattern(color=Color.RED, warning=1.0))
+    board.buzzer.play(Tune("alarm", (Note(3000, 60.0),)))
+    print(board.guard.pid, flush=True)
+    {then}
+"""
+
+
+class Box:
+    """A process that holds the pins, lit and loud."""
+
+    def __init__(self, folder: Path, then: str) -> None:
+        self.levels_file = folder / "levels"
+        self.profile = folder / "board.toml"
+        self.profile.write_text(PROFILE.format(levels=self.levels_file), encoding="utf-8")
+        program = textwrap.dedent(BOX).format(then=then)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program, str(self.profile)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.guard_pid = int(self.process.stdout.readline())
+        wait_for(lambda: self.levels() == LIT)
+
+    def levels(self) -> dict[int, int]:
+        read = self.levels_file.read_bytes()
+        return {pin: read[pin] for pin in LIT}
+
+
+def wait_for(condition, patience_s: float = 10.0) -> None:  # type: ignore[no-untyped-def]
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it never came to be"
+        time.sleep(0.005)
+
+
+def gone(pid: int) -> bool:
+    """The process has ended (a zombie has; nobody may be there to reap an orphan)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def boxes() -> Iterator[list[Box]]:
+    started: list[Box] = []
+    yield started
+    for box in started:
+        if box.process.poll() is None:
+            box.process.kill()
+        box.process.communicate()
+
+
+WAIT = "sys.stdin.read()"
+
+
+@pytest.mark.parametrize(
+    ("then", "number", "whole_group"),
+    [
+        pytest.param("pass", None, False, id="return"),
+        pytest.param("raise RuntimeError", None, False, id="exception"),
+        pytest.param("import os; os._exit(3)", None, False, id="exit without clean-up"),
+        pytest.param("import os; os.abort()", None, False, id="abort, as a crash in C does"),
+        pytest.param(WAIT, signal.SIGKILL, False, id="kill -9"),
+        pytest.param(WAIT, signal.SIGTERM, False, id="SIGTERM"),
+        pytest.param(WAIT, signal.SIGINT, True, id="Ctrl-C, to the whole group"),
+        pytest.param(WAIT, signal.SIGHUP, True, id="the terminal closed"),
+        pytest.param(WAIT, signal.SIGQUIT, True, id="SIGQUIT, to the whole group"),
+        pytest.param(WAIT, signal.SIGKILL, True, id="kill -9 to the whole group"),
+    ],
+)
+def test_after_an_exit_of_any_kind_nothing_stays_lit_or_loud(
+    tmp_path: Path, boxes: list[Box], then: str, number: signal.Signals | None, whole_group: bool
+) -> None:
+    box = Box(tmp_path, then if number else "sys.stdin.readline(); " + then)
+    boxes.append(box)
+    if number is None:
+        assert box.process.stdin is not None
+        box.process.stdin.write("go\n")
+        box.process.stdin.flush()
+    elif whole_group:
+        os.killpg(box.process.pid, number)
+    else:
+        box.process.send_signal(number)
+    wait_for(lambda: box.levels() == DARK)
+    wait_for(lambda: gone(box.guard_pid))
+
+
+def test_without_its_guard_a_killed_process_would_leave_all_on(
+    tmp_path: Path, boxes: list[Box]
+) -> None:
+    # The proof that the test above could fail; then what the service does after any stop.
+    box = Box(tmp_path, WAIT)
+    boxes.append(box)
+    os.kill(box.guard_pid, signal.SIGKILL)
+    wait_for(lambda: gone(box.guard_pid))
+    box.process.kill()
+    box.process.wait()
+    assert box.levels() == LIT
+    record = tmp_path / "dark-pins"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", guard.__file__, "--now", "--record", str(record)],
+        check=False,
+    )
+    assert done.returncode == 0
+    assert box.levels() == DARK
+
+
+def test_without_a_record_there_is_nothing_to_darken(tmp_path: Path) -> None:
+    assert guard.main(["--now", "--record", str(tmp_path / "none")]) == 0
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "/nowhere/gpiochip0", "levels:/nowhere/levels"])
+def test_a_guard_that_cannot_darken_says_so(
+    target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guard.main(["--now", target, "17=0"]) == 1
+    assert "could not darken" in capsys.readouterr().err
+
+
+def test_the_guard_is_given_every_output_of_the_profile_and_no_input() -> None:
+    assert sorted(load("pi").dark_levels()) == [12, 13, 17, 18, 22, 27]
+    assert LAST_PIN == 27
+
+
+def test_the_layout_of_the_kernels_structures(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None or not Path("/usr/include/linux/gpio.h").is_file():
+        pytest.skip("needs a C compiler and the kernel's headers")
+    source = tmp_path / "layout.c"
+    source.write_text(
+        """
+        #include <linux/gpio.h>
+        #include <stddef.h>
+        #include <stdio.h>
+        int main(void) {
+            struct gpio_v2_line_request r = {.offsets = {18}, .num_lines = 1, .fd = -1};
+            r.config.flags = GPIO_V2_LINE_FLAG_OUTPUT;
+            r.config.num_attrs = 1;
+            r.config.attrs[0].attr.id = GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES;
+            r.config.attrs[0].attr.values = 1;
+            r.config.attrs[0].mask = 1;
+            __builtin_strcpy(r.consumer, "procrastobot-guard");
+            fwrite(&r, sizeof r, 1, stdout);
+            fprintf(stderr, "%lu %lu %zu", (unsigned long)GPIO_V2_GET_LINE_IOCTL,
+                    (unsigned long)GPIO_GET_CHIPINFO_IOCTL, sizeof(struct gpiochip_info));
+        }""",
+        encoding="utf-8",
+    )
+    program = tmp_path / "layout"
+    subprocess.run([compiler, "-o", program, source], check=True)
+    says = subprocess.run([program], check=True, capture_output=True)
+    assert says.stdout == bytes(guard.line_request(18, 1))
+    assert says.stderr.split() == [
+        str(number).encode()
+        for number in (guard._GET_LINE, guard._GET_CHIP_INFO, guard._CHIP_INFO.size)
+    ]
