@@ -321,6 +321,9 @@ class MqttConfig:
         "Home Assistant's discovery prefix.",
         pattern=r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*",
     )
+    volume_max: float = setting(
+        1.0, "No command by MQTT sets the volume above this.", low=0, high=1
+    )
     keepalive_s: int = setting(
         20, "Longest silence before the broker gives up on us.", low=5, high=600
     )

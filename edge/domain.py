@@ -368,6 +368,7 @@ class EventType(StrEnum):
     REFUSED = "refused"  # a command that changed nothing
     FAULT = "fault"
     FAULT_CLEARED = "fault_cleared"
+    DROPPED = "dropped"  # events that could not wait for the broker any longer
 
 
 Details = Mapping[str, str | float | int | bool | None]
