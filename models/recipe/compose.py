@@ -87,7 +87,7 @@ def measure(image: U8) -> Scene:
     grey = float((small.max(axis=2) - small.min(axis=2)).mean()) < 5
     luma = np.ascontiguousarray(image[::2, :, 1])
     edges = cv2.Laplacian(luma, cv2.CV_16S, ksize=1)
-    size = np.abs(edges[:: max(1, edges.shape[0] // 100)]).ravel()
+    size = np.abs(edges[:: max(1, edges.shape[0] // 40), ::2]).ravel()
     noise = float(np.median(size)) * 0.3
     sharp = float(np.percentile(size, 97))
     blur = float(np.clip((26 - sharp) / 20, 0, 1.4))
@@ -115,7 +115,9 @@ def load_bank(folder: str) -> dict[str, list[Face]]:
         mean = rgb[solid].mean(axis=0) * 0.6 if solid.any() else np.zeros(3)
         edge = (float(mean[0]), float(mean[1]), float(mean[2]))
         long_mm = {"phone": 150.0, "wallet": 110.0, "earbud case": 62.0}.get(label, 130.0)
-        face = Face(rgb, alpha, np.zeros_like(alpha), long_mm, 6.0, edge, 0.3)
+        face = Face(
+            rgb, alpha, np.zeros_like(alpha), long_mm, 6.0, edge, 0.3, looked_at=label == "phone"
+        )
         bank.setdefault(label, []).append(face)
     return bank
 

@@ -27,7 +27,7 @@ U8 = NDArray[np.uint8]
 Rgb = tuple[float, float, float]
 
 FACE_PX = 240  # long side of a drawn face
-WORK_PX = (64, 176)  # long side of the thing while it is put together, before the last resize
+WORK_PX = (56, 160)  # long side of the thing while it is put together, before the last resize
 LEAST_PX = 6
 FULL_ALPHA = 255
 
@@ -58,6 +58,8 @@ class Face:
     edge: Rgb
     gloss: float  # 0 cloth .. 1 glass
     tiltable: bool = True
+    looked_at: bool = False  # the side that one looks at: fingers keep to its edges
+    dome: float = 0.0  # 0 a slab .. 1 round towards the back
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,7 +549,9 @@ def _phone_front(rng: np.random.Generator) -> Face:
         rgb = _sheen(rgb, rng, rng.uniform(0.05, 0.5))
     thick = rng.uniform(7, 9) + (3 if cased else 0)
     edge = _clip(frame) if not cased else tuple(float(c) for c in rgb[height // 2, 0])
-    return Face(rgb, _rounded(height, width, radius), lit, long_mm, thick, edge, 0.8)  # type: ignore[arg-type]
+    return Face(
+        rgb, _rounded(height, width, radius), lit, long_mm, thick, edge, 0.8, looked_at=True
+    )  # type: ignore[arg-type]
 
 
 def _cracks(rgb: U8, rng: np.random.Generator) -> None:
@@ -707,7 +711,16 @@ def _keypad_phone(rng: np.random.Generator) -> Face:
             _box(rgb, x, top + pitch * (row + 0.1), width * 0.22, pitch * 0.7, key, pitch * 0.25)
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.3))
     alpha = _rounded(height, width, width * rng.uniform(0.1, 0.4))
-    return Face(rgb, alpha, lit, rng.uniform(100, 190), rng.uniform(11, 17), _clip(base), 0.5)
+    return Face(
+        rgb,
+        alpha,
+        lit,
+        rng.uniform(100, 190),
+        rng.uniform(11, 17),
+        _clip(base),
+        0.5,
+        looked_at=True,
+    )
 
 
 def _calculator(rng: np.random.Generator) -> Face:
@@ -762,7 +775,16 @@ def _calculator(rng: np.random.Generator) -> Face:
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.25))
     alpha = _rounded(height, width, width * rng.uniform(0.03, 0.14))
     none = np.zeros((height, width), np.uint8)
-    return Face(rgb, alpha, none, rng.uniform(110, 190), rng.uniform(10, 22), _clip(base), 0.3)
+    return Face(
+        rgb,
+        alpha,
+        none,
+        rng.uniform(110, 190),
+        rng.uniform(10, 22),
+        _clip(base),
+        0.3,
+        looked_at=True,
+    )
 
 
 def _remote(rng: np.random.Generator) -> Face:
@@ -813,7 +835,16 @@ def _remote(rng: np.random.Generator) -> Face:
         rgb = cv2.warpPerspective(rgb, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
         alpha = cv2.warpPerspective(alpha, warp, (width, height))  # type: ignore[assignment]
     none = np.zeros((height, width), np.uint8)
-    return Face(rgb, alpha, none, rng.uniform(120, 230), rng.uniform(12, 24), _clip(base), 0.4)
+    return Face(
+        rgb,
+        alpha,
+        none,
+        rng.uniform(120, 230),
+        rng.uniform(12, 24),
+        _clip(base),
+        0.4,
+        looked_at=True,
+    )
 
 
 def _dashes(rgb: U8, inset: float, colour: Rgb, pitch: float) -> None:
@@ -902,7 +933,14 @@ def _earbud_case(rng: np.random.Generator) -> Face:
     rgb = _sheen(rgb, rng, rng.uniform(0.05, 0.5))
     none = np.zeros((height, width), np.uint8)
     return Face(
-        rgb, alpha, none, rng.uniform(48, 72), rng.uniform(18, 27), _mix(base, (0, 0, 0), 0.2), 0.7
+        rgb,
+        alpha,
+        none,
+        rng.uniform(48, 72),
+        rng.uniform(18, 27),
+        _mix(base, (0, 0, 0), 0.2),
+        0.7,
+        dome=1.0,
     )
 
 
@@ -1018,7 +1056,14 @@ def _mouse(rng: np.random.Generator) -> Face:
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.4))
     none = np.zeros((height, width), np.uint8)
     return Face(
-        rgb, alpha, none, rng.uniform(95, 128), rng.uniform(22, 36), _mix(base, (0, 0, 0), 0.4), 0.4
+        rgb,
+        alpha,
+        none,
+        rng.uniform(95, 128),
+        rng.uniform(22, 36),
+        _mix(base, (0, 0, 0), 0.4),
+        0.4,
+        dome=-0.35,
     )
 
 
@@ -1134,27 +1179,34 @@ def draw_face(thing: str, number: int) -> Face:
 
 
 class _Canvas:
-    """Premultiplied float picture that things are drawn onto from back to front."""
+    """Premultiplied float planes (6, size, size), 0..255 and 0..1: red, green, blue, cover, what
+    shows of the thing, what gives light. Drawn onto from back to front."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.rgb = np.zeros((size, size, 3), np.float32)
-        self.alpha = np.zeros((size, size), np.float32)
-        self.thing = np.zeros((size, size), np.float32)
-        self.lit = np.zeros((size, size), np.float32)
+        self.planes = np.zeros((6, size, size), np.float32)
+
+    @property
+    def alpha(self) -> F32:
+        return self.planes[3]
+
+    @property
+    def thing(self) -> F32:
+        return self.planes[4]
+
+    @property
+    def lit(self) -> F32:
+        return self.planes[5]
 
     def over(self, y: slice, x: slice, rgb: F32, alpha: F32) -> None:
-        """Put straight `rgb` with `alpha` in front; it hides the thing behind it."""
-        keep = 1 - alpha
-        view = self.rgb[y, x]
-        view *= keep[..., None]
-        view += rgb * alpha[..., None]
-        for plane in (self.alpha, self.thing, self.lit):
-            plane[y, x] *= keep
-        self.alpha[y, x] += alpha
+        """Put straight `rgb` (3, h, w) with `alpha` (h, w) in front; it hides the thing."""
+        view = self.planes[:, y, x]
+        view *= 1 - alpha
+        view[:3] += rgb * alpha
+        view[3] += alpha
 
     def shade(self, y: slice, x: slice, share: F32) -> None:
-        self.rgb[y, x] *= (1 - share)[..., None]
+        self.planes[:3, y, x] *= 1 - share
 
 
 @dataclass(frozen=True, slots=True)
@@ -1181,50 +1233,58 @@ def _draw_limb(
     ys, xs = slice(y0, y1), slice(x0, x1)
     gx = np.arange(x0, x1, dtype=np.float32)[None, :]
     gy = np.arange(y0, y1, dtype=np.float32)[:, None]
-    distance: F32 | None = None
-    along = np.zeros((y1 - y0, x1 - x0), np.float32)
     count = len(limb.points) - 1
+    points = [(float(x), float(y)) for x, y in limb.points]
+    radii = [float(r) for r in limb.radii]
+    distance = along = np.zeros((0, 0), np.float32)
     for k in range(count):
-        (ax, ay), (bx, by) = limb.points[k], limb.points[k + 1]
-        dx, dy = float(bx - ax), float(by - ay)
-        t = np.clip(((gx - ax) * dx + (gy - ay) * dy) / (dx * dx + dy * dy + 1e-6), 0, 1)
-        d = np.hypot(gx - ax - t * dx, gy - ay - t * dy)
-        d -= limb.radii[k] + t * (limb.radii[k + 1] - limb.radii[k])
-        if distance is None:
-            distance, along = d, t / count
+        (ax, ay), (bx, by) = points[k], points[k + 1]
+        dx, dy = bx - ax, by - ay
+        square = dx * dx + dy * dy + 1e-6
+        px, py = gx - ax, gy - ay
+        t = px * (dx / square) + py * (dy / square)
+        np.clip(t, 0, 1, out=t)
+        d = cv2.magnitude(px - t * dx, py - t * dy)
+        d -= radii[k] + t * (radii[k + 1] - radii[k])
+        t = (t + k) * (1 / count)
+        if k == 0:
+            distance, along = d, t
         else:
             nearer = d < distance
-            distance = np.where(nearer, d, distance)
-            along = np.where(nearer, (k + t) / count, along)
-    assert distance is not None
-    radius = float(limb.radii.mean())
+            np.copyto(distance, d, where=nearer)
+            np.copyto(along, t, where=nearer)
+    radius = sum(radii) / len(radii)
     # What lies behind is darker along the limb: light does not reach there.
     if contact > 0:
-        near = np.clip(1 - distance / (radius * 0.5), 0, 1)
-        canvas.shade(ys, xs, (near * near * contact).astype(np.float32))
-    depth = np.clip(-distance / radius, 0, 1)
-    nz = np.sqrt(np.clip(1 - (1 - depth) ** 2, 0, 1))
-    gradient_x = cv2.Sobel(distance, cv2.CV_32F, 1, 0, ksize=3, scale=0.125)
-    gradient_y = cv2.Sobel(distance, cv2.CV_32F, 0, 1, ksize=3, scale=0.125)
-    rim = 1 - depth
-    lambert = np.clip(nz * light[2] + rim * (gradient_x * light[0] + gradient_y * light[1]), 0, 1)
-    shade = 0.42 + 0.66 * lambert
+        near = np.clip(1 - distance * (2 / radius), 0, 1)
+        near *= near
+        near *= contact
+        canvas.shade(ys, xs, near)
+    rim = np.clip(1 + distance * (1 / radius), 0, 1)
+    nz = np.sqrt(1 - rim * rim)
+    nz *= light[2]
+    gradient = cv2.Sobel(distance, cv2.CV_32F, 1, 0, ksize=3, scale=0.125 * float(light[0]))
+    gradient += cv2.Sobel(distance, cv2.CV_32F, 0, 1, ksize=3, scale=0.125 * float(light[1]))
+    gradient *= rim
+    nz += gradient
+    np.clip(nz, 0, 1, out=nz)
+    shade = 0.42 + 0.66 * nz
     base = skin if limb.colour is None else np.array(limb.colour, np.float32)
-    rgb = base * shade[..., None]
+    if limb.nail:
+        for at in (0.36, 0.68):  # creases or knuckles at the joints
+            shade *= 1 - 0.13 * np.maximum(0, 1 - ((along - at) * (1 / 0.06)) ** 2)
+    rgb = base[:, None, None] * shade
     if limb.colour is None:
-        # Blood shines through at the rim and at the tip.
-        rgb[..., 1:] *= (1 - 0.1 * (1 - shade))[..., None]
+        rgb[1:] *= 0.9 + 0.1 * shade  # blood shines through at the rim
         if limb.nail:
-            tip = np.clip(along * 3 - 2, 0, 1)
-            rgb[..., 0] *= 1 + 0.05 * tip
-            rgb[..., 2] *= 1 - 0.06 * tip
-            for at in (0.36, 0.68):  # creases or knuckles at the joints
-                rgb *= (1 - 0.13 * np.exp(-(((along - at) / 0.035) ** 2)))[..., None]
+            tip = np.maximum(along * 0.15 - 0.1, 0)
+            rgb[0] *= 1 + tip
+            rgb[2] *= 1 - tip
             _nail(rgb, limb, x0, y0, base)
     alpha = np.clip(0.5 - distance, 0, 1)
     if limb.fade:
-        alpha = alpha * np.clip((1 - along) / 0.35, 0, 1)
-    canvas.over(ys, xs, rgb.astype(np.float32), alpha.astype(np.float32))
+        alpha *= np.clip((1 - along) * (1 / 0.35), 0, 1)
+    canvas.over(ys, xs, rgb, alpha)
 
 
 def _nail(rgb: F32, limb: _Limb, x0: int, y0: int, skin: F32) -> None:
@@ -1236,7 +1296,8 @@ def _nail(rgb: F32, limb: _Limb, x0: int, y0: int, skin: F32) -> None:
     centre = (round((float(at[0]) - x0) * 16), round((float(at[1]) - y0) * 16))
     axes = (round(radius * 0.6 * 16), round(radius * 0.5 * 16))
     colour = np.clip(skin * 0.55 + np.array([125, 100, 98]), 0, 255)
-    cv2.ellipse(rgb, centre, axes, np.degrees(angle), 0, 360, colour.tolist(), -1, cv2.LINE_AA, 4)
+    for plane, tone in zip(rgb, colour.tolist(), strict=True):
+        cv2.ellipse(plane, centre, axes, np.degrees(angle), 0, 360, tone, -1, cv2.LINE_AA, 4)
 
 
 def _skin(rng: np.random.Generator) -> F32:
@@ -1264,7 +1325,7 @@ def _arm(rng: np.random.Generator, x: float, y: float, angle: float) -> list[_Li
     """Wrist and forearm leading away from (x, y), with or without a sleeve."""
     dx, dy = np.cos(angle), np.sin(angle)
     r = rng.uniform(25, 31)
-    length = rng.uniform(110, 190)
+    length = rng.uniform(80, 160)
     end = (x + dx * length, y + dy * length)
     arm = [_limb([(x, y), end], [r, r * 1.25], fade=True)]
     if rng.random() < 0.55:
@@ -1527,7 +1588,10 @@ def render(
     thing = "phone" if bare else kind.removeprefix("hand holding ")
     if face is None:
         face = draw_face(thing, int(rng.integers(_FACES[thing][1])) if number is None else number)
-    work = int(np.clip(size_px * 1.6, *WORK_PX))
+        if number is None and style == "wrap" and face.looked_at:
+            # Fingers that lie across it mostly lie across its back.
+            face = draw_face(thing, int(rng.integers(_FACES[thing][1])))
+    work = int(np.clip(size_px * 1.3, *WORK_PX))
     px_mm = work / face.long_mm
     size = int(work * (1.45 if not held else 2.1) + (0 if not held else 330 * px_mm))
     size = min(size, 720)
@@ -1555,7 +1619,7 @@ def render(
     skin = _skin(rng)
     grip = None
     if held:
-        grip, mirror, quarter = _take_hold(rng, half_w, half_l, style, bare, thing)
+        grip, mirror, quarter = _take_hold(rng, half_w, half_l, style, bare, thing, face.looked_at)
 
         def place(limb: _Limb) -> _Limb:
             points = limb.points * np.array([-1 if mirror else 1, 1], np.float32)
@@ -1585,15 +1649,15 @@ def _take_hold(
     style: str | None,
     bare: bool,
     thing: str,
+    looked_at: bool,
 ) -> tuple[_Grip, bool, int]:
     mirror = bool(rng.random() < 0.5)
     if bare:
         pick = "fist" if rng.random() < 0.6 else str(rng.choice(["wrap", "pinch", "screen"]))
         return _grip(rng, 18, 30, pick), mirror, 0
     if style is None:
-        style = str(
-            rng.choice(["wrap", "screen", "pinch", "palm", "ends"], p=[0.4, 0.24, 0.2, 0.08, 0.08])
-        )
+        shares = [0.1, 0.46, 0.22, 0.12, 0.1] if looked_at else [0.55, 0.08, 0.24, 0.03, 0.1]
+        style = str(rng.choice(["wrap", "screen", "pinch", "palm", "ends"], p=shares))
     quarter = 0
     if half_l < 50 or (half_l > 1.6 * half_w and style == "pinch" and rng.random() < 0.25):
         # Small things and things held by their long side: the hand comes along the short axis.
@@ -1645,7 +1709,8 @@ def _draw_slab(
         tint = np.zeros((patch[1], patch[0]), np.float32)
         for k in range(layers, 0, -1):
             depth = -face.thick_mm / 2 + face.thick_mm * k / layers
-            warp = cv2.getPerspectiveTransform(flat, project(corners, depth) - offset)
+            shape = corners * (1 - 0.35 * face.dome * (k / layers) ** 2)
+            warp = cv2.getPerspectiveTransform(flat, project(shape, depth) - offset)
             layer = (
                 cv2.warpPerspective(alpha, warp, patch, flags=cv2.INTER_LINEAR).astype(np.float32)
                 / 255
@@ -1654,8 +1719,8 @@ def _draw_slab(
             # Rounded over: the middle of the edge catches most light.
             tone = 0.5 + 0.5 * np.sin(np.pi * (1 - k / (layers + 1)))
             tint = tint * (1 - layer) + tone * layer
-        edge = np.float32(face.edge) * (0.45 + 0.5 * tint)[..., None]
-        canvas.over(ys, xs, edge.astype(np.float32), outline)
+        edge = np.float32(face.edge)[:, None, None] * (0.45 + 0.5 * tint)
+        canvas.over(ys, xs, edge, outline)
         canvas.thing[ys, xs] = np.maximum(canvas.thing[ys, xs], outline)
     warp = cv2.getPerspectiveTransform(flat, front - offset)
     stack = np.dstack([rgb, alpha])
@@ -1673,12 +1738,12 @@ def _draw_slab(
     ramp = cv2.resize(
         rng.uniform(0.82, 1.14, (2, 2)).astype(np.float32), patch, interpolation=cv2.INTER_LINEAR
     )
-    surface = seen[..., :3].astype(np.float32)
-    shaded = surface * (level * ramp)[..., None]
-    haze = face.gloss * max(0.0, rng.normal(0, 0.1)) * 255
-    shaded = shaded + haze * ramp[..., None]
-    shaded = shaded * (1 - glow[..., None]) + surface * glow[..., None]
-    canvas.over(ys, xs, np.clip(shaded, 0, 255).astype(np.float32), inside)
+    surface = np.stack(cv2.split(seen)[:3]).astype(np.float32)
+    haze = np.float32(face.gloss * max(0.0, rng.normal(0, 0.1)) * 255)
+    shaded = surface * (ramp * np.float32(level)) + haze * ramp
+    if face.lit.any():
+        shaded += (surface - shaded) * glow
+    canvas.over(ys, xs, np.clip(shaded, 0, 255), inside)
     canvas.thing[ys, xs] = np.maximum(canvas.thing[ys, xs], inside)
     canvas.lit[ys, xs] = np.maximum(canvas.lit[ys, xs], glow * inside)
 
@@ -1692,8 +1757,8 @@ def _finish(
     y0, y1 = int(seen[0]), int(seen[-1]) + 1
     x0, x1 = int(across[0]), int(across[-1]) + 1
     ys, xs = slice(y0, y1), slice(x0, x1)
-    colour = canvas.rgb[ys, xs]
-    planes = np.dstack([canvas.alpha[ys, xs], canvas.thing[ys, xs], canvas.lit[ys, xs]])
+    colour = cv2.merge(list(canvas.planes[:3, ys, xs]))
+    planes = cv2.merge(list(canvas.planes[3:, ys, xs]))
     visible = 1.0 if bare else float(canvas.thing.sum()) / max(whole, 1e-6)
     size = (max(3, round((x1 - x0) * scale)), max(3, round((y1 - y0) * scale)))
     if abs(scale - 1) > 0.02:
