@@ -1409,7 +1409,7 @@ def _grip(rng: np.random.Generator, half_w: float, half_l: float, style: str) ->
     elif style == "pinch":  # held up from below between thumb and fingers
         count = int(rng.integers(2, 5))
         x0 = rng.uniform(-0.5, 0.5) * half_w
-        deep = rng.uniform(8, 55)
+        deep = rng.uniform(8, min(55, 1.1 * half_l))
         edge = half_l
         behind.append(
             _limb(
@@ -1656,7 +1656,7 @@ def _take_hold(
         pick = "fist" if rng.random() < 0.6 else str(rng.choice(["wrap", "pinch", "screen"]))
         return _grip(rng, 18, 30, pick), mirror, 0
     if style is None:
-        shares = [0.1, 0.46, 0.22, 0.12, 0.1] if looked_at else [0.55, 0.08, 0.24, 0.03, 0.1]
+        shares = [0.1, 0.4, 0.3, 0.11, 0.09] if looked_at else [0.45, 0.08, 0.36, 0.03, 0.08]
         style = str(rng.choice(["wrap", "screen", "pinch", "palm", "ends"], p=shares))
     quarter = 0
     if half_l < 50 or (half_l > 1.6 * half_w and style == "pinch" and rng.random() < 0.25):
@@ -1664,7 +1664,7 @@ def _take_hold(
         quarter = int(rng.choice([-1, 1]))
     elif half_w > 38 and rng.random() < 0.3:
         quarter = int(rng.choice([-1, 1]))
-    if thing in ("earbud case", "pen") and style in ("ends", "palm"):
+    if thing in ("earbud case", "pen") and (style in ("ends", "palm") or rng.random() < 0.4):
         style = "pinch"
     if quarter:
         return _grip(rng, half_l, half_w, style), mirror, quarter
