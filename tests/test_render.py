@@ -45,6 +45,17 @@ def test_the_same_generator_state_draws_the_same_picture(kind: str) -> None:
     assert first.box_px == again.box_px
 
 
+@pytest.mark.parametrize("style", ["wrap", "screen", "pinch", "palm", "ends", None])
+def test_any_thing_can_be_held_in_any_grip(style: str | None) -> None:
+    rng = np.random.default_rng(17)
+    for thing in render.THINGS:
+        for size_px in (render.LEAST_PX, 23, 40):
+            for _ in range(3):
+                cutout = render.render(f"hand holding {thing}", rng, size_px, style=style)
+                assert cutout.held
+                assert cutout.rgba.dtype == np.uint8
+
+
 def test_fingers_in_front_hide_a_part_and_the_figure_says_how_much() -> None:
     rng = np.random.default_rng(5)
     held = [render.render("hand holding phone", rng, 80, style="wrap").visible for _ in range(20)]

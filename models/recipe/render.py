@@ -1409,7 +1409,7 @@ def _grip(rng: np.random.Generator, half_w: float, half_l: float, style: str) ->
     elif style == "pinch":  # held up from below between thumb and fingers
         count = int(rng.integers(2, 5))
         x0 = rng.uniform(-0.5, 0.5) * half_w
-        deep = rng.uniform(8, min(55, 1.1 * half_l))
+        deep = rng.uniform(6, float(np.clip(1.1 * half_l, 8, 55)))
         edge = half_l
         behind.append(
             _limb(
