@@ -1,0 +1,200 @@
+"""From a detector's raw outputs to boxes: cut, decode, and keep one box per object.
+
+Boxes here are (N, 4) float32 (ymin, xmin, ymax, xmax), as shares of the model's input, not clipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import Box, Detection
+from edge.vision.manifest import NO_LABEL
+from edge.vision.preprocess import Placed, Quant
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+
+MOST_CANDIDATES = 1000  # before overlaps are removed; bounds the cost of a frame full of noise
+MOST_DETECTIONS = 300
+LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and no overflow
+REAL = Quant(0.0, 0)
+
+
+class Found(NamedTuple):
+    """Best score first: boxes (N, 4), scores (N,) 0..1, classes (N,) index into the labels."""
+
+    boxes: FloatArray
+    scores: FloatArray
+    classes: IntArray
+
+
+class Head(NamedTuple):
+    """The outputs at one stride; each (height, width, channels), as stored in its tensor."""
+
+    box: NDArray[Any]  # 4 channels: x, y from the cell in strides; log of width, height in strides
+    objectness: NDArray[Any]  # 1 channel, logit
+    classes: NDArray[Any]  # one channel per label, logits
+
+
+class HeadQuant(NamedTuple):
+    box: Quant
+    objectness: Quant
+    classes: Quant
+
+
+def sigmoid(logits: NDArray[Any]) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float32))), np.float32)
+
+
+class YoloxDecoder:
+    """Anchor-free heads (Ge et al., YOLOX, arXiv:2107.08430), one per stride.
+
+    Nearly all cells see nothing, so they are cut by objectness first, in the numbers as stored:
+    an integer comparison where the model is quantized. Only what is left is turned into real
+    numbers, by tables of the 256 possible values where there are no more.
+    """
+
+    def __init__(
+        self,
+        quants: Sequence[HeadQuant],
+        *,
+        floor: float,
+        nms_iou: float,
+    ) -> None:
+        self._floor = max(floor, 1e-4)  # at 0 every cell would be a candidate
+        self._nms_iou = nms_iou
+        self._heads = [
+            (quant, _least_stored(quant.objectness, self._floor), _table(quant.classes))
+            for quant in quants
+        ]
+
+    def __call__(self, heads: Sequence[Head]) -> Found:
+        boxes: list[FloatArray] = []
+        scores: list[FloatArray] = []
+        classes: list[IntArray] = []
+        for head, (quant, least, table) in zip(heads, self._heads, strict=True):
+            width = head.objectness.shape[1]
+            objectness = head.objectness.reshape(-1)
+            cells = np.flatnonzero(objectness >= least)
+            if not len(cells):
+                continue
+            sure = sigmoid(_real(objectness[cells], quant.objectness))
+            logits = head.classes.reshape(-1, head.classes.shape[-1])[cells]
+            each = table[logits.view(np.uint8)] if table is not None else sigmoid(logits)
+            each = each * sure[:, None]
+            which, label = np.nonzero(each >= self._floor)
+            if not len(which):
+                continue
+            cells = cells[which]
+            offsets = _real(head.box.reshape(-1, 4)[cells], quant.box)
+            boxes.append(self._boxes(offsets, cells, width, head.objectness.shape[0]))
+            scores.append(each[which, label])
+            classes.append(label)
+        if not boxes:
+            return nothing()
+        found = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
+        return suppress(found, self._nms_iou)
+
+    def _boxes(self, offsets: FloatArray, cells: IntArray, width: int, height: int) -> FloatArray:
+        """offsets: (N, 4) x, y, log w, log h, in strides; cells: (N,) row-major index."""
+        grid = np.stack([cells % width, cells // width], axis=1)
+        center = offsets[:, :2] + grid
+        half = np.exp(np.minimum(offsets[:, 2:], LARGEST_LOG_SIZE)) / 2
+        # Cells count strides, so shares of the input are shares of the cells of a side.
+        corners = np.concatenate([center - half, center + half], axis=1)[:, [1, 0, 3, 2]]
+        sides = np.array([height, width, height, width], np.float32)
+        return np.asarray(corners / sides, np.float32)
+
+
+def _real(stored: NDArray[Any], quant: Quant) -> FloatArray:
+    values = stored.astype(np.float32)
+    return values if quant.scale == 0 else (values - quant.zero_point) * np.float32(quant.scale)
+
+
+def _least_stored(quant: Quant, floor: float) -> float:
+    """The lowest stored logit whose sigmoid reaches `floor`."""
+    logit = -math.log(1 / floor - 1) if floor < 1 else math.inf
+    if quant.scale == 0:
+        return logit
+    # A hair lower, since the score itself is worked out in single precision.
+    stored = logit / quant.scale + quant.zero_point - 1e-4
+    return math.ceil(min(max(stored, -128), 128))
+
+
+def _table(quant: Quant) -> FloatArray | None:
+    """Sigmoids of all 256 stored values, by their byte; None for real numbers."""
+    if quant.scale == 0:
+        return None
+    return sigmoid(_real(np.arange(256, dtype=np.uint8).view(np.int8), quant))
+
+
+def decode_ssd(
+    boxes: NDArray[np.float32],
+    classes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    count: int,
+    *,
+    floor: float,
+) -> Found:
+    """What the built-in postprocessing of the TensorFlow Object Detection API says.
+
+    boxes: (N, 4) ymin, xmin, ymax, xmax, shares of the input; classes, scores: (N,). Only the
+    first `count` mean anything.
+    """
+    real = np.asarray(scores[:count], np.float32)
+    keep = np.flatnonzero(real >= floor)
+    keep = keep[np.argsort(-real[keep], kind="stable")]
+    return Found(
+        np.asarray(boxes[:count], np.float32)[keep],
+        real[keep],
+        np.rint(classes[:count][keep]).astype(np.intp),
+    )
+
+
+def nothing() -> Found:
+    return Found(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp))
+
+
+def suppress(found: Found, iou: float) -> Found:
+    """Of boxes of one class that overlap by more than `iou`, keep the best."""
+    order = np.argsort(-found.scores, kind="stable")[:MOST_CANDIDATES]
+    boxes, classes = found.boxes[order], found.classes[order]
+    top, left, bottom, right = boxes.T
+    areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
+    alive = np.ones(len(order), bool)
+    kept: list[int] = []
+    for best in range(len(order)):
+        if not alive[best]:
+            continue
+        kept.append(best)
+        if len(kept) == MOST_DETECTIONS:
+            break
+        rest = best + 1 + np.flatnonzero(alive[best + 1 :] & (classes[best + 1 :] == classes[best]))
+        if not len(rest):
+            continue
+        height = np.minimum(bottom[rest], bottom[best]) - np.maximum(top[rest], top[best])
+        width = np.minimum(right[rest], right[best]) - np.maximum(left[rest], left[best])
+        shared = np.maximum(height, 0) * np.maximum(width, 0)
+        # Without a division: two empty boxes share nothing and are nobody's copies.
+        alive[rest[shared > iou * (areas[rest] + areas[best] - shared)]] = False
+    chosen = order[kept]
+    return Found(found.boxes[chosen], found.scores[chosen], found.classes[chosen])
+
+
+def to_detections(found: Found, labels: Sequence[str], placed: Placed) -> tuple[Detection, ...]:
+    """Shares of the model's input to shares of the picture, clipped to it; empty boxes dropped."""
+    scale = (placed.height, placed.width, placed.height, placed.width)
+    boxes = np.clip(found.boxes / np.array(scale, np.float32), 0, 1).tolist()
+    detections = []
+    for edges, score, index in zip(
+        boxes, found.scores.tolist(), found.classes.tolist(), strict=True
+    ):
+        box = Box(*edges)
+        if index < len(labels) and labels[index] != NO_LABEL and box.area > 0:
+            detections.append(Detection(labels[index], min(score, 1.0), box))
+    return tuple(detections)

@@ -1,0 +1,294 @@
+"""Which models there are, and all that a model file does not say about itself.
+
+`models/manifest.toml` has one table per model:
+
+    format = 1
+    default = "normal"
+
+    [models.normal]
+    file = "desk.tflite"        # beside the manifest
+    sha256 = "..."
+    bytes = 1234567
+    family = "yolox"            # yolox: nine raw heads; ssd: boxes from built-in postprocessing
+    input = { width = 544, height = 416, colour = "rgb", fit = "letterbox-top-left", pad = 114 }
+    labels = ["phone", "person"]        # by class index; "???" is a class that does not exist
+    floor = 0.25                # nothing below this score is reported
+    thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
+    nms_iou = 0.65              # yolox only, optional: boxes that overlap more are one object
+    quantization = "int8"       # the last three are for people
+    licence = "Apache-2.0"
+    provenance = "one sentence"
+
+Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from edge import resources
+from edge.config import ModelConfig
+from edge.domain import Thresholds
+
+FORMAT = 1
+NO_LABEL = "???"
+NMS_IOU = 0.65
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class ModelError(Exception):
+    """A model or its manifest cannot be used; the text is one line that says what is wrong."""
+
+
+class Family(StrEnum):
+    YOLOX = "yolox"
+    SSD = "ssd"
+
+
+class Colour(StrEnum):
+    RGB = "rgb"
+    BGR = "bgr"
+
+
+class Fit(StrEnum):
+    LETTERBOX = "letterbox-top-left"  # aspect kept; the rest at the right or bottom is padding
+    STRETCH = "stretch"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What the model is shown. `pad` is the value, 0..255, of what a letterbox leaves over."""
+
+    width_px: int
+    height_px: int
+    colour: Colour
+    fit: Fit
+    pad: int = 114
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One model of the manifest."""
+
+    name: str
+    path: Path
+    family: Family
+    input: ModelInput
+    labels: tuple[str, ...]
+    thresholds: Thresholds
+    nms_iou: float = NMS_IOU
+    sha256: str = ""  # empty, and 0 bytes: a file given by hand, not checked
+    size_bytes: int = 0
+    quantization: str = ""
+    licence: str = ""
+    provenance: str = ""
+
+    @property
+    def description(self) -> str:
+        """One phrase for people: "normal: yolox 544x416 int8, 12 labels, 1.1 MB"."""
+        real = sum(label != NO_LABEL for label in self.labels)
+        parts = [f"{self.family} {self.input.width_px}x{self.input.height_px}"]
+        if self.quantization:
+            parts[0] += f" {self.quantization}"
+        parts.append(f"{real} labels")
+        if self.size_bytes:
+            parts.append(f"{self.size_bytes / 1e6:.1f} MB")
+        return f"{self.name}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    path: Path
+    default: str
+    models: Mapping[str, ModelSpec]
+
+    def choose(self, name: str = "") -> ModelSpec:
+        """The model called `name`, or the default one. Raises ModelError."""
+        wanted = name or self.default
+        if wanted in self.models:
+            return self.models[wanted]
+        near = get_close_matches(wanted, self.models, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(self.models)}"
+        raise ModelError(f"{self.path} has no model {wanted!r}{hint}")
+
+
+def default_path() -> Path:
+    """The manifest that came with the program. Raises ModelError."""
+    try:
+        return resources.directory("models") / "manifest.toml"
+    except FileNotFoundError as exc:
+        raise ModelError(str(exc)) from exc
+
+
+def load_model(config: ModelConfig) -> ModelSpec:
+    """The model that the configuration names, with its file checked. Raises ModelError."""
+    path = Path(config.manifest).expanduser() if config.manifest else default_path()
+    spec = load(path).choose(config.name)
+    check_file(spec)
+    return spec
+
+
+def load(path: Path) -> Manifest:
+    """Read a manifest and check all that can be checked without its model files.
+
+    Raises ModelError that names every fault at once.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ModelError(f"there is no model manifest {path}") from exc
+    except OSError as exc:
+        raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ModelError(f"{path} is not TOML: {exc}") from exc
+    faults: list[str] = []
+    reader = _Table(tree, "", faults)
+    if reader.integer("format") != FORMAT:
+        faults.append(f"format must be {FORMAT}")
+    models: dict[str, ModelSpec] = {}
+    for name, value in reader.table("models").items():
+        if isinstance(value, dict):
+            models[name] = _spec(_Table(value, f"models.{name}.", faults), name, path.parent)
+        else:
+            faults.append(f"models.{name} is not a table")
+    default = reader.text("default")
+    if models and default not in models:
+        faults.append(f"default = {default!r}: there is {_listed(models)}")
+    if faults:
+        raise ModelError(f"{path}: {'; '.join(dict.fromkeys(faults))}")
+    return Manifest(path=path, default=default, models=MappingProxyType(models))
+
+
+def check_file(spec: ModelSpec) -> None:
+    """Compare the model file with the manifest. Raises ModelError."""
+    try:
+        size = spec.path.stat().st_size
+        if size != spec.size_bytes:
+            raise ModelError(
+                f"{spec.path} has {size} bytes instead of {spec.size_bytes}: cut short, or another"
+                " file"
+            )
+        with spec.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as exc:
+        raise ModelError(f"the model file {spec.path} is missing") from exc
+    except OSError as exc:
+        raise ModelError(f"the model file {spec.path} cannot be read: {exc.strerror}") from exc
+    if digest != spec.sha256:
+        raise ModelError(
+            f"{spec.path} is not the file of the manifest: its sha256 is {digest[:12]}..., not"
+            f" {spec.sha256[:12]}..."
+        )
+
+
+def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
+    shown = _Table(table.table("input"), f"{table.place}input.", table.faults)
+    family = table.choice("family", Family, Family.YOLOX)
+    fit = shown.choice("fit", Fit, Fit.LETTERBOX)
+    pad = shown.integer("pad", 0, 255) if fit is Fit.LETTERBOX else 0
+    labels = table.labels("labels")
+    thresholds: dict[str, float] = {}
+    points = _Table(table.table("thresholds"), f"{table.place}thresholds.", table.faults)
+    for label in points.values:
+        thresholds[label] = points.share(label)
+        if label not in labels:
+            table.fault(f"thresholds.{label}", f"no such label; there is {_listed(labels)}")
+    sha256 = table.text("sha256").lower()
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        table.fault("sha256", "must be 64 hexadecimal digits")
+    return ModelSpec(
+        name=name,
+        path=folder / table.text("file"),
+        family=family,
+        input=ModelInput(
+            width_px=shown.integer("width", 32, 4096),
+            height_px=shown.integer("height", 32, 4096),
+            colour=shown.choice("colour", Colour, Colour.RGB),
+            fit=fit,
+            pad=pad,
+        ),
+        labels=labels,
+        thresholds=Thresholds(table.share("floor"), MappingProxyType(thresholds)),
+        nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
+        sha256=sha256,
+        size_bytes=table.integer("bytes", 1, 2**40),
+        quantization=table.text("quantization"),
+        licence=table.text("licence"),
+        provenance=table.text("provenance"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Reads values of a TOML table; what does not fit is noted, and something harmless returned."""
+
+    values: Mapping[str, Any]
+    place: str
+    faults: list[str]
+
+    def fault(self, key: str, text: str) -> None:
+        self.faults.append(f"{self.place}{key}: {text}")
+
+    def _get(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
+        value = self.values.get(key)
+        if key not in self.values:
+            self.fault(key, "is missing")
+            return None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            self.fault(key, f"must be {what}")
+            return None
+        return value
+
+    def text(self, key: str) -> str:
+        return str(self._get(key, str, "text") or "")
+
+    def integer(self, key: str, low: int = 0, high: int = 2**31) -> int:
+        value = self._get(key, int, "a whole number")
+        if value is not None and not low <= value <= high:
+            self.fault(key, f"must be from {low} to {high}")
+        return int(value or 0)
+
+    def share(self, key: str) -> float:
+        value = self._get(key, (int, float), "a number")
+        if value is not None and not 0 <= value <= 1:
+            self.fault(key, "must be from 0 to 1")
+        return float(value or 0)
+
+    def table(self, key: str) -> Mapping[str, Any]:
+        return dict(self._get(key, dict, "a table") or {})
+
+    def choice(self, key: str, kind: type[Choice], otherwise: Choice) -> Choice:
+        value = self._get(key, str, "text")
+        if value is None:
+            return otherwise
+        try:
+            return kind(value)
+        except ValueError:
+            self.fault(key, f"must be {' or '.join(kind)}, not {value!r}")
+            return otherwise
+
+    def labels(self, key: str) -> tuple[str, ...]:
+        values = self._get(key, list, "a list of names")
+        if values is None:
+            return ()
+        names = [value for value in values if isinstance(value, str) and value]
+        if not names or len(names) != len(values):
+            self.fault(key, "must be a list of names")
+        real = [name for name in names if name != NO_LABEL]
+        twice = sorted({name for name in real if real.count(name) > 1})
+        if twice:
+            self.fault(key, f"{_listed(twice)} more than once")
+        return tuple(names)
+
+
+def _listed(names: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
+    return ", ".join(names) if names else "none"

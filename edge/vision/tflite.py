@@ -1,0 +1,258 @@
+"""A detector on TensorFlow Lite: the only place that knows the runtime."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import Detection, Frame
+from edge.vision.decode import (
+    Found,
+    Head,
+    HeadQuant,
+    YoloxDecoder,
+    decode_ssd,
+    to_detections,
+)
+from edge.vision.manifest import Family, ModelError, ModelSpec
+from edge.vision.preprocess import Preprocessor, Quant
+
+log = logging.getLogger(__name__)
+
+RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
+TRIAL = "import sys; from edge.vision import tflite; tflite.trial(sys.argv[1])"
+TRIAL_S = 60.0
+
+
+def load_detector(spec: ModelSpec, threads: int = 2) -> TfliteDetector:
+    """A detector that runs the model of `spec`. Raises ModelError when the file does not fit."""
+    _check_kind(spec)
+    if not spec.sha256:
+        _try_apart(spec)
+    interpreter = _interpreter(str(spec.path), threads)
+    return TfliteDetector(spec, interpreter)
+
+
+class TfliteDetector:
+    """Shows frames to a model; `Detector` of `ports.py`. Not for two threads at once."""
+
+    def __init__(self, spec: ModelSpec, interpreter: Any) -> None:
+        self.spec = spec
+        self.labels = spec.labels
+        self._interpreter = interpreter
+        self._name = spec.path.name
+        self._input = self._check_input()
+        self._preprocessor = Preprocessor(
+            spec.input,
+            spec.family,
+            dtype=np.dtype(self._input["dtype"]),
+            quant=_quant(self._input),
+        )
+        self._outputs: list[list[int]] = []
+        self._decoder: YoloxDecoder | None = None
+        if spec.family is Family.YOLOX:
+            self._check_heads()
+        else:
+            self._check_postprocessing()
+
+    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+        """Best score first; boxes are fractions of the frame, clipped to it."""
+        # A view of the tensor must be gone before the runtime is called, or it refuses.
+        tensor = self._tensor(self._input["index"])
+        placed = self._preprocessor.fill(frame.image, tensor)
+        del tensor
+        self._interpreter.invoke()
+        return to_detections(self._found(), self.labels, placed)
+
+    def invoke(self) -> None:
+        """Run the model on whatever was shown last: what `bench` compares a whole tick with."""
+        self._interpreter.invoke()
+
+    def _tensor(self, index: int) -> NDArray[Any]:
+        """A view of a tensor, without its batch dimension."""
+        view: NDArray[Any] = self._interpreter.tensor(index)()[0]
+        return view
+
+    def _found(self) -> Found:
+        if self._decoder is not None:
+            return self._decoder(
+                [Head(*(self._tensor(index) for index in indices)) for indices in self._outputs]
+            )
+        boxes, classes, scores, count = (self._tensor(index) for index in self._outputs[0])
+        return decode_ssd(boxes, classes, scores, int(count), floor=self.spec.thresholds.floor)
+
+    def _misfit(self, text: str) -> ModelError:
+        return ModelError(f"{self._name} does not fit its manifest: {text}")
+
+    def _check_input(self) -> dict[str, Any]:
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise self._misfit(f"it has {len(inputs)} inputs, and one picture is all there is")
+        details: dict[str, Any] = inputs[0]
+        shape = tuple(int(side) for side in details["shape"])
+        wanted = (1, self.spec.input.height_px, self.spec.input.width_px, 3)
+        if shape != wanted:
+            raise self._misfit(
+                f"its input is {_by(shape)}, the manifest says {_by(wanted)}"
+                " (batch, height, width, colours)"
+            )
+        dtype = np.dtype(details["dtype"])
+        if dtype not in (np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.float32)):
+            raise self._misfit(f"its input is {dtype}; uint8, int8 and float32 are known")
+        if dtype.kind != "f" and _quant(details).scale == 0:
+            raise self._misfit(f"its {dtype} input has no quantization parameters")
+        return details
+
+    def _check_heads(self) -> None:
+        """Find box, objectness and classes of each stride among the outputs, by their shapes."""
+        outputs = self._interpreter.get_output_details()
+        labels = len(self.labels)
+        if labels in (1, 4):
+            # Then a head of classes looks like one of objectness or boxes.
+            raise self._misfit(f"{labels} labels cannot be told from the other heads")
+        by_size: dict[tuple[int, int], dict[int, dict[str, Any]]] = {}
+        for details in outputs:
+            shape = tuple(int(side) for side in details["shape"])
+            if len(shape) != 4 or shape[0] != 1:
+                raise self._misfit(
+                    f"an output is {_by(shape)}; {self.spec.family} heads are"
+                    " (1, height, width, channels)"
+                )
+            by_size.setdefault(shape[1:3], {})[shape[3]] = details
+        quants: list[HeadQuant] = []
+        height, width = self.spec.input.height_px, self.spec.input.width_px
+        for (rows, columns), heads in sorted(by_size.items(), reverse=True):
+            others = set(heads) - {4, 1}
+            if len(heads) != 3 or not {4, 1} < set(heads):
+                raise self._misfit(
+                    f"its heads of {rows}x{columns} have {_and(heads)} channels; 4, 1 and one per"
+                    " label are needed"
+                )
+            if others != {labels}:
+                raise self._misfit(
+                    f"its class heads have {_and(others)} channels, the manifest has {labels}"
+                    " labels"
+                )
+            if height * columns != width * rows or height % rows:
+                raise self._misfit(
+                    f"its heads of {rows}x{columns} are no whole stride of {height}x{width}"
+                )
+            chosen = [heads[4], heads[1], heads[labels]]
+            kinds = {np.dtype(details["dtype"]) for details in chosen}
+            if not kinds <= {np.dtype(np.float32), np.dtype(np.int8)}:
+                raise self._misfit(f"a head is {_and(kinds)}; float32 and int8 are known")
+            self._outputs.append([int(details["index"]) for details in chosen])
+            quants.append(HeadQuant(*(_quant(details) for details in chosen)))
+        self._decoder = YoloxDecoder(
+            quants,
+            floor=self.spec.thresholds.floor,
+            nms_iou=self.spec.nms_iou,
+        )
+
+    def _check_postprocessing(self) -> None:
+        # Named TFLite_Detection_PostProcess, :1, :2, :3 in the order boxes, classes, scores, count.
+        outputs = sorted(self._interpreter.get_output_details(), key=lambda each: each["name"])
+        shapes = [tuple(int(side) for side in details["shape"]) for details in outputs]
+        most = shapes[0][1] if shapes and len(shapes[0]) == 3 else 0
+        if shapes != [(1, most, 4), (1, most), (1, most), (1,)]:
+            raise self._misfit(
+                f"its outputs are {', '.join(_by(shape) for shape in shapes)}; {self.spec.family}"
+                " has 1xNx4 boxes, 1xN classes, 1xN scores and a count"
+            )
+        self._outputs = [[int(details["index"]) for details in outputs]]
+
+
+def _check_kind(spec: ModelSpec) -> None:
+    try:
+        with spec.path.open("rb") as file:
+            beginning = file.read(8)
+    except FileNotFoundError as exc:
+        raise ModelError(f"the model file {spec.path} is missing") from exc
+    except OSError as exc:
+        raise ModelError(f"the model file {spec.path} cannot be read: {exc.strerror}") from exc
+    if beginning[4:] != IDENTIFIER:
+        raise ModelError(f"{spec.path} is not a TensorFlow Lite model")
+
+
+def _try_apart(spec: ModelSpec) -> None:
+    """Load and run a file that no checksum vouches for in a process of its own.
+
+    The runtime believes what a file says of itself: one that is cut short crashes the process
+    (seen with tflite-runtime 2.14: SIGSEGV).
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", TRIAL, str(spec.path)],
+            capture_output=True,
+            text=True,
+            timeout=TRIAL_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ModelError(f"{spec.path} does not finish in {TRIAL_S:g} s") from exc
+    if done.returncode < 0:
+        raise ModelError(f"{spec.path} crashes the runtime: cut short or damaged")
+    if done.returncode > 0:
+        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+        raise ModelError(last if done.returncode == 2 else f"{spec.path} cannot be run: {last}")
+
+
+def trial(path: str) -> None:
+    """Load and run a model once; exit 2 with one line on stderr when it cannot be loaded."""
+    try:
+        _interpreter(path, 1).invoke()
+    except ModelError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201 - read by the process that started the trial
+        sys.exit(2)
+
+
+def _interpreter(path: str, threads: int) -> Any:
+    """An interpreter of whichever runtime there is, with its tensors allocated."""
+    module = runtime()
+    try:
+        interpreter = module.Interpreter(model_path=path, num_threads=threads)
+        interpreter.allocate_tensors()
+    except SystemError as exc:
+        # tflite-runtime 2.14 imports with numpy 2, and fails only here.
+        raise ModelError(
+            f"{module.__name__.split('.')[0]} does not work with numpy {np.__version__}: install"
+            " numpy<2, or ai-edge-litert instead"
+        ) from exc
+    except (ValueError, RuntimeError) as exc:
+        first = (str(exc).strip().splitlines() or ["no word why"])[0]
+        raise ModelError(f"{path} cannot be loaded: {first}") from exc
+    return interpreter
+
+
+def runtime() -> Any:
+    """The interpreter module of the runtime that is installed. Raises ModelError."""
+    reasons = []
+    for package in RUNTIMES:
+        try:
+            return importlib.import_module(f"{package}.interpreter")
+        except ImportError as exc:
+            reasons.append(str(exc))
+    raise ModelError(
+        "no TensorFlow Lite runtime: install tflite-runtime or ai-edge-litert"
+        f" ({'; '.join(reasons)})"
+    )
+
+
+def _quant(details: dict[str, Any]) -> Quant:
+    scale, zero_point = details["quantization"]
+    return Quant(float(scale), int(zero_point))
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in shape) or "a single number"
+
+
+def _and(values: Any) -> str:
+    return " and ".join(str(value) for value in sorted(values, key=str)) or "no"
