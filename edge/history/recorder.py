@@ -50,6 +50,7 @@ RETRY_CARD_S = 30.0
 BOUND_EVERY = 100  # events
 CLOCK_SET_S = 60.0
 _SESSION_NOTE = "session"
+_ANNOUNCED_NOTE = "announced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,17 @@ class _Acknowledged:
     place: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Note:
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    done: threading.Event
+
+
 class _Look:
     """Nothing new, but look at the clock."""
 
@@ -92,7 +104,7 @@ class _Close:
     pass
 
 
-_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Look | _Close
+_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Note | _Drain | _Look | _Close
 
 
 class Recorder:
@@ -134,6 +146,7 @@ class Recorder:
         self._first_number = self._store.last_number
         self._day = self._store.day(self._date(), seats)
         # A state begins with these; the first report is a difference to them.
+        self.today = self._day  # as it was when the history was opened
         self._last_totals = self._day.totals
         self._standing: _Standing | None = None
         self._saved_at_s = clock()
@@ -142,13 +155,9 @@ class Recorder:
         self._clock_offset_s = self._offset_s()
         self._note_interruption()
         self.queued = self._store.queued()
+        self.announced = self._store.note(_ANNOUNCED_NOTE)
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
-
-    @property
-    def totals_today(self) -> tuple[Totals, ...]:
-        """By seat, as the history had them when it was opened: what a new state begins with."""
-        return self._day.totals
 
     # ------------------------------------------------------------ from any thread, at once
 
@@ -182,6 +191,18 @@ class Recorder:
 
     def acknowledge(self, place: int) -> None:
         self._put(_Acknowledged(place))
+
+    def announce(self, components: str) -> None:
+        """Remember what was announced to Home Assistant."""
+        if components != self.announced:
+            self.announced = components
+            self._put(_Note(_ANNOUNCED_NOTE, components))
+
+    def drain(self, timeout_s: float = 5.0) -> None:
+        """Return when everything left so far is done."""
+        done = threading.Event()
+        self._put(_Drain(done))
+        done.wait(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Finish what is queued, then stop."""
@@ -238,7 +259,7 @@ class Recorder:
             if not self._on_card and self._path is not None and self._clock() >= self._retry_at_s:
                 self._return_to_card()
 
-    def _do(self, work: _Happened | _Standing | _Fetch | _Look) -> None:
+    def _do(self, work: _Happened | _Standing | _Fetch | _Note | _Drain | _Look) -> None:
         self._mind_the_clock()
         if isinstance(work, _Fetch):
             self._persist(
@@ -256,6 +277,10 @@ class Recorder:
                 self._persist(self._save)
             if now_s - self._today_at_s >= TODAY_EVERY_S:
                 self._show_today()
+        elif isinstance(work, _Note):
+            self._persist(lambda: self._store.save({work.name: work.value}, None))
+        elif isinstance(work, _Drain):
+            work.done.set()
         else:
             self._show_today()
 

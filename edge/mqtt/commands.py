@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.config import Config
+from edge.decide import PARTS
 from edge.domain import (
     Command,
     Mute,
@@ -30,7 +31,6 @@ MAX_PAYLOAD_BYTES = 256
 MAX_TOPIC_CHARS = 200
 MAX_SESSION_MIN = 240.0
 MAX_SNOOZE_MIN = 60.0
-PARTS = ("lights", "buzzer")
 
 # A select in Home Assistant sends the state it wants; people say what to do. Both are understood.
 SESSION_WORDS = {

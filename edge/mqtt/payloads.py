@@ -14,6 +14,7 @@ from typing import Any
 
 from edge.config import Config
 from edge.domain import Activity, PhoneUse, SeatState, Session, State, Totals
+from edge.effects import tune_of
 from edge.history.days import Day
 from edge.history.record import Record
 
@@ -51,6 +52,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 def state_payload(state: State, config: Config, wall: WallTime) -> dict[str, Any]:
     speaker = speaking_seat(state, config.policy.follow)
+    sound = tune_of(state, config)
     return {
         "session": state.session.value,
         "session_since": wall.text(state.session_since_s),
@@ -65,6 +67,8 @@ def state_payload(state: State, config: Config, wall: WallTime) -> dict[str, Any
         "volume": round(state.volume, 3),
         "muted": state.muted,
         "snooze_until": wall.text(state.snooze_until_s),
+        "quiet": state.quiet,
+        "sound": "" if sound is None else sound.name,
         "view": state.view.value,
         "faults": sorted(fault.value for fault in state.faults),
         "seats": {seat.seat: _seat(seat, wall) for seat in state.seats},

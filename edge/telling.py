@@ -1,0 +1,150 @@
+"""Joins the history, MQTT and the broker in the box behind one door: `ports.Teller`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from edge import __version__
+from edge.config import Config
+from edge.domain import EventType, Fault, FaultChange, State, Tell, Totals
+from edge.history.days import Day
+from edge.history.recorder import Recorder
+from edge.mqtt import discovery
+from edge.mqtt.broker import Broker, BrokerFailed, open_broker
+from edge.mqtt.client import Address, MqttClient, configured_address
+from edge.mqtt.commands import Refusal
+from edge.ports import Inbox
+from edge.state_dir import state_dir
+
+log = logging.getLogger(__name__)
+
+
+def local_time() -> datetime:
+    """Now, with the zone of this machine."""
+    return datetime.now().astimezone()
+
+
+def history_path(config: Config) -> Path:
+    """Where the history is, whether it exists or not."""
+    return Path(config.history.path) if config.history.path else state_dir() / "history.db"
+
+
+class Telling:
+    """A `Teller`: an event is written to the history, then sent; the state is sent as it is now."""
+
+    def __init__(
+        self, recorder: Recorder, client: MqttClient | None, broker: Broker | None
+    ) -> None:
+        self._recorder = recorder
+        self._client = client
+        self._broker = broker
+
+    @property
+    def totals(self) -> tuple[Totals, ...]:
+        """Today's, by seat, as far as the history knows them: what a new `State` begins with."""
+        return self._recorder.today.totals
+
+    @property
+    def broker_port(self) -> int | None:
+        """Where the broker in the box listens; None: there is none."""
+        return None if self._broker is None else self._broker.port
+
+    def tell(self, tell: Tell, state: State) -> None:
+        self._recorder.tell(tell.happening, state)
+
+    def publish(self, state: State) -> None:
+        self._recorder.save(state)
+        if self._client is not None:
+            self._client.state(state)
+
+    def health(self, figures: dict[str, float | int | None]) -> None:
+        self._recorder.look_at_the_clock()
+        if self._client is not None:
+            self._client.health(figures)
+
+    def close(self) -> None:
+        # The history first: what it still writes can then leave with the last of the connection.
+        self._recorder.drain()
+        if self._client is not None:
+            self._client.close()
+        self._recorder.close()
+        if self._broker is not None:
+            self._broker.close()
+
+
+def open_teller(
+    config: Config, *, inbox: Inbox, wall_clock: Callable[[], datetime] = local_time
+) -> Telling:
+    """Open the history and, where the configuration names one, the way to a broker.
+
+    Neither can fail the start: what does not work is logged and left in the inbox as a fault.
+    """
+    broker = None
+    try:
+        broker = open_broker(config.broker)
+    except BrokerFailed as exc:
+        log.error("%s", exc)
+        inbox.put(FaultChange(Fault.BROKER, True, str(exc)))
+    address = configured_address(config)
+    if address is None and broker is not None:
+        address = Address("127.0.0.1", broker.port, only_311=True)
+    clients: list[MqttClient] = []
+
+    def show(day: Day) -> None:
+        for client in clients:
+            client.today(day)
+
+    def grown() -> None:
+        for client in clients:
+            client.grown()
+
+    def refuse(refusal: Refusal) -> None:
+        recorder.note(
+            EventType.REFUSED,
+            {"command": refusal.command, "why": refusal.reason, "by": "mqtt"},
+        )
+
+    recorder = Recorder(
+        history_path(config) if config.history.enabled else None,
+        seats=tuple(seat.name for seat in config.seats),
+        config=config.history,
+        inbox=inbox,
+        wall_clock=wall_clock,
+        on_event=grown,
+        on_today=show,
+        sending=address is not None,
+    )
+    if address is not None:
+        client = MqttClient(
+            config,
+            address,
+            outbox=recorder,
+            inbox=inbox,
+            refuse=refuse,
+            discovery=lambda: _discovery(config, recorder),
+            wall_clock=wall_clock,
+        )
+        client.today(recorder.today)
+        clients.append(client)
+        client.start()
+    recorder.note(EventType.STARTED, {"version": __version__})
+    recorder.look_at_the_clock()
+    return Telling(recorder, clients[0] if clients else None, broker)
+
+
+def _discovery(config: Config, recorder: Recorder) -> Sequence[bytes]:
+    """The messages that announce the box. A component that it once had and has no more (a seat that
+    was taken out) has to be named one last time, or Home Assistant would keep it for ever."""
+    now = discovery.platforms(config)
+    before: dict[str, str] = json.loads(recorder.announced or "{}")
+    gone = {name: platform for name, platform in before.items() if name not in now}
+    recorder.announce(json.dumps(now))
+    messages = [discovery.message(config, gone=gone)] if gone else []
+    return [*messages, discovery.message(config)]
+
+
+__all__ = ["Telling", "history_path", "local_time", "open_teller"]

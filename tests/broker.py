@@ -1,0 +1,140 @@
+"""A real mosquitto on a free port of the loopback, for tests and long checks."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+
+def find_mosquitto() -> str | None:
+    """Debian puts it where an ordinary user's PATH does not look."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """A broker that can be stopped, killed and started again on the same port."""
+
+    def __init__(self, directory: Path, *lines: str, port: int | None = None) -> None:
+        """`lines` are added to its configuration; a `listener` among them replaces the default."""
+        self.port = port or free_port()
+        self._directory = directory
+        self._config = directory / "mosquitto.conf"
+        given = [line.format(port=self.port) for line in lines]
+        if not any(line.startswith("listener") for line in given):
+            given.insert(0, f"listener {self.port} 127.0.0.1")
+        if not any(line.startswith(("allow_anonymous", "password_file")) for line in given):
+            given.append("allow_anonymous true")
+        self._config.write_text("\n".join([*given, "user root", ""]))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        binary = find_mosquitto()
+        assert binary is not None
+        log = (self._directory / "mosquitto.log").open("ab")
+        self._process = subprocess.Popen(
+            [binary, "-c", str(self._config)], stdout=log, stderr=subprocess.STDOUT
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError((self._directory / "mosquitto.log").read_text()[-2000:])
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        raise RuntimeError("mosquitto does not listen")
+
+    def stop(self) -> None:
+        """As its administrator would; it says goodbye and saves what it is told to save."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+@dataclass
+class Subscriber:
+    """Hears everything below `topics`, in order."""
+
+    port: int
+    topics: tuple[str, ...] = ("#",)
+    client_id: str = ""
+    heard: list[Heard] = field(default_factory=list)
+    _arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self._subscribed = threading.Event()
+        # A named one keeps its session, so that it misses nothing while the broker is away.
+        self.client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            clean_session=not self.client_id,
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
+        self.client.reconnect_delay_set(0.05, 0.2)
+        self.client.on_connect = self._on_connect
+        self.client.on_subscribe = lambda *_: self._subscribed.set()
+        self.client.on_message = self._on_message
+        self.client.connect("127.0.0.1", self.port)
+        self.client.loop_start()
+        assert self._subscribed.wait(10), "the subscriber did not get through"
+
+    def _on_connect(self, client: paho.Client, *_: object) -> None:
+        client.subscribe([(topic, 1) for topic in self.topics])
+
+    def _on_message(self, _: paho.Client, __: object, message: paho.MQTTMessage) -> None:
+        with self._arrived:
+            self.heard.append(Heard(message.topic, bytes(message.payload), message.retain))
+            self._arrived.notify_all()
+
+    def wait_for(self, wanted: Callable[[list[Heard]], bool], timeout_s: float = 20.0) -> None:
+        """Return as soon as what was heard so far is what is wanted."""
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: wanted(self.heard), timeout_s):
+                tail = "\n".join(f"{m.topic} {m.payload[:200]!r}" for m in self.heard[-20:])
+                raise AssertionError(f"not heard within {timeout_s:g} s; the last were\n{tail}")
+
+    def of(self, ending: str) -> list[bytes]:
+        """Payloads of the topics that end so, in order."""
+        with self._arrived:
+            return [m.payload for m in self.heard if m.topic.endswith(ending)]
+
+    def publish(self, topic: str, payload: bytes | str, *, retain: bool = False) -> None:
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
