@@ -36,7 +36,7 @@ from typing import Any, TypeVar
 
 from edge import resources
 from edge.config import ModelConfig
-from edge.domain import Thresholds
+from edge.domain import PHONE, Thresholds
 
 FORMAT = 1
 NO_LABEL = "???"
@@ -161,6 +161,8 @@ def load(path: Path) -> Manifest:
         else:
             faults.append(f"models.{name} is not a table")
     default = reader.text("default")
+    if not models and not faults:
+        faults.append("there are no models")
     if models and default not in models:
         faults.append(f"default = {default!r}: there is {_listed(models)}")
     if faults:
@@ -287,6 +289,8 @@ class _Table:
         twice = sorted({name for name in real if real.count(name) > 1})
         if twice:
             self.fault(key, f"{_listed(twice)} more than once")
+        if names and PHONE not in names:
+            self.fault(key, f"{PHONE} is not among them")
         return tuple(names)
 
 

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.domain import Box
+from edge.vision.decode import (
+    Found,
+    Head,
+    HeadQuant,
+    YoloxDecoder,
+    decode_ssd,
+    suppress,
+    to_detections,
+)
+from edge.vision.preprocess import Placed, Quant
+
+REAL = HeadQuant(Quant(0, 0), Quant(0, 0), Quant(0, 0))
+INT8 = HeadQuant(Quant(0.024, -20), Quant(0.137, 98), Quant(0.147, 110))
+LABELS = ("phone", "person", "???")
+
+
+def real(stored, quant):
+    return stored.astype(float) if not quant.scale else (stored.astype(float) - quant[1]) * quant[0]
+
+
+def plain_decode(heads, quants, *, input_px, floor):
+    """Every cell and class of every head, one by one, in double precision; no overlaps removed."""
+    found = []
+    for head, quant in zip(heads, quants, strict=True):
+        rows, columns = head.box.shape[:2]
+        stride = input_px[0] / rows
+        box, objectness, classes = (real(t, q) for t, q in zip(head, quant, strict=True))
+        for row in range(rows):
+            for column in range(columns):
+                x, y, log_width, log_height = box[row, column]
+                center_x, center_y = (column + x) * stride, (row + y) * stride
+                half_width = np.exp(log_width) * stride / 2
+                half_height = np.exp(log_height) * stride / 2
+                for label, logit in enumerate(classes[row, column]):
+                    score = 1 / (1 + np.exp(-objectness[row, column, 0])) / (1 + np.exp(-logit))
+                    edges = (
+                        (center_y - half_height) / input_px[0],
+                        (center_x - half_width) / input_px[1],
+                        (center_y + half_height) / input_px[0],
+                        (center_x + half_width) / input_px[1],
+                    )
+                    if score >= floor:
+                        found.append((score, label, edges))
+    return found
+
+
+def some_heads(seed, quants, *, input_px=(64, 96), labels=3):
+    random = np.random.default_rng(seed)
+    heads = []
+    for stride, quant in zip((8, 16, 32), quants, strict=True):
+        rows, columns = input_px[0] // stride, input_px[1] // stride
+        tensors = []
+        for channels, each in zip((4, 1, labels), quant, strict=True):
+            if each.scale:
+                values = random.integers(-128, 128, (rows, columns, channels)).astype(np.int8)
+            else:
+                values = random.normal(-1, 2, (rows, columns, channels)).astype(np.float32)
+            tensors.append(values)
+        heads.append(Head(*tensors))
+    return heads
+
+
+@pytest.mark.parametrize("quant", [REAL, INT8], ids=["float", "int8"])
+@given(seed=st.integers(0, 2**32 - 1), floor=st.sampled_from([0.01, 0.25, 0.6]))
+def test_heads_decode_as_the_plain_definition_says(quant, seed, floor):
+    quants = [quant] * 3
+    heads = some_heads(seed, quants)
+    expected = plain_decode(heads, quants, input_px=(64, 96), floor=floor)
+    # At IoU 1 nothing is suppressed: every box of the definition has to come out.
+    found = YoloxDecoder(quants, floor=floor, nms_iou=1.0)(heads)
+    expected.sort(key=lambda each: -each[0])
+    expected = expected[: len(found.scores)] if len(found.scores) == 300 else expected
+    np.testing.assert_allclose(found.scores, [each[0] for each in expected], rtol=1e-4, atol=1e-5)
+    by_place = sorted((label, *edges) for _, label, edges in expected)
+    got = sorted(
+        (int(c), *map(float, box)) for c, box in zip(found.classes, found.boxes, strict=True)
+    )
+    if len(found.scores) < 300:
+        np.testing.assert_allclose(got, by_place, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cell_that_sees_nothing_is_cut_before_anything_is_worked_out():
+    # A logit of objectness just below the floor, and classes that would overflow an exponential.
+    quiet = Head(
+        np.full((1, 1, 4), 1e30, np.float32),
+        np.full((1, 1, 1), -2.0, np.float32),
+        np.full((1, 1, 3), 1e30, np.float32),
+    )
+    with np.errstate(all="raise"):
+        assert not len(YoloxDecoder([REAL], floor=0.25, nms_iou=0.5)([quiet]).scores)
+
+
+def test_a_floor_between_two_stored_values_keeps_the_upper_one():
+    # Stored 0 and 1 are logits 0 and 1, sigmoids 0.5 and 0.73, with a certain class.
+    quant = HeadQuant(Quant(1.0, 0), Quant(1.0, 0), Quant(1.0, -100))
+    heads = [
+        Head(
+            np.zeros((1, 2, 4), np.int8),
+            np.array([[[0], [1]]], np.int8),
+            np.full((1, 2, 2), 127, np.int8),
+        )
+    ]
+    for floor, kept in ((0.49, 4), (0.51, 2), (0.74, 0)):
+        assert len(YoloxDecoder([quant], floor=floor, nms_iou=1.0)(heads).scores) == kept
+
+
+def test_only_the_counted_boxes_of_an_ssd_mean_anything():
+    found = decode_ssd(
+        np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1], [0, 0, 1, 1]], np.float32),
+        np.array([1.0, 0.0, 0.0], np.float32),
+        np.array([0.3, 0.9, 0.99], np.float32),
+        2,
+        floor=0.25,
+    )
+    assert found.scores.tolist() == pytest.approx([0.9, 0.3])
+    assert found.classes.tolist() == [0, 1]
+
+
+def plain_suppress(boxes, scores, classes, iou):
+    kept = []
+    for index in sorted(range(len(boxes)), key=lambda n: (-scores[n], n)):
+        if all(
+            classes[index] != classes[k] or Box(*boxes[index]).iou(Box(*boxes[k])) <= iou
+            for k in kept
+        ):
+            kept.append(index)
+    return kept
+
+
+sides = st.integers(0, 10).map(lambda n: n / 10)
+corners = st.tuples(sides, sides, sides, sides).map(
+    lambda c: (min(c[0], c[2]), min(c[1], c[3]), max(c[0], c[2]), max(c[1], c[3]))
+)
+
+
+@given(
+    st.lists(st.tuples(corners, st.integers(1, 100), st.integers(0, 1)), max_size=12),
+    st.sampled_from([0.3, 0.52, 0.68]),
+)
+def test_one_box_per_object_and_class_remains(entries, iou):
+    boxes = np.array([entry[0] for entry in entries], np.float32).reshape(-1, 4)
+    scores = np.array([entry[1] / 100 for entry in entries], np.float32)
+    classes = np.array([entry[2] for entry in entries], np.intp)
+    found = suppress(Found(boxes, scores, classes), iou)
+    kept = plain_suppress(boxes.tolist(), scores.tolist(), classes.tolist(), iou)
+    assert found.boxes.tolist() == boxes[kept].tolist()
+    assert found.scores.tolist() == scores[kept].tolist()
+    assert found.classes.tolist() == classes[kept].tolist()
+
+
+def test_detections_are_shares_of_the_picture_and_stay_inside_it():
+    # A wide picture fills the upper half of the model's input.
+    found = Found(
+        np.array([[0.0, 0.2, 0.25, 0.4], [0.4, -0.3, 0.9, 0.5], [0.6, 0, 0.9, 1]], np.float32),
+        np.array([0.9, 0.8, 0.7], np.float32),
+        np.array([0, 1, 0], np.intp),
+    )
+    seen = to_detections(found, LABELS, Placed(height=0.5, width=1.0))
+    assert [(d.label, round(d.score, 2)) for d in seen] == [("phone", 0.9), ("person", 0.8)]
+    assert seen[0].box == Box(0.0, pytest.approx(0.2), 0.5, pytest.approx(0.4))
+    assert seen[1].box == Box(pytest.approx(0.8), 0.0, 1.0, 0.5)
+
+
+def test_classes_without_a_name_are_not_reported():
+    boxes = np.tile(np.array([[0, 0, 1, 1]], np.float32), (2, 1))
+    found = Found(boxes, np.array([0.9, 0.8], np.float32), np.array([2, 7], np.intp))
+    assert to_detections(found, LABELS, Placed(1, 1)) == ()

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.config import ModelConfig
+from edge.vision.labels import COCO_80, COCO_90, canonical
+from edge.vision.manifest import (
+    Family,
+    Fit,
+    ModelError,
+    check_file,
+    load,
+    load_model,
+)
+from tests.reference import model_table, write_manifest
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    file = tmp_path / "yolox_320x416.tflite"
+    file.write_bytes(b"\0\0\0\0TFL3 and the rest of a model")
+    return file
+
+
+def test_a_model_is_what_its_table_says(tmp_path, model_file):
+    manifest = write_manifest(
+        tmp_path,
+        {"normal": model_table(model_file), "fast": model_table(model_file, floor=0.3)},
+    )
+    models = load(manifest)
+    assert models.default == "normal"
+    spec = models.choose()
+    assert (spec.name, spec.path, spec.family) == ("normal", model_file, Family.YOLOX)
+    assert (spec.input.height_px, spec.input.width_px, spec.input.pad) == (320, 416, 114)
+    assert spec.input.fit is Fit.LETTERBOX
+    assert (spec.thresholds.of("phone"), spec.thresholds.of("person")) == (0.45, 0.25)
+    assert models.choose("fast").thresholds.floor == 0.3
+    check_file(spec)
+    assert load_model(ModelConfig(manifest=str(manifest), name="fast")).name == "fast"
+
+
+def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_file):
+    manifest = load(write_manifest(tmp_path, {"normal": model_table(model_file)}))
+    with pytest.raises(ModelError, match=r"no model 'normla'; did you mean normal\?"):
+        manifest.choose("normla")
+    with pytest.raises(ModelError, match="no model 'x'; there is normal"):
+        manifest.choose("x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"file": None}, "models.m.file: is missing"),
+        ({"file": 7}, "models.m.file: must be text"),
+        ({"sha256": "abc"}, "models.m.sha256: must be 64 hexadecimal digits"),
+        ({"bytes": "many"}, "models.m.bytes: must be a whole number"),
+        ({"bytes": True}, "models.m.bytes: must be a whole number"),
+        ({"family": "yolo9"}, "models.m.family: must be yolox or ssd, not 'yolo9'"),
+        ({"input": {"width": 1}}, "models.m.input.width: must be from 32 to 4096"),
+        ({"input": {"width": 64}}, "models.m.input.height: is missing"),
+        ({"labels": ["phone", 3]}, "models.m.labels: must be a list of names"),
+        ({"labels": ["cup", "phone", "cup"]}, "models.m.labels: cup more than once"),
+        ({"labels": ["phone", "???", "???"]}, None),
+        ({"labels": ["cup", "person"]}, "models.m.labels: phone is not among them"),
+        ({"floor": 25}, "models.m.floor: must be from 0 to 1"),
+        ({"thresholds": {"phone": -0.1}}, "models.m.thresholds.phone: must be from 0 to 1"),
+        (
+            {"labels": ["phone", "person"], "thresholds": {"fone": 0.5}},
+            "models.m.thresholds.fone: no such label; there is phone, person",
+        ),
+        ({"nms_iou": 1.5}, "models.m.nms_iou: must be from 0 to 1"),
+        ({"licence": None}, "models.m.licence: is missing"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named_in_one_line(tmp_path, model_file, changes, fault):
+    path = write_manifest(tmp_path, {"m": model_table(model_file, **changes)})
+    if fault is None:
+        load(path)
+        return
+    with pytest.raises(ModelError) as error:
+        load(path)
+    assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_all_faults_of_a_manifest_are_named_at_once(tmp_path, model_file):
+    table = model_table(model_file, floor=2, family="x", sha256="")
+    path = write_manifest(tmp_path, {"m": table}, default="n")
+    with pytest.raises(ModelError) as error:
+        load(path)
+    for fault in ("m.floor", "m.family", "m.sha256", "default = 'n': there is m"):
+        assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (None, "there is no model manifest"),
+        ("format = ", "is not TOML"),
+        ("format = 2\ndefault='m'\nmodels={}", "format must be 1"),
+        ("format = 1\ndefault='m'\nmodels={m=3}", "models.m is not a table"),
+        ("format = 1\ndefault='m'\nmodels={}", "there are no models"),
+    ],
+)
+def test_a_manifest_that_is_none_is_said_to_be_none(tmp_path, text, fault):
+    path = tmp_path / "manifest.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ModelError, match=fault):
+        load(path)
+
+
+def test_a_file_that_is_not_the_manifests_is_refused(tmp_path, model_file):
+    spec = load(write_manifest(tmp_path, {"m": model_table(model_file)})).choose()
+    whole = model_file.read_bytes()
+    model_file.write_bytes(whole[:-1])
+    with pytest.raises(ModelError, match=r"has 31 bytes instead of 32: cut short"):
+        check_file(spec)
+    model_file.write_bytes(whole[:-1] + b"?")
+    with pytest.raises(ModelError, match="is not the file of the manifest: its sha256"):
+        check_file(spec)
+    model_file.unlink()
+    with pytest.raises(ModelError, match=r"the model file .* is missing"):
+        check_file(spec)
+
+
+def test_names_of_classes_are_those_of_the_project():
+    assert (len(COCO_80), len(COCO_90)) == (80, 90)
+    # Category numbers count from 1 (the phone is 77), and the reference SSD's classes from 0.
+    assert COCO_90[77 - 1] == "cell phone"
+    assert [canonical(n) for n in ("Cell phone", "airpods_case", "wallet")] == [
+        "phone",
+        "earbud case",
+        "wallet",
+    ]
