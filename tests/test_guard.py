@@ -65,14 +65,16 @@ class Box:
             [sys.executable, "-c", program, str(self.profile)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=(folder / "stderr").open("w"),
             text=True,
             cwd=ROOT,
             env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
             start_new_session=True,
         )
         assert self.process.stdout is not None
-        self.guard_pid = int(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        assert line, (folder / "stderr").read_text()
+        self.guard_pid = int(line)
         wait_for(lambda: self.levels() == LIT)
 
     def levels(self) -> dict[int, int]:

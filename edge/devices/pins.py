@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.devices import guard
-from edge.devices.profile import BoardProfile
+from edge.devices.profile import HEADER_CHIPS, BoardProfile
 
 MODEL = Path("/proc/device-tree/model")
 
@@ -60,7 +60,9 @@ def _real(profile: BoardProfile) -> Pins:
             "the pins are there but closed to this user: add it to the group gpio, log in again"
         ) from exc
     if chip is None:
-        raise PinsMissing(f"this machine has no {' or '.join(profile.chip.labels)}")
+        known = profile.chip.labels == HEADER_CHIPS
+        what = "pins of a Raspberry Pi" if known else " or ".join(profile.chip.labels)
+        raise PinsMissing(f"this machine has no {what}")
     # lgpio makes a pipe where the process was started, or else fails to be imported.
     os.environ.setdefault("LG_WD", os.environ.get("RUNTIME_DIRECTORY", tempfile.gettempdir()))
     try:

@@ -1,0 +1,447 @@
+"""`procrastobot selftest`: tries every part, one line each, and prints a report for an issue."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.config import Config
+    from edge.devices.board import Board
+    from edge.domain import Color, Frame
+
+NAME = "selftest"
+HELP = "try each light, the buzzer, the button, the camera, the detector, the broker, the disk"
+EPILOG = """examples:
+  procrastobot selftest                    at the box: it asks what you see and hear
+  procrastobot selftest --yes              nobody there: drives the parts, asks nothing
+  procrastobot selftest --only camera,disk
+  procrastobot selftest --json             for programs
+
+The service holds the camera and the pins: first `sudo systemctl stop procrastobot`.
+Each line says ok, failed, simulated (there is no such part behind it) or skipped, and what to do.
+The report at the end holds no secrets, no addresses and no pictures; paste it into an issue.
+Exit code 1 when something failed.
+"""
+
+PARTS = (
+    "status light",
+    "warning lights",
+    "buzzer",
+    "button",
+    "camera",
+    "detector",
+    "broker",
+    "disk",
+    "power",
+    "systemd",
+)
+LIT_S = 0.7
+PRESS_PATIENCE_S = 10.0
+FRAMES = 10
+LITTLE_SPACE_MIB = 200
+UNIT = "procrastobot.service"
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    FAILED = "failed"
+    SIMULATED = "simulated"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was tried, how it went, and what to do about it (empty: nothing)."""
+
+    part: str
+    verdict: Verdict
+    text: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.part:15} {self.verdict:10} {self.text}"
+        return f"{line}; {self.advice}" if self.advice else line
+
+
+Ask = Callable[[str], bool] | None  # a question for the person at the box; None: nobody is there
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--source", help="camera.source to try instead of the configured one")
+    parser.add_argument("--yes", action="store_true", help="ask nothing, wait for nobody")
+    parser.add_argument("--json", action="store_true", help="findings and report as JSON")
+    parser.add_argument(
+        "--only", metavar="PARTS", help=f"some parts, with commas between: {', '.join(PARTS)}"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from edge import settings
+
+    wanted = tuple(part.strip() for part in args.only.split(",")) if args.only else PARTS
+    unknown = sorted(set(wanted) - set(PARTS))
+    if unknown:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    config = settings.load(args.config or settings.find())
+    if args.source:
+        config = settings.override(config, {"camera.source": args.source})
+    attended = sys.stdin.isatty() and sys.stdout.isatty() and not args.yes and not args.json
+    findings = []
+    for finding in examine(config, wanted, _ask if attended else None):
+        findings.append(finding)
+        if not args.json:
+            print(finding, flush=True)
+    versions = report()
+    if args.json:
+        print(json.dumps({"findings": [asdict(each) for each in findings], "report": versions}))
+    else:
+        print("\n".join(["", *(f"{name}: {value}" for name, value in versions.items())]))
+    return int(any(finding.verdict is Verdict.FAILED for finding in findings))
+
+
+def examine(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Finding]:
+    """Each wanted part's finding, as soon as it is known. Raises nothing for a broken part."""
+    if set(wanted) & set(PARTS[:4]):
+        yield from _board(config, wanted, ask)
+    frame: Frame | None = None
+    if "camera" in wanted:
+        finding, frame = _camera(config)
+        yield finding
+    checks: dict[str, Callable[[], Finding]] = {
+        "detector": lambda: _detector(config, frame),
+        "broker": lambda: _broker(config),
+        "disk": lambda: _disk(config),
+        "power": _power,
+        "systemd": _systemd,
+    }
+    for part, check in checks.items():
+        if part in wanted:
+            yield check()
+
+
+# ---------------------------------------------------------------- lights, buzzer, button
+
+
+def _board(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Finding]:
+    from edge.devices.board import BoardError, open_board
+
+    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+    try:
+        opened = open_board(config.hardware, inbox=inbox)
+    except BoardError as exc:
+        for part in PARTS[:4]:
+            if part in wanted:
+                advice = f"does the service hold the pins? sudo systemctl stop {UNIT}"
+                yield Finding(part, Verdict.FAILED, str(exc), advice)
+        return
+    with opened as board:
+        if "status light" in wanted:
+            yield _status_light(board, ask)
+        if "warning lights" in wanted:
+            yield _warning_lights(board, ask)
+        if "buzzer" in wanted:
+            yield _buzzer(board, ask)
+        if "button" in wanted:
+            yield _button(board, inbox, ask)
+
+
+def _status_light(board: Board, ask: Ask) -> Finding:
+    from edge.domain import Color
+
+    pins = board.profile.status
+    if pins is None:
+        return _not_on_board("status light", board)
+    wrong = []
+    for color, pin in ((Color.RED, pins.red), (Color.GREEN, pins.green), (Color.BLUE, pins.blue)):
+        if not _lit(board, color, 0.0, ask, f"Is the status light {color}?"):
+            wrong.append(f"{color} (GPIO {pin})")
+    where = f"GPIO {pins.red}, {pins.green}, {pins.blue}"
+    return _driven("status light", board, where, ask, wrong)
+
+
+def _warning_lights(board: Board, ask: Ask) -> Finding:
+    from edge.domain import Color
+
+    if not board.profile.warnings:
+        return _not_on_board("warning lights", board)
+    where = "GPIO " + ", ".join(str(each.pin) for each in board.profile.warnings)
+    lit = _lit(board, Color.OFF, 1.0, ask, f"Do all warning lights shine ({where})?")
+    return _driven("warning lights", board, where, ask, [] if lit else [where])
+
+
+def _lit(board: Board, color: Color, warning: float, ask: Ask, question: str) -> bool:
+    from edge.domain import LightPattern
+
+    board.lights.show(LightPattern(color=color, warning=warning))
+    answer = ask(question) if ask else True
+    if ask is None:
+        time.sleep(LIT_S)
+    board.lights.show(LightPattern())
+    return answer
+
+
+def _buzzer(board: Board, ask: Ask) -> Finding:
+    from edge.domain import Note, Tune
+
+    pins = board.profile.buzzer
+    if pins is None:
+        return _not_on_board("buzzer", board)
+    notes = tuple(Note(hz, 0.12) for hz in (1000, 1500, 2000, 2700, 4000))
+    board.buzzer.play(Tune("selftest", notes, volume=0.5))
+    time.sleep(len(notes) * 0.12 + 0.2)
+    heard = ask("Did the buzzer sound?") if ask else True
+    where = f"GPIO {pins.pin}, {pins.kind}"
+    return _driven("buzzer", board, where, ask, [] if heard else [where])
+
+
+def _button(board: Board, inbox: queue.SimpleQueue[object], ask: Ask) -> Finding:
+    pins = board.profile.button
+    if pins is None:
+        return _not_on_board("button", board)
+    where = f"GPIO {pins.pin}"
+    if board.simulated:
+        return Finding("button", Verdict.SIMULATED, f"{where} can be pressed by nobody")
+    if board.button.pressed:
+        advice = "check for a short to ground, and the profile's button.pull"
+        return Finding("button", Verdict.FAILED, f"{where} is pressed all the time", advice)
+    if ask is None:
+        return Finding("button", Verdict.SKIPPED, f"{where} is not pressed; nobody is asked to")
+    print(f"Press the button now, for a moment ({PRESS_PATIENCE_S:g} s) ...", flush=True)
+    try:
+        press = inbox.get(timeout=PRESS_PATIENCE_S)
+    except queue.Empty:
+        advice = "check its wires against hardware/WIRING.md"
+        return Finding("button", Verdict.FAILED, f"{where}: no press came", advice)
+    return Finding("button", Verdict.OK, f"{where}: a {press} press")
+
+
+def _not_on_board(part: str, board: Board) -> Finding:
+    return Finding(part, Verdict.SKIPPED, f"not part of the board {board.profile.name!r}")
+
+
+def _driven(part: str, board: Board, where: str, ask: Ask, wrong: list[str]) -> Finding:
+    if wrong:
+        advice = "check wires, polarity and active_high against hardware/WIRING.md"
+        return Finding(part, Verdict.FAILED, f"not seen or heard: {', '.join(wrong)}", advice)
+    if board.simulated:
+        return Finding(part, Verdict.SIMULATED, f"{where}: {board.pins.description}")
+    told = "confirmed by you" if ask else "driven; whether it works only somebody there can tell"
+    return Finding(part, Verdict.OK, f"{where}: {told}")
+
+
+# ---------------------------------------------------------------- camera and detector
+
+
+def _camera(config: Config) -> tuple[Finding, Frame | None]:
+    from edge.devices.camera import open_camera
+    from edge.ports import CameraMissing, CameraStalled, EndOfStream
+    from edge.vision.scene import Scene
+
+    frames: list[Frame] = []
+    started_s = time.monotonic()
+    try:
+        camera = open_camera(config.camera, clock=time.monotonic)
+        camera.open()
+        try:
+            while len(frames) < FRAMES:
+                frames.append(camera.read())
+        except EndOfStream:
+            pass
+        finally:
+            camera.close()
+    except (CameraMissing, CameraStalled) as exc:
+        return Finding("camera", Verdict.FAILED, str(exc)), None
+    if not frames:
+        return Finding("camera", Verdict.FAILED, f"{camera.description}: no pictures"), None
+    last = frames[-1]
+    stats = Scene().measure(last)
+    text = (
+        f"{camera.description}: {len(frames)} pictures in {time.monotonic() - started_s:.1f} s,"
+        f" brightness {stats.brightness:.2f}, detail {stats.detail:.3f}"
+    )
+    if not camera.live:
+        return Finding("camera", Verdict.SIMULATED, f"{text}; not a live camera"), last
+    if stats.brightness < config.observe.dark:
+        return Finding("camera", Verdict.FAILED, text, "too dark: lens cap, or no light?"), last
+    if stats.detail < config.observe.covered_detail:
+        return Finding("camera", Verdict.FAILED, text, "no detail: is the lens covered?"), last
+    return Finding("camera", Verdict.OK, text), last
+
+
+def _detector(config: Config, frame: Frame | None) -> Finding:
+    import numpy as np
+
+    from edge.domain import Frame
+    from edge.vision.manifest import ModelError, load_model
+    from edge.vision.tflite import load_detector
+
+    try:
+        model = load_model(config.model)
+        detector = load_detector(model, threads=config.model.threads)
+        seen = frame or Frame(np.full((480, 640, 3), 128, np.uint8), at_s=0.0)
+        detector.detect(seen)  # the first run also sets the model up
+        took_s = []
+        for _ in range(5):
+            before_s = time.perf_counter()
+            detections = detector.detect(seen)
+            took_s.append(time.perf_counter() - before_s)
+    except ModelError as exc:
+        return Finding("detector", Verdict.FAILED, str(exc))
+    found = ", ".join(f"{each.label} {each.score:.2f}" for each in detections[:5]) or "nothing"
+    what = "the camera's picture" if frame else "a grey picture"
+    text = f"{model.description}: {sorted(took_s)[2] * 1000:.0f} ms; in {what}: {found}"
+    return Finding("detector", Verdict.OK, text)
+
+
+# ---------------------------------------------------------------- broker, disk, power, systemd
+
+
+def _broker(config: Config) -> Finding:
+    from edge.mqtt.client import configured_address
+
+    if configured_address(config) is None:
+        if not config.broker.enabled:
+            return Finding("broker", Verdict.SKIPPED, "none is configured (mqtt.host)")
+        from edge.mqtt.broker import BrokerFailed, open_broker
+
+        try:
+            # Another port: that of the box may be in use by the box.
+            broker = open_broker(replace(config.broker, port=0))
+        except BrokerFailed as exc:
+            return Finding("broker", Verdict.FAILED, str(exc))
+        if broker is not None:
+            broker.close()
+        return Finding("broker", Verdict.OK, "the one in the box can be started")
+    from edge.mqtt.probe import probe
+
+    trouble = probe(config)
+    # The name of the broker is the owner's business and stays out of the report.
+    if trouble is not None:
+        return Finding("broker", Verdict.FAILED, trouble)
+    return Finding("broker", Verdict.OK, "it takes our connection")
+
+
+def _disk(config: Config) -> Finding:
+    from edge.telling import history_path
+
+    folder = history_path(config).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            before_s = time.perf_counter()
+            file.write(os.urandom(4096))
+            file.flush()
+            os.fsync(file.fileno())
+            wrote_ms = (time.perf_counter() - before_s) * 1000
+        free_mib = shutil.disk_usage(folder).free // 2**20
+    except OSError as exc:
+        advice = "the history needs a place to be written to; run as the service's user or root"
+        return Finding("disk", Verdict.FAILED, f"{folder}: {exc.strerror}", advice)
+    text = f"{folder}: {free_mib} MiB free, a write to the card takes {wrote_ms:.0f} ms"
+    if free_mib < LITTLE_SPACE_MIB:
+        return Finding("disk", Verdict.FAILED, text, "make room")
+    return Finding("disk", Verdict.OK, text)
+
+
+def _power() -> Finding:
+    from edge.health import Health
+
+    figures = Health().figures()
+    throttled, temperature_c = figures["throttled"], figures["temperature_c"]
+    if not isinstance(throttled, int):
+        return Finding("power", Verdict.SKIPPED, "this machine's firmware says nothing about it")
+    text = f"throttled 0x{throttled:x}, {temperature_c} degrees Celsius"
+    # Bit 0: too little voltage now; bit 16: since it was switched on.
+    if throttled & 0x10001:
+        advice = "use the power supply made for this board, and a short cable"
+        return Finding("power", Verdict.FAILED, f"{text}: the voltage was too low", advice)
+    return Finding("power", Verdict.OK, text)
+
+
+def _systemd() -> Finding:
+    if not Path("/run/systemd/system").is_dir():
+        return Finding("systemd", Verdict.SKIPPED, "this machine is not run by systemd")
+    wanted = ("LoadState", "ActiveState", "UnitFileState", "NRestarts", "Result")
+    try:
+        shown = subprocess.run(
+            ["systemctl", "show", UNIT, *(f"--property={name}" for name in wanted)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as exc:
+        return Finding("systemd", Verdict.FAILED, f"systemctl does not answer: {exc}")
+    said = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    if said.get("LoadState") != "loaded":
+        return Finding("systemd", Verdict.SKIPPED, f"{UNIT} is not installed (deploy/install.sh)")
+    text = (
+        f"{said.get('ActiveState')}, {said.get('UnitFileState')}, last result"
+        f" {said.get('Result')}, {said.get('NRestarts')} restarts"
+    )
+    if said.get("ActiveState") == "failed":
+        return Finding("systemd", Verdict.FAILED, text, f"see journalctl -u {UNIT} -e")
+    return Finding("systemd", Verdict.OK, text)
+
+
+# ---------------------------------------------------------------- the report
+
+
+def report() -> dict[str, str]:
+    """What an issue needs to know of this machine: versions, board, kernel. No secrets."""
+    from edge import __version__
+    from edge.devices.pins import machine
+
+    described = {
+        "procrastobot": __version__,
+        "board": machine() or "not a Raspberry Pi",
+        "machine": platform.machine(),
+        "system": _os_name(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+    packages = (
+        "numpy",
+        "tflite-runtime",
+        "ai-edge-litert",
+        "av",
+        "gpiozero",
+        "lgpio",
+        "paho-mqtt",
+        "amqtt",
+        "picamera2",
+    )
+    for package in packages:
+        try:
+            described[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            described[package] = "-"
+    return described
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "?")
+    except OSError:
+        return platform.system()
+
+
+def _ask(question: str) -> bool:
+    return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
