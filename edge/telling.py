@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.config import Config
-from edge.domain import EventType, Fault, FaultChange, State, Tell, Totals
+from edge.domain import EventType, Fault, FaultChange, LookAlike, State, Tell, Totals
 from edge.history.days import Day
 from edge.history.recorder import Recorder
 from edge.mqtt import discovery
@@ -47,6 +47,11 @@ class Telling:
     def totals(self) -> tuple[Totals, ...]:
         """Today's, by seat, as far as the history knows them: what a new `State` begins with."""
         return self._recorder.today.totals
+
+    @property
+    def look_alikes(self) -> tuple[LookAlike, ...]:
+        """What earlier runs learnt not to take for a phone."""
+        return self._recorder.look_alikes
 
     @property
     def broker_port(self) -> int | None:

@@ -13,18 +13,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from edge.config import HistoryConfig
 from edge.domain import (
     NO_DETAILS,
+    Box,
     Details,
     EventType,
     Fault,
     FaultChange,
     Happening,
+    LookAlike,
     Session,
     State,
     Totals,
@@ -51,6 +53,7 @@ BOUND_EVERY = 100  # events
 CLOCK_SET_S = 60.0
 _SESSION_NOTE = "session"
 _ANNOUNCED_NOTE = "announced"
+_LEARNT_NOTE = "look_alikes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class _Standing:
     until: datetime | None
     seen: datetime
     totals: tuple[Totals, ...]
+    look_alikes: tuple[LookAlike, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ class Recorder:
         # A state begins with these; the first report is a difference to them.
         self.today = self._day  # as it was when the history was opened
         self._last_totals = self._day.totals
+        self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
         self._standing: _Standing | None = None
         self._saved_at_s = clock()
         self._today_at_s = float("-inf")
@@ -233,6 +238,7 @@ class Recorder:
             until=None if state.until_s is None else wall(state.until_s),
             seen=now,
             totals=state.totals,
+            look_alikes=state.look_alikes,
         )
 
     # ------------------------------------------------------------ the recorder's thread
@@ -373,7 +379,8 @@ class Recorder:
             "seen": standing.seen.isoformat(),
             "stopped": stopped,
         }
-        return {_SESSION_NOTE: json.dumps(value)}
+        learnt = json.dumps([asdict(look_alike) for look_alike in standing.look_alikes])
+        return {_SESSION_NOTE: json.dumps(value), _LEARNT_NOTE: learnt}
 
     def _note_interruption(self) -> None:
         """A session that was going on when the box last stopped to write ended there."""
@@ -497,3 +504,9 @@ class Recorder:
         log.info("the clock was set by %+.0f s", jump_s)
         self._clock_offset_s = offset_s
         self._persist(lambda: self._store.shift_outbox(after=self._first_number, seconds=jump_s))
+
+
+def _look_alikes(text: str | None) -> tuple[LookAlike, ...]:
+    """What earlier runs learnt, as it was noted."""
+    entries = json.loads(text) if text else []
+    return tuple(LookAlike(**{**entry, "box": Box(**entry["box"])}) for entry in entries)
