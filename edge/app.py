@@ -117,9 +117,13 @@ def build(
         outputs = Outputs(board.lights, board.buzzer, teller)
         stack.callback(outputs.silence)
         started_s = clock() if camera.live else 0.0
+        state = decide.start(
+            config, at_s=started_s, totals=teller.totals, look_alikes=teller.look_alikes
+        )
+        teller.publish(state)  # subscribers see an idle box too
         loop = Loop(
             config=config,
-            state=decide.start(config, at_s=started_s),
+            state=state,
             camera=camera,
             detector=detector,
             scene=Scene(),
