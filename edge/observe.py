@@ -1,0 +1,581 @@
+"""What one frame means, given the frames before it: tracks of phones, people in seats, the view.
+
+Pure. `Memory` is all that is kept from frame to frame; it is bounded, and holds no picture.
+
+A phone in use is told from a phone that lies about by movement and by place. There is no detector
+of hands, so this is what stands in for them:
+
+- it moves, by more than a share of its own size, where the pixels change as well (a box that
+  jitters over a still picture is the detector's doing);
+- it came from somewhere: it was not there when watching began, and then it was;
+- a box that shrinks within its old place is covered by a hand or a cup, not moved;
+- in front of somebody's face or chest nothing lies, so there stillness has to last for longer
+  (a stand can hold a phone there) than on the desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import hypot
+from statistics import median
+
+from edge.config import Config, ObserveConfig, SeatConfig
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Box,
+    Detection,
+    Dock,
+    Observation,
+    PhoneSight,
+    PhoneUse,
+    SceneStats,
+    SeatView,
+    Thresholds,
+    View,
+)
+
+MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in bounds
+MOST_SCORES = 24  # of one track's recent frames
+RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
+BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
+PERSON_STAYS_S = 1.0  # one missed detection does not empty a seat
+VIEW_RETURNS_S = 0.5  # a view is found again after this
+CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of the threshold
+TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One phone, or what is taken for one.
+
+    scores: (at_s, score) of the looks within the window, 0 where a look missed it
+    places: the last boxes seen, newest last, for a median that one bad box cannot move
+    anchor: where it lies, or last moved to
+    """
+
+    number: int
+    seat: int
+    first_s: float
+    seen_s: float
+    box: Box
+    anchor: Box
+    scores: tuple[tuple[float, float], ...]
+    places: tuple[Box, ...]
+    use: PhoneUse = PhoneUse.SUSPECTED
+    use_since_s: float = 0.0
+    moved_s: float = float("-inf")
+    active_s: float = float("-inf")
+    median: float = 0.0
+    confirmed: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sitter:
+    """Who sits at a seat: not who it is, only that somebody does."""
+
+    score: float = 0.0
+    box: Box | None = None
+    seen_s: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier frames left behind. A new one knows nothing."""
+
+    began_s: float | None = None
+    looked_s: float = float("-inf")
+    stirred: bool = True  # something changed since the last look
+    tracks: tuple[Track, ...] = ()
+    next_track: int = 1
+    sitters: tuple[Sitter, ...] = ()
+    dock_seen_s: tuple[float, ...] = ()  # when each dock was last seen to hold a phone
+    identical: int = 0
+    view: View = View.CLEAR
+    view_wanted: View = View.CLEAR
+    view_since_s: float = 0.0  # since when it is wanted
+    detections: tuple[Detection, ...] = ()
+
+
+def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config: Config) -> bool:
+    """Whether the detector should see this frame.
+
+    It need not while nothing changes. With a phone about that is not known to be parked every
+    frame is looked at, since silence has to come quickly; without one, changes are looked at every
+    `gate_calm_s`, and anything at all every `gate_longest_s`: these two bound the reaction time.
+    """
+    settings = config.observe
+    if stats is None or not settings.gate:
+        return True
+    age_s = at_s - memory.looked_s
+    if age_s >= settings.gate_longest_s or age_s < 0:
+        return True
+    if any(track.use in (PhoneUse.SUSPECTED, PhoneUse.IN_USE) for track in memory.tracks):
+        return True
+    stirred = memory.stirred or stats.change >= settings.gate_change
+    return stirred and age_s >= settings.gate_calm_s
+
+
+def observe(
+    memory: Memory,
+    detections: tuple[Detection, ...] | None,
+    stats: SceneStats | None,
+    *,
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+) -> tuple[Memory, Observation]:
+    """Add one frame. `detections` is None when the detector did not look at it.
+
+    Returns the memory for the next frame, and what this one means: one SeatView per configured
+    seat, in their order. Scores and boxes are 0..1; `at_s` must not decrease.
+    """
+    settings = config.observe
+    began_s = at_s if memory.began_s is None else memory.began_s
+    view_memory = _look_through(memory, stats, at_s, settings)
+    sitters = memory.sitters or (Sitter(),) * len(config.seats)
+    tracks, next_track = memory.tracks, memory.next_track
+    looked_s, stirred = memory.looked_s, memory.stirred
+    if detections is None:
+        stirred = stirred or stats is None or stats.change >= settings.gate_change
+        tracks = tuple(_age(track, at_s, settings) for track in tracks)
+    else:
+        looked_s, stirred = at_s, False
+        sitters = _seat_people(sitters, detections, at_s, config, thresholds)
+        floor = settings.phone_floor or thresholds.floor
+        phones = _phones(detections, floor)
+        tracks, next_track = _follow(
+            tracks, phones, stats, next_track, sitters, began_s, at_s, config, thresholds
+        )
+    docks = _docks(memory.dock_seen_s, tracks, detections is not None, began_s, at_s, config)
+    after = Memory(
+        began_s=began_s,
+        looked_s=looked_s,
+        stirred=stirred,
+        tracks=tracks,
+        next_track=next_track,
+        sitters=sitters,
+        dock_seen_s=docks,
+        identical=view_memory.identical,
+        view=view_memory.view,
+        view_wanted=view_memory.view_wanted,
+        view_since_s=view_memory.view_since_s,
+        detections=memory.detections if detections is None else detections,
+    )
+    seats = tuple(
+        _seat_view(index, seat, after, at_s, config) for index, seat in enumerate(config.seats)
+    )
+    return after, Observation(
+        at_s=at_s,
+        view=after.view,
+        seats=seats,
+        detections=after.detections,
+        inferred=detections is not None,
+    )
+
+
+# ---------------------------------------------------------------- the view
+
+
+@dataclass(frozen=True, slots=True)
+class _ViewMemory:
+    identical: int
+    view: View
+    view_wanted: View
+    view_since_s: float
+
+
+def _look_through(
+    memory: Memory, stats: SceneStats | None, at_s: float, settings: ObserveConfig
+) -> _ViewMemory:
+    """Whether the camera sees the desk, believed after a hold."""
+    if stats is None:
+        return _ViewMemory(memory.identical, memory.view, memory.view_wanted, memory.view_since_s)
+    identical = memory.identical + 1 if stats.identical else 0
+    wanted = _view(stats, identical, settings)
+    since_s = memory.view_since_s if wanted is memory.view_wanted else at_s
+    hold_s = VIEW_RETURNS_S if wanted is View.CLEAR else settings.view_hold_s
+    view = wanted if at_s - since_s >= hold_s else memory.view
+    return _ViewMemory(identical, view, wanted, since_s)
+
+
+def _view(stats: SceneStats, identical: int, settings: ObserveConfig) -> View:
+    if settings.frozen_frames and identical >= settings.frozen_frames:
+        return View.FROZEN
+    # In the dark a lamp or a screen still stands out; under a hand or a lid nothing does.
+    flat = stats.detail < settings.covered_detail
+    if stats.brightness < settings.dark:
+        return View.COVERED if flat and stats.contrast < 0.25 * settings.dark else View.DARK
+    if stats.glare > settings.glare:
+        return View.GLARE
+    if flat:
+        return View.COVERED
+    if stats.shift > settings.moved:
+        return View.MOVED
+    return View.CLEAR
+
+
+# ---------------------------------------------------------------- people
+
+
+def _seat_people(
+    sitters: tuple[Sitter, ...],
+    detections: Sequence[Detection],
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+) -> tuple[Sitter, ...]:
+    """Each person belongs to the seat that holds most of them; the surest one counts."""
+    floor = config.observe.person_floor or thresholds.of(PERSON)
+    best: list[Detection | None] = [None] * len(config.seats)
+    for detection in detections:
+        if detection.label != PERSON or detection.score < floor:
+            continue
+        index = _seat_of(detection.box, config.seats)
+        if index is None:
+            continue
+        known = best[index]
+        if known is None or detection.score > known.score:
+            best[index] = detection
+    return tuple(
+        sitter if found is None else Sitter(found.score, found.box, at_s)
+        for sitter, found in zip(sitters, best, strict=True)
+    )
+
+
+def _seat_of(box: Box, seats: tuple[SeatConfig, ...]) -> int | None:
+    """The seat that shares most with the box; None when none shares any."""
+    best, most = None, 0.0
+    for index, seat in enumerate(seats):
+        zones = [seat.box] if seat.dock is None else [seat.box, seat.dock]
+        shared = max(zone.intersection(box) for zone in zones)
+        if shared > most:
+            best, most = index, shared
+    return best
+
+
+# ---------------------------------------------------------------- phones
+
+
+def _phones(detections: Sequence[Detection], floor: float) -> list[Detection]:
+    """The phones of one frame, best first; where another label claims the same thing, the weaker
+    for it: a calculator that also looks a bit like a phone is a calculator."""
+    found = []
+    for detection in detections:
+        if detection.label != PHONE or detection.score < floor:
+            continue
+        rival = max(
+            (
+                other.score
+                for other in detections
+                if other.label not in (PHONE, PERSON)
+                and other.score >= floor
+                and other.box.iou(detection.box) >= RIVAL_IOU
+            ),
+            default=0.0,
+        )
+        if rival >= detection.score:
+            continue
+        score = detection.score - rival / 2
+        if score >= floor:
+            found.append(detection if rival == 0 else replace(detection, score=score))
+    found.sort(key=lambda detection: -detection.score)
+    return found[:MOST_TRACKS]
+
+
+def _follow(
+    tracks: tuple[Track, ...],
+    phones: list[Detection],
+    stats: SceneStats | None,
+    next_track: int,
+    sitters: tuple[Sitter, ...],
+    began_s: float,
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+) -> tuple[tuple[Track, ...], int]:
+    """Join the phones of this look to the tracks, nearest first; begin and end tracks."""
+    settings = config.observe
+    pairs = sorted(
+        (
+            (nearness, i, j)
+            for i, track in enumerate(tracks)
+            for j, phone in enumerate(phones)
+            if (nearness := _nearness(track, phone.box, settings)) > 0
+        ),
+        reverse=True,
+    )
+    phone_of: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, i, j in pairs:
+        if i not in phone_of and j not in taken:
+            phone_of[i] = j
+            taken.add(j)
+    confirm = settings.phone_confirm or thresholds.of(PHONE)
+    after = []
+    for i, track in enumerate(tracks):
+        if i in phone_of:
+            track = _seen(track, phones[phone_of[i]], stats, at_s, settings)
+        else:
+            track = _missed(track, at_s, settings)
+        if _gone(track, at_s, settings):
+            continue
+        track = _confirm(track, confirm, settings)
+        after.append(_judge(track, sitters[track.seat], at_s, config))
+    for j, phone in enumerate(phones):
+        seat = None if j in taken else _seat_of(phone.box, config.seats)
+        if seat is None or len(after) >= MOST_TRACKS:
+            continue
+        # Brought here, unless it may have been here all along.
+        came = at_s - began_s >= BEGINNING_S
+        born = Track(
+            number=next_track,
+            seat=seat,
+            first_s=at_s,
+            seen_s=at_s,
+            box=phone.box,
+            anchor=phone.box,
+            scores=((at_s, phone.score),),
+            places=(phone.box,),
+            use_since_s=at_s,
+            moved_s=at_s if came else float("-inf"),
+            median=phone.score,
+        )
+        after.append(_judge(born, sitters[seat], at_s, config))
+        next_track += 1
+    return tuple(after), next_track
+
+
+def _nearness(track: Track, box: Box, settings: ObserveConfig) -> float:
+    """How well a box continues a track, above 0 when it may: 1 to 2 where they overlap, else up
+    to 1 by distance in the phone's own size, since a raised phone moves fast."""
+    iou = max(track.box.iou(box), track.anchor.iou(box) if _lies(track) else 0.0)
+    if iou >= settings.track_iou:
+        return 1 + iou
+    (ay, ax), (by, bx) = track.box.center, box.center
+    reach = max(_size(track.box), _size(box))
+    near = 1 - hypot(ay - by, ax - bx) / reach if reach else 0.0
+    return 0.0 if _lies(track) else near
+
+
+def _lies(track: Track) -> bool:
+    return track.use in (PhoneUse.PARKED, PhoneUse.DOCKED)
+
+
+def _size(box: Box) -> float:
+    return hypot(box.height, box.width)
+
+
+def _recent(
+    scores: tuple[tuple[float, float], ...], at_s: float, score: float, window_s: float
+) -> tuple[tuple[float, float], ...]:
+    kept = tuple(entry for entry in scores[-MOST_SCORES:] if at_s - entry[0] < window_s)
+    return (*kept, (at_s, score))
+
+
+def _seen(
+    track: Track,
+    phone: Detection,
+    stats: SceneStats | None,
+    at_s: float,
+    settings: ObserveConfig,
+) -> Track:
+    places = (*track.places[-2:], phone.box)
+    place = _median_box(places)
+    anchor, moved_s = track.anchor, track.moved_s
+    covered = phone.box.intersection(_grown(anchor, TOUCH / 2)) >= 0.9 * phone.box.area
+    stirred = stats is None or any(
+        changed.intersection(_grown(phone.box, TOUCH)) > 0 for changed in stats.changed
+    )
+    if stirred and not (covered and phone.box.area < 0.8 * anchor.area):
+        if _moved(anchor, place) >= settings.still:
+            anchor, moved_s = place, at_s
+    elif not stirred:
+        # What lies still is measured again and again: the anchor settles on the mean.
+        anchor = _between(anchor, phone.box, 0.1)
+    return replace(
+        track,
+        seen_s=at_s,
+        box=phone.box,
+        anchor=anchor,
+        scores=_recent(track.scores, at_s, phone.score, settings.window_s),
+        places=places,
+        moved_s=moved_s,
+    )
+
+
+def _missed(track: Track, at_s: float, settings: ObserveConfig) -> Track:
+    return replace(track, scores=_recent(track.scores, at_s, 0.0, settings.window_s))
+
+
+def _gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
+    keep_s = settings.remember_s if track.confirmed and _lies(track) else settings.forget_s
+    return at_s - track.seen_s > keep_s
+
+
+def _median_box(boxes: tuple[Box, ...]) -> Box:
+    if len(boxes) < 3:
+        return boxes[-1]
+    return Box(
+        median([box.ymin for box in boxes]),
+        median([box.xmin for box in boxes]),
+        median([box.ymax for box in boxes]),
+        median([box.xmax for box in boxes]),
+    )
+
+
+def _moved(anchor: Box, place: Box) -> float:
+    """How far, in the thing's own size; turning it counts half, as boxes breathe."""
+    (ay, ax), (by, bx) = anchor.center, place.center
+    size = max(_size(anchor), 1e-6)
+    shift = hypot(ay - by, ax - bx) / size
+    turn = max(abs(anchor.height - place.height), abs(anchor.width - place.width)) / size
+    return max(shift, turn / 2)
+
+
+def _between(one: Box, other: Box, share: float) -> Box:
+    keep = 1 - share
+    return Box(
+        one.ymin * keep + other.ymin * share,
+        one.xmin * keep + other.xmin * share,
+        one.ymax * keep + other.ymax * share,
+        one.xmax * keep + other.xmax * share,
+    )
+
+
+def _grown(box: Box, margin: float) -> Box:
+    return Box(box.ymin - margin, box.xmin - margin, box.ymax + margin, box.xmax + margin)
+
+
+def _confirm(track: Track, confirm: float, settings: ObserveConfig) -> Track:
+    middle = median([score for _, score in track.scores])
+    hits = sum(1 for _, score in track.scores if score > 0)
+    if track.confirmed:
+        # What was surely a phone remains one through a few poor frames; what lies, until it goes.
+        confirmed = _lies(track) or middle >= CLEARLY * confirm
+    else:
+        confirmed = hits >= settings.confirm_frames and middle >= confirm
+    return replace(track, median=middle, confirmed=confirmed)
+
+
+def _age(track: Track, at_s: float, settings: ObserveConfig) -> Track:
+    """A frame without a look: nothing new, but time has passed."""
+    if track.use is PhoneUse.IN_USE and at_s - track.active_s > settings.rest_s:
+        return replace(track, use=PhoneUse.PARKED, use_since_s=at_s, why="lies still")
+    return track
+
+
+def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
+    """What the phone is doing, after a look."""
+    settings = config.observe
+    dock = config.seats[track.seat].dock
+    use, why, active_s = track.use, track.why, track.active_s
+    if dock is not None and dock.contains(*track.box.center):
+        use, why = PhoneUse.DOCKED, "in its dock"
+    elif not track.confirmed:
+        use, why = PhoneUse.SUSPECTED, ""
+    else:
+        raised = _raised(track.box, sitter, at_s, settings)
+        patience_s = settings.parked_s if raised else settings.rest_s
+        if at_s - track.moved_s < patience_s:
+            use = PhoneUse.IN_USE
+            why = "raised" if raised else "moving"
+            if track.seen_s == at_s:
+                active_s = at_s
+        elif use is not PhoneUse.IN_USE or at_s - track.seen_s < settings.rest_s:
+            use, why = PhoneUse.PARKED, "lies still"
+    use_since_s = track.use_since_s
+    if use is not track.use and not (
+        use is PhoneUse.IN_USE and track.use is PhoneUse.SUSPECTED
+    ):  # a phone that is confirmed in use was so from when it was first seen
+        use_since_s = at_s
+    return replace(track, use=use, why=why, active_s=active_s, use_since_s=use_since_s)
+
+
+def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> bool:
+    """Whether it is in front of somebody's face or chest, where nothing lies."""
+    person = sitter.box
+    if person is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+        return False
+    y, x = box.center
+    aside = 0.1 * person.width
+    lowest = person.ymin + settings.raised * person.height
+    return person.ymin <= y <= lowest and person.xmin - aside <= x <= person.xmax + aside
+
+
+# ---------------------------------------------------------------- docks and seats
+
+
+def _docks(
+    seen_s: tuple[float, ...],
+    tracks: tuple[Track, ...],
+    looked: bool,
+    began_s: float,
+    at_s: float,
+    config: Config,
+) -> tuple[float, ...]:
+    seen_s = seen_s or (began_s,) * len(config.seats)
+    if not looked:
+        return seen_s
+    return tuple(
+        at_s
+        if any(t.seat == i and t.use is PhoneUse.DOCKED and t.seen_s == at_s for t in tracks)
+        else seen
+        for i, seen in enumerate(seen_s)
+    )
+
+
+_ORDER = {PhoneUse.IN_USE: 3, PhoneUse.SUSPECTED: 2, PhoneUse.PARKED: 1, PhoneUse.DOCKED: 0}
+
+
+def _seat_view(
+    index: int, seat: SeatConfig, memory: Memory, at_s: float, config: Config
+) -> SeatView:
+    sitter = memory.sitters[index]
+    # While nothing changes, whoever sat there at the last look still does.
+    present = sitter.box is not None and memory.looked_s - sitter.seen_s <= PERSON_STAYS_S
+    mine = [track for track in memory.tracks if track.seat == index]
+    chosen = max(mine, key=lambda t: (_ORDER[t.use], t.active_s, t.median), default=None)
+    return SeatView(
+        seat=seat.name,
+        person=present,
+        person_score=sitter.score if present else 0.0,
+        phone=None if chosen is None else _sight(chosen, at_s),
+        dock=_dock(index, seat, sitter if present else None, memory, config),
+    )
+
+
+def _sight(track: Track, at_s: float) -> PhoneSight:
+    return PhoneSight(
+        track=track.number,
+        use=track.use,
+        box=track.box,
+        score=track.scores[-1][1] if track.scores[-1][0] == at_s else 0.0,
+        median=track.median,
+        since_s=track.first_s,
+        use_since_s=track.use_since_s,
+        active_s=track.active_s,
+        why=track.why,
+    )
+
+
+def _dock(
+    index: int, seat: SeatConfig, sitter: Sitter | None, memory: Memory, config: Config
+) -> Dock:
+    if seat.dock is None:
+        return Dock.NONE
+    if memory.looked_s - memory.dock_seen_s[index] <= config.observe.forget_s:
+        return Dock.HOLDS
+    if (
+        sitter is not None
+        and sitter.box is not None
+        and sitter.box.intersection(seat.dock) > 0.7 * seat.dock.area
+        and memory.looked_s - memory.dock_seen_s[index] <= config.observe.remember_s
+    ):
+        return Dock.HIDDEN
+    return Dock.EMPTY
+
+
+__all__ = ["Memory", "Sitter", "Thresholds", "Track", "observe", "wants_look"]
