@@ -63,10 +63,9 @@ def stored_as(family: Family, dtype: np.dtype[Any], quant: Quant) -> _Stored:
     limits = np.iinfo(dtype)
     stored = np.clip(np.rint(real / quant.scale) + quant.zero_point, limits.min, limits.max)
     table = stored.astype(dtype)
-    as_bytes = table.view(np.uint8) if dtype.itemsize == 1 else np.zeros(256, np.uint8)
-    for flip in (0, 128):
-        if (as_bytes == np.arange(256) ^ flip).all():
-            return _Stored(table, flip)
+    if np.abs(table.astype(int) - limits.min - np.arange(256)).max() <= 1:
+        # Models for -1..1 say 1/128 where 1/127.5 is meant; both mean: pixels as they are.
+        return _Stored(np.arange(limits.min, limits.max + 1).astype(dtype), limits.min & 255)
     return _Stored(table, -1)
 
 
