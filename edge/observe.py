@@ -51,8 +51,9 @@ class Track:
     """One phone, or what is taken for one.
 
     scores: (at_s, score) of the looks within the window, 0 where a look missed it
-    places: the last boxes seen, newest last, for a median that one bad box cannot move
     anchor: where it lies, or last moved to
+    far:    it was seen away from its anchor in the last look: twice in a row is a movement, as
+            one bad box is not
     """
 
     number: int
@@ -62,7 +63,7 @@ class Track:
     box: Box
     anchor: Box
     scores: tuple[tuple[float, float], ...]
-    places: tuple[Box, ...]
+    far: bool = False
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     moved_s: float = float("-inf")
@@ -338,7 +339,6 @@ def _follow(
             box=phone.box,
             anchor=phone.box,
             scores=((at_s, phone.score),),
-            places=(phone.box,),
             use_since_s=at_s,
             moved_s=at_s if came else float("-inf"),
             median=phone.score,
@@ -382,28 +382,33 @@ def _seen(
     at_s: float,
     settings: ObserveConfig,
 ) -> Track:
-    places = (*track.places[-2:], phone.box)
-    place = _median_box(places)
-    anchor, moved_s = track.anchor, track.moved_s
-    covered = phone.box.intersection(_grown(anchor, TOUCH / 2)) >= 0.9 * phone.box.area
-    stirred = stats is None or any(
-        changed.intersection(_grown(phone.box, TOUCH)) > 0 for changed in stats.changed
-    )
-    if stirred and not (covered and phone.box.area < 0.8 * anchor.area):
-        if _moved(anchor, place) >= settings.still:
-            anchor, moved_s = place, at_s
-    elif not stirred:
+    box = phone.box
+    anchor, moved_s, far = track.anchor, track.moved_s, False
+    if _stirred(stats, _grown(box, TOUCH), settings):
+        far = not _covered(anchor, box) and _distance(anchor, box) >= settings.still
+        if far and track.far:
+            anchor, moved_s = box, at_s
+    else:
         # What lies still is measured again and again: the anchor settles on the mean.
-        anchor = _between(anchor, phone.box, 0.1)
+        anchor = _between(anchor, box, 0.1)
     return replace(
         track,
         seen_s=at_s,
-        box=phone.box,
+        box=box,
         anchor=anchor,
+        far=far,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
-        places=places,
         moved_s=moved_s,
     )
+
+
+def _stirred(stats: SceneStats | None, around: Box, settings: ObserveConfig) -> bool:
+    """Whether pixels changed there, as far as anybody can tell."""
+    if stats is None:
+        return True
+    if not stats.changed:
+        return stats.change >= settings.gate_change
+    return any(changed.intersection(around) > 0 for changed in stats.changed)
 
 
 def _missed(track: Track, at_s: float, settings: ObserveConfig) -> Track:
@@ -415,23 +420,18 @@ def _gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
     return at_s - track.seen_s > keep_s
 
 
-def _median_box(boxes: tuple[Box, ...]) -> Box:
-    if len(boxes) < 3:
-        return boxes[-1]
-    return Box(
-        median([box.ymin for box in boxes]),
-        median([box.xmin for box in boxes]),
-        median([box.ymax for box in boxes]),
-        median([box.xmax for box in boxes]),
-    )
+def _covered(anchor: Box, box: Box) -> bool:
+    """Whether the box is what a hand or a cup left over of the thing at its anchor."""
+    inside = box.intersection(_grown(anchor, TOUCH / 2)) >= 0.9 * box.area
+    return inside and box.area < 0.8 * anchor.area
 
 
-def _moved(anchor: Box, place: Box) -> float:
-    """How far, in the thing's own size; turning it counts half, as boxes breathe."""
-    (ay, ax), (by, bx) = anchor.center, place.center
+def _distance(anchor: Box, box: Box) -> float:
+    """How far it moved, in its own size; turning it counts half, as boxes breathe."""
+    (ay, ax), (by, bx) = anchor.center, box.center
     size = max(_size(anchor), 1e-6)
     shift = hypot(ay - by, ax - bx) / size
-    turn = max(abs(anchor.height - place.height), abs(anchor.width - place.width)) / size
+    turn = max(abs(anchor.height - box.height), abs(anchor.width - box.width)) / size
     return max(shift, turn / 2)
 
 
