@@ -1,0 +1,54 @@
+"""`procrastobot report`: what the history says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+NAME = "report"
+HELP = "what the history says: focus, phone, pick-ups, streak"
+EPILOG = """examples:
+  procrastobot report                  today
+  procrastobot report --week           the last seven days
+  procrastobot report --day 2026-11-02
+  procrastobot report --week --json    the same for programs
+
+Reads the history beside a running box, and never writes to it. Times are minutes; those of several
+seats add up, sessions are shared by them.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    span = parser.add_mutually_exclusive_group()
+    span.add_argument("--day", nargs="?", const="", metavar="DATE", help="one day (default: today)")
+    span.add_argument("--week", action="store_true", help="the last seven days")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="another history")
+
+
+def run(args: argparse.Namespace) -> int:
+    from edge import settings
+    from edge.history.report import read, table
+    from edge.history.store import Unusable, open_for_reading
+    from edge.telling import history_path, local_time
+
+    try:
+        last = date.fromisoformat(args.day) if args.day else local_time().date()
+    except ValueError:
+        print(f"--day {args.day}: a date like 2026-11-02 is wanted", file=sys.stderr)
+        return 2
+    first = last - timedelta(days=6 if args.week else 0)
+    path = args.history or history_path(settings.load(args.config or settings.find()))
+    try:
+        store = open_for_reading(path)
+    except Unusable as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    report = read(store, first, last, zone=local_time().tzinfo)
+    store.close()
+    print(json.dumps(report.as_json(), indent=2) if args.json else table(report))
+    return 0
