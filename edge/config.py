@@ -393,3 +393,7 @@ class Config:
     history: HistoryConfig = field(default_factory=HistoryConfig)
     web: WebConfig = field(default_factory=WebConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+
+    def ladder(self, mode: str) -> LadderConfig:
+        """The ladder of a mode; that of a mode which no longer exists is the gentle one."""
+        return self.modes.get(mode, GENTLE)

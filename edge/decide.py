@@ -585,11 +585,6 @@ class _Nudge:
 _CALM = _Nudge(Level.NONE, "")
 
 
-def ladder(state: State, config: Config) -> LadderConfig:
-    """The ladder of the mode that is on; an unknown mode, from an old setting, is gentle."""
-    return config.modes.get(state.mode) or LadderConfig()
-
-
 def _nudge(state: State, config: Config) -> State:
     """Set every seat's level, with its reason, by the ladder and within the limits on sound."""
     at_s = state.at_s
@@ -634,7 +629,7 @@ def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
         return _CALM
     if state.snooze_until_s is not None:
         return _CALM
-    policy, steps = config.policy, ladder(state, config)
+    policy, steps = config.policy, config.ladder(state.mode)
     light = steps.light_after_s >= 0
     lasted_s = at_s - seat.since_s
     if seat.activity is Activity.PHONE:
@@ -910,7 +905,7 @@ def _obey_test(state: State, part: str, config: Config) -> State:
         return _refuse(state, "test", f"no part {part[:40]!r}; there is {', '.join(PARTS)}")
     if part == "buzzer" and (state.muted or state.quiet):
         return _refuse(state, "test", "muted" if state.muted else "quiet hours")
-    if part == "buzzer" and state.volume * ladder(state, config).volume_cap <= 0:
+    if part == "buzzer" and state.volume * config.ladder(state.mode).volume_cap <= 0:
         return _refuse(state, "test", "the volume is 0")
     return replace(state, testing=part, testing_until_s=state.at_s + TEST_S)
 

@@ -6,7 +6,6 @@ Every effect follows from two states, so that the same states always do the same
 from __future__ import annotations
 
 from edge.config import Config, LadderConfig
-from edge.decide import ladder
 from edge.domain import (
     Color,
     Effect,
@@ -53,7 +52,7 @@ def effects(before: State, after: State, config: Config) -> tuple[Effect, ...]:
 
 def pattern_of(state: State, config: Config) -> LightPattern:
     """What the lights show. Off only when idle and well: a light is on whenever the camera is."""
-    steps = ladder(state, config)
+    steps = config.ladder(state.mode)
     bright = steps.brightness
     if state.testing == "lights":
         return LightPattern(Color.WHITE, 0.25, 0.25, bright, warning=bright)
@@ -90,7 +89,7 @@ def _watching(state: State, bright: float) -> LightPattern:
 
 def tune_of(state: State, config: Config) -> Tune | None:
     """What the buzzer plays; None: silence. Never louder than the mode's cap."""
-    steps = ladder(state, config)
+    steps = config.ladder(state.mode)
     volume = state.volume * steps.volume_cap
     if state.testing == "buzzer":
         return Tune("test", _TEST, volume, at_most_s=2.0)
