@@ -20,7 +20,7 @@ from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
 from edge.ports import Camera, CameraMissing, CameraStalled, EndOfStream, Watchdog
-from edge.telling import open_teller
+from edge.telling import Telling, open_teller
 from edge.vision.manifest import ModelError, load_model
 from edge.vision.scene import Scene
 from edge.vision.tflite import load_detector
@@ -48,6 +48,7 @@ class App:
         loop: Loop,
         camera: Camera,
         board: Board,
+        teller: Telling,
         inbox: CommandInbox,
         watchdog: Watchdog,
         stack: ExitStack,
@@ -56,6 +57,7 @@ class App:
         self.loop = loop
         self.camera = camera
         self.board = board
+        self.teller = teller
         self.inbox = inbox
         self._watchdog = watchdog
         self._stack = stack
@@ -143,6 +145,7 @@ def build(
             loop=loop,
             camera=camera,
             board=board,
+            teller=teller,
             inbox=inbox,
             watchdog=watchdog,
             stack=stack.pop_all(),
