@@ -6,16 +6,17 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from edge import decide
 from edge.config import Config
-from edge.devices.board import Board, open_board
+from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
 from edge.devices.systemd import open_watchdog
-from edge.domain import Fault, FaultChange, SessionAction, SetSession
+from edge.domain import SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -27,8 +28,9 @@ from edge.vision.tflite import load_detector
 
 log = logging.getLogger(__name__)
 
-EX_CONFIG = 78
+EX_CONFIG = 78  # systemd does not start the box again: somebody has to change something
 EX_CAMERA = 1
+EX_BUSY = 1
 
 
 class CannotStart(Exception):
@@ -109,12 +111,18 @@ def build(
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
-            raise CannotStart(str(exc), EX_CONFIG) from exc
+            raise CannotStart(str(exc), EX_CAMERA if may_appear(config) else EX_CONFIG) from exc
         stack.callback(camera.close)
+        if not camera.live:
+            config = for_replay(config)
         clock = time.monotonic
         teller = open_teller(config, inbox=inbox)
         stack.callback(teller.close)
-        board = board or open_board(config.hardware, inbox=inbox)
+        try:
+            board = board or open_board(config.hardware, inbox=inbox)
+        except BoardError as exc:
+            code = EX_BUSY if isinstance(exc, BoardBusy) else EX_CONFIG
+            raise CannotStart(str(exc), code) from exc
         stack.callback(board.close)
         outputs = Outputs(board.lights, board.buzzer, teller)
         stack.callback(outputs.silence)
@@ -153,10 +161,25 @@ def build(
         )
 
 
+def may_appear(config: Config) -> bool:
+    """Whether the camera that is missing now may be there at the next start: one that is plugged
+    in may, a file that is not a video will not."""
+    source = config.camera.source
+    return source in ("auto", "picamera2", "webcam") or source.startswith("/dev/")
+
+
+def for_replay(config: Config) -> Config:
+    """The settings for a file: it is no part of its owner's day, and its pictures stand still
+    without being frozen."""
+    history = config.history if config.history.path else replace(config.history, enabled=False)
+    observe = replace(config.observe, frozen_frames=0)
+    return replace(config, history=history, observe=observe)
+
+
 def minute_of_day() -> int:
     """Minutes since local midnight, 0..1439: quiet hours are the owner's local hours."""
     now = datetime.now().astimezone()
     return now.hour * 60 + now.minute
 
 
-__all__ = ["App", "CannotStart", "Fault", "FaultChange", "build", "minute_of_day"]
+__all__ = ["App", "CannotStart", "build"]

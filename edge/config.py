@@ -75,7 +75,7 @@ class CameraConfig:
         True, "Replay a file at its own pace; false: as fast as it can be judged."
     )
     picture_s: float = setting(
-        1.0,
+        4.0,
         "How long each picture of a folder stays on, in the folder's own time.",
         low=0.01,
         high=60,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edge.config import Config
@@ -135,7 +135,7 @@ class Loop:
         )
         return observation
 
-    def _obey(self, state: State, commands: list[Command]) -> State:
+    def _obey(self, state: State, commands: Sequence[Command]) -> State:
         for command in commands:
             state = obey(
                 state,

@@ -44,6 +44,17 @@ def with_phone(at_s: float) -> list[Detection]:
     return [SITTING, Detection(PHONE, 0.85, Box(0.5, 0.4 + sway, 0.65, 0.48 + sway))]
 
 
+class FakeTimeInbox(CommandInbox):
+    """Waits in the time of a fake clock."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout_s: float) -> None:
+        self._clock.advance(timeout_s)
+
+
 class Bench:
     """A loop with fakes all around."""
 
@@ -60,7 +71,7 @@ class Bench:
         self.buzzer = FakeBuzzer()
         self.teller = FakeTeller()
         self.watchdog = FakeWatchdog(self.clock)
-        self.inbox = CommandInbox()
+        self.inbox = FakeTimeInbox(self.clock)
         self.loop = Loop(
             config=self.config,
             state=decide.start(self.config, at_s=0.0),
@@ -99,9 +110,8 @@ def test_a_pickup_goes_from_the_camera_to_the_lights_and_the_subscribers():
     assert bench.teller.published[-1].seats[0].reason
 
 
-def test_the_camera_is_closed_while_nobody_is_watched(monkeypatch):
+def test_the_camera_is_closed_while_nobody_is_watched():
     bench = Bench()
-    monkeypatch.setattr(CommandInbox, "wait", lambda self, s: bench.clock.advance(s))
     bench.run(2)
     assert not bench.camera.is_open
     bench.focus()

@@ -29,6 +29,10 @@ class BoardError(Exception):
     """The board cannot be used as configured; the text says what to change."""
 
 
+class BoardBusy(BoardError):
+    """The pins are there but cannot be had now; another start may find them free."""
+
+
 class Guard:
     """The process that darkens the pins when this one cannot; see guard.py."""
 
@@ -142,7 +146,7 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
             )
             parts.callback(button.close)
         except Exception as exc:  # gpiozero's errors and lgpio's have no common base
-            raise BoardError(
+            raise BoardBusy(
                 f"hardware: {chosen.title}: {exc}; is another program using the pins?"
             ) from exc
         return Board(chosen, pins, lights, buzzer, button, watching, parts.pop_all())
