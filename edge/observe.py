@@ -7,10 +7,11 @@ of hands, so this is what stands in for them:
 
 - it moves, by more than a share of its own size, where the pixels change as well (a box that
   jitters over a still picture is the detector's doing);
-- it came from somewhere: it was not there when watching began, and then it was;
+- it came from somewhere: it was not there when watching began, pixels changed, and then it was;
 - a box that shrinks within its old place is covered by a hand or a cup, not moved;
-- in front of somebody's face or chest nothing lies, so there stillness has to last for longer
-  (a stand can hold a phone there) than on the desk.
+- in front of somebody's chest few things lie, and beside the face fewer, so there stillness has to
+  last for longer than on the desk before it is believed (a stand can hold a phone, a picture hang
+  on the wall).
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 1.0  # one missed detection does not empty a seat
 VIEW_RETURNS_S = 0.5  # a view is found again after this
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of the threshold
+FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
+FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
+MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
 TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
 
 
@@ -63,6 +67,7 @@ class Track:
     box: Box
     anchor: Box
     scores: tuple[tuple[float, float], ...]
+    moving: bool = False  # whether it ever moved
     far: bool = False
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
@@ -89,6 +94,8 @@ class Memory:
     began_s: float | None = None
     looked_s: float = float("-inf")
     stirred: bool = True  # something changed since the last look
+    changed: tuple[Box, ...] = ()  # and where
+    places: tuple[tuple[Box, float], ...] = ()  # where things that never moved were last seen
     tracks: tuple[Track, ...] = ()
     next_track: int = 1
     sitters: tuple[Sitter, ...] = ()
@@ -138,23 +145,43 @@ def observe(
     view_memory = _look_through(memory, stats, at_s, settings)
     sitters = memory.sitters or (Sitter(),) * len(config.seats)
     tracks, next_track = memory.tracks, memory.next_track
-    looked_s, stirred = memory.looked_s, memory.stirred
+    looked_s, places = memory.looked_s, memory.places
+    stirred = memory.stirred or stats is None or stats.change >= settings.gate_change
+    changed = memory.changed
+    if stats is not None and stats.changed:
+        changed = (*changed, *stats.changed)[-MOST_PLACES:]
     if detections is None:
-        stirred = stirred or stats is None or stats.change >= settings.gate_change
         tracks = tuple(_age(track, at_s, settings) for track in tracks)
     else:
-        looked_s, stirred = at_s, False
+        looked_s = at_s
         sitters = _seat_people(sitters, detections, at_s, config, thresholds)
         floor = settings.phone_floor or thresholds.floor
         phones = _phones(detections, floor)
-        tracks, next_track = _follow(
-            tracks, phones, stats, next_track, sitters, began_s, at_s, config, thresholds
-        )
+        change = _Change(changed, stirred)
+        places = tuple(p for p in places if at_s - p[1] <= settings.remember_s)
+        followed = _follow(tracks, phones, change, sitters, at_s, config, thresholds)
+        places = (*places, *_left_places(tracks, followed))[-MOST_PLACES:]
+        tracks = followed
+        for phone in _unclaimed(phones, tracks, at_s):
+            seat = _seat_of(phone.box, config.seats)
+            if seat is None or len(tracks) >= MOST_TRACKS:
+                continue
+            came = (
+                at_s - began_s >= BEGINNING_S
+                and change.at(phone.box)
+                and not any(place.iou(phone.box) >= settings.track_iou for place, _ in places)
+            )
+            born = _born(next_track, seat, phone, at_s, came=came)
+            tracks = (*tracks, _judge(born, sitters[seat], at_s, config))
+            next_track += 1
+        stirred, changed = False, ()
     docks = _docks(memory.dock_seen_s, tracks, detections is not None, began_s, at_s, config)
     after = Memory(
         began_s=began_s,
         looked_s=looked_s,
         stirred=stirred,
+        changed=changed,
+        places=places,
         tracks=tracks,
         next_track=next_track,
         sitters=sitters,
@@ -286,18 +313,30 @@ def _phones(detections: Sequence[Detection], floor: float) -> list[Detection]:
     return found[:MOST_TRACKS]
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Where pixels changed since the last look; `anywhere` with no boxes: nobody knows where."""
+
+    boxes: tuple[Box, ...]
+    anywhere: bool
+
+    def at(self, box: Box) -> bool:
+        if not self.boxes:
+            return self.anywhere
+        around = _grown(box, TOUCH)
+        return any(changed.intersection(around) > 0 for changed in self.boxes)
+
+
 def _follow(
     tracks: tuple[Track, ...],
     phones: list[Detection],
-    stats: SceneStats | None,
-    next_track: int,
+    change: _Change,
     sitters: tuple[Sitter, ...],
-    began_s: float,
     at_s: float,
     config: Config,
     thresholds: Thresholds,
-) -> tuple[tuple[Track, ...], int]:
-    """Join the phones of this look to the tracks, nearest first; begin and end tracks."""
+) -> tuple[Track, ...]:
+    """Join the phones of this look to the tracks, nearest first; end tracks that are gone."""
     settings = config.observe
     pairs = sorted(
         (
@@ -318,34 +357,41 @@ def _follow(
     after = []
     for i, track in enumerate(tracks):
         if i in phone_of:
-            track = _seen(track, phones[phone_of[i]], stats, at_s, settings)
+            track = _seen(track, phones[phone_of[i]], change, at_s, settings)
         else:
             track = _missed(track, at_s, settings)
-        if _gone(track, at_s, settings):
-            continue
-        track = _confirm(track, confirm, settings)
-        after.append(_judge(track, sitters[track.seat], at_s, config))
-    for j, phone in enumerate(phones):
-        seat = None if j in taken else _seat_of(phone.box, config.seats)
-        if seat is None or len(after) >= MOST_TRACKS:
-            continue
-        # Brought here, unless it may have been here all along.
-        came = at_s - began_s >= BEGINNING_S
-        born = Track(
-            number=next_track,
-            seat=seat,
-            first_s=at_s,
-            seen_s=at_s,
-            box=phone.box,
-            anchor=phone.box,
-            scores=((at_s, phone.score),),
-            use_since_s=at_s,
-            moved_s=at_s if came else float("-inf"),
-            median=phone.score,
-        )
-        after.append(_judge(born, sitters[seat], at_s, config))
-        next_track += 1
-    return tuple(after), next_track
+        if not _gone(track, at_s, settings):
+            track = _confirm(track, confirm, settings)
+            after.append(_judge(track, sitters[track.seat], at_s, config))
+    return tuple(after)
+
+
+def _unclaimed(phones: list[Detection], tracks: tuple[Track, ...], at_s: float) -> list[Detection]:
+    """The phones that continue no track."""
+    claimed = {id(track.box) for track in tracks if track.seen_s == at_s}
+    return [phone for phone in phones if id(phone.box) not in claimed]
+
+
+def _left_places(before: tuple[Track, ...], after: tuple[Track, ...]) -> list[tuple[Box, float]]:
+    """Where things that never moved were, of tracks that ended: they did not come from elsewhere
+    when they are seen there again."""
+    kept = {track.number for track in after}
+    return [(t.anchor, t.seen_s) for t in before if t.number not in kept and not t.moving]
+
+
+def _born(number: int, seat: int, phone: Detection, at_s: float, *, came: bool) -> Track:
+    return Track(
+        number=number,
+        seat=seat,
+        first_s=at_s,
+        seen_s=at_s,
+        box=phone.box,
+        anchor=phone.box,
+        scores=((at_s, phone.score),),
+        use_since_s=at_s,
+        moved_s=at_s if came else float("-inf"),
+        median=phone.score,
+    )
 
 
 def _nearness(track: Track, box: Box, settings: ObserveConfig) -> float:
@@ -378,13 +424,13 @@ def _recent(
 def _seen(
     track: Track,
     phone: Detection,
-    stats: SceneStats | None,
+    change: _Change,
     at_s: float,
     settings: ObserveConfig,
 ) -> Track:
     box = phone.box
     anchor, moved_s, far = track.anchor, track.moved_s, False
-    if _stirred(stats, _grown(box, TOUCH), settings):
+    if change.at(box):
         far = not _covered(anchor, box) and _distance(anchor, box) >= settings.still
         if far and track.far:
             anchor, moved_s = box, at_s
@@ -397,18 +443,10 @@ def _seen(
         box=box,
         anchor=anchor,
         far=far,
+        moving=track.moving or moved_s == at_s,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,
     )
-
-
-def _stirred(stats: SceneStats | None, around: Box, settings: ObserveConfig) -> bool:
-    """Whether pixels changed there, as far as anybody can tell."""
-    if stats is None:
-        return True
-    if not stats.changed:
-        return stats.change >= settings.gate_change
-    return any(changed.intersection(around) > 0 for changed in stats.changed)
 
 
 def _missed(track: Track, at_s: float, settings: ObserveConfig) -> Track:
@@ -477,11 +515,10 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
     elif not track.confirmed:
         use, why = PhoneUse.SUSPECTED, ""
     else:
-        raised = _raised(track.box, sitter, at_s, settings)
-        patience_s = settings.parked_s if raised else settings.rest_s
+        raised, patience_s = _raised(track.box, sitter, at_s, settings)
         if at_s - track.moved_s < patience_s:
             use = PhoneUse.IN_USE
-            why = "raised" if raised else "moving"
+            why = raised or "moving"
             if track.seen_s == at_s:
                 active_s = at_s
         elif use is not PhoneUse.IN_USE or at_s - track.seen_s < settings.rest_s:
@@ -494,15 +531,20 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
     return replace(track, use=use, why=why, active_s=active_s, use_since_s=use_since_s)
 
 
-def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> bool:
-    """Whether it is in front of somebody's face or chest, where nothing lies."""
+def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> tuple[str, float]:
+    """Where before a person it is held, empty when it is not, and how long it may be still there
+    before it counts as lying."""
     person = sitter.box
     if person is None or at_s - sitter.seen_s > PERSON_STAYS_S:
-        return False
+        return "", settings.rest_s
     y, x = box.center
     aside = 0.1 * person.width
-    lowest = person.ymin + settings.raised * person.height
-    return person.ymin <= y <= lowest and person.xmin - aside <= x <= person.xmax + aside
+    height = (y - person.ymin) / max(person.height, 1e-6)
+    if not (0 <= height <= settings.raised and person.xmin - aside <= x <= person.xmax + aside):
+        return "", settings.rest_s
+    if height <= FACE:
+        return "at the face", FACE_PATIENCE * settings.parked_s
+    return "raised", settings.parked_s
 
 
 # ---------------------------------------------------------------- docks and seats
