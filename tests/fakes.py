@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -165,3 +166,17 @@ class FakeWatchdog:
 
     def stopping(self) -> None:
         pass
+
+
+class FakeWall:
+    """A wall clock that goes with a fake clock and can be set, as the network does on a Pi."""
+
+    def __init__(self, start: datetime, clock: FakeClock) -> None:
+        self.clock = clock
+        self._start = start - timedelta(seconds=clock())
+
+    def __call__(self) -> datetime:
+        return self._start + timedelta(seconds=self.clock())
+
+    def set(self, now: datetime) -> None:
+        self._start = now - timedelta(seconds=self.clock())

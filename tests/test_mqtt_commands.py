@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.config import Config
+from edge.domain import (
+    Mute,
+    NotAPhone,
+    SessionAction,
+    SetMode,
+    SetSession,
+    SetVolume,
+    Snooze,
+    Test,
+)
+from edge.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, Refusal, Vocabulary, parse
+from edge.mqtt.topics import Topics
+
+TOPICS = Topics("desk")
+VOCABULARY = Vocabulary.of(Config())
+
+
+def said(name: str, payload: bytes, *, retained: bool = False):
+    topic = TOPICS.command(name)
+    return parse(topic, payload, retained=retained, topics=TOPICS, vocabulary=VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "command"),
+    [
+        ("session", b"start", SetSession(SessionAction.START)),
+        ("session", b" Focus\n", SetSession(SessionAction.START)),
+        ("session", b"idle", SetSession(SessionAction.STOP)),
+        ("session", b'{"action": "break", "minutes": 7.5}', SetSession(SessionAction.BREAK, 7.5)),
+        ("snooze", b"", Snooze()),
+        ("snooze", b"PRESS", Snooze()),
+        ("snooze", b"3", Snooze(3.0)),
+        ("snooze", b'{"minutes": null}', Snooze()),
+        ("mute", b"ON", Mute(True)),
+        ("mute", b'{"on": false}', Mute(False)),
+        ("volume", b"0.25", SetVolume(0.25)),
+        ("volume", b'{"volume": 1}', SetVolume(1.0)),
+        ("mode", b"strict", SetMode("strict")),
+        ("not_a_phone", b"PRESS", NotAPhone()),
+        ("not_a_phone", b"desk", NotAPhone("desk")),
+        ("test", b"lights", Test("lights")),
+    ],
+)
+def test_a_command_is_understood_bare_or_as_json(name, payload, command):
+    assert said(name, payload) == command
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "why"),
+    [
+        ("session", b"", "action: missing"),
+        ("session", b"dance", "action: one of"),
+        ("session", b'{"action": "start", "minutes": 1e9}', "minutes: a number from 0.1 to 240"),
+        ("session", b'{"action": "start", "minutes": NaN}', "minutes: a number"),
+        ("session", b'{"action": "start", "minutes": true}', "minutes: a number"),
+        ("session", b'{"action": "start", "now": 1}', "now: no such field"),
+        ("snooze", b"-1", "minutes: a number"),
+        ("mute", b"maybe", "on: ON or OFF"),
+        ("volume", b"", "volume: missing"),
+        ("volume", b"1.01", "volume: a number from 0 to 1"),
+        ("volume", b"inf", "volume: a number"),
+        ("mode", b"cruel", "mode: one of gentle, strict, light-only"),
+        ("not_a_phone", b"sofa", "seat: one of desk"),
+        ("test", b"camera", "part: one of"),
+        ("test", b'{"part": "lights"', "not valid JSON"),
+        ("test", b"\xff\xfe", "not UTF-8"),
+        ("test", b"x" * (MAX_PAYLOAD_BYTES + 1), "257 bytes; at most 256"),
+        ("reboot", b"", "no such command; there are: session"),
+        ("session/x", b"start", "no such command"),
+    ],
+)
+def test_a_malformed_command_is_refused_with_the_reason(name, payload, why):
+    refusal = said(name, payload)
+    assert isinstance(refusal, Refusal)
+    assert why in refusal.reason
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_retained_command_is_never_honoured(name):
+    refusal = said(name, b"start", retained=True)
+    assert isinstance(refusal, Refusal)
+    assert "retained" in refusal.reason
+
+
+def test_no_volume_above_the_owners_cap_gets_through():
+    quiet = Vocabulary(max_volume=0.3)
+    topic = TOPICS.command("volume")
+    loud = parse(topic, b"0.31", retained=False, topics=TOPICS, vocabulary=quiet)
+    soft = parse(topic, b"0.3", retained=False, topics=TOPICS, vocabulary=quiet)
+    assert (type(loud), soft) == (Refusal, SetVolume(0.3))
+
+
+# What somebody might send: noise, near misses of the real thing, and JSON of every shape.
+_noise = st.binary(max_size=400)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+_fields = st.dictionaries(
+    st.sampled_from(["action", "minutes", "on", "volume", "mode", "seat", "part", "x"]), _json
+)
+_words = st.sampled_from(["start", "ON", "0.5", "desk", "lights", "-0", "1e400", "{", "[[", "null"])
+_payloads = st.one_of(
+    _noise,
+    _words.map(str.encode),
+    _json.map(lambda value: json.dumps(value).encode()),
+    _fields.map(lambda value: json.dumps(value).encode()),
+    st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")),
+)
+_topics = st.one_of(
+    st.sampled_from([TOPICS.command(name) for name in COMMANDS]),
+    st.text(max_size=300),
+    st.text(max_size=40).map(TOPICS.command),
+)
+
+
+# The long run: PROCRASTOBOT_EXAMPLES=100000 pytest tests/test_mqtt_commands.py
+@settings(max_examples=int(os.environ.get("PROCRASTOBOT_EXAMPLES", "1000")), deadline=None)
+@given(topic=_topics, payload=_payloads, retained=st.booleans())
+def test_whatever_arrives_is_one_valid_command_or_one_refusal(topic, payload, retained):
+    found = parse(topic, payload, retained=retained, topics=TOPICS, vocabulary=VOCABULARY)
+    match found:
+        case Refusal(command, reason):
+            assert reason
+            assert command.isprintable()
+            assert len(command) <= 60
+        case SetVolume(volume):
+            assert 0 <= volume <= 1
+        case Snooze(minutes):
+            assert minutes is None or 0.1 <= minutes <= 60
+        case SetSession(action, minutes):
+            assert isinstance(action, SessionAction)
+            assert minutes is None or 0.1 <= minutes <= 240
+        case SetMode(mode):
+            assert mode in VOCABULARY.modes
+        case NotAPhone(seat):
+            assert seat is None or seat in VOCABULARY.seats
+        case Test(part):
+            assert part in VOCABULARY.parts
+        case Mute(on):
+            assert isinstance(on, bool)
+        case _:
+            pytest.fail(f"{found!r} is no command that MQTT may give")
+    assert not (retained and not isinstance(found, Refusal))
