@@ -186,7 +186,7 @@ class RefusingModule:
 
 
 def test_a_runtime_that_numpy_breaks_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(tflite, "runtime", RefusingModule)
+    monkeypatch.setattr(tflite, "runtime", lambda _: RefusingModule())
     path = tmp_path / "m.tflite"
     path.write_bytes(b"\x1c\0\0\0TFL3")
     with pytest.raises(ModelError, match=r"tflite_runtime does not work with numpy .*numpy<2"):

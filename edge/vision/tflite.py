@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-import logging
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Detection, Frame
+from edge.domain import Detection, Frame, Thresholds
 from edge.vision.decode import (
     Found,
     Head,
@@ -20,10 +22,8 @@ from edge.vision.decode import (
     decode_ssd,
     to_detections,
 )
-from edge.vision.manifest import Family, ModelError, ModelSpec
+from edge.vision.manifest import Colour, Family, Fit, ModelError, ModelInput, ModelSpec
 from edge.vision.preprocess import Preprocessor, Quant
-
-log = logging.getLogger(__name__)
 
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
@@ -31,12 +31,15 @@ TRIAL = "import sys; from edge.vision import tflite; tflite.trial(sys.argv[1])"
 TRIAL_S = 60.0
 
 
-def load_detector(spec: ModelSpec, threads: int = 2) -> TfliteDetector:
-    """A detector that runs the model of `spec`. Raises ModelError when the file does not fit."""
+def load_detector(spec: ModelSpec, threads: int = 2, *, runtime_name: str = "") -> TfliteDetector:
+    """A detector that runs the model of `spec`. Raises ModelError when the file does not fit.
+
+    `runtime_name` is one of RUNTIMES; empty: whichever is installed.
+    """
     _check_kind(spec)
     if not spec.sha256:
         _try_apart(spec)
-    interpreter = _interpreter(str(spec.path), threads)
+    interpreter = _interpreter(str(spec.path), threads, runtime_name)
     return TfliteDetector(spec, interpreter)
 
 
@@ -181,19 +184,37 @@ def _check_kind(spec: ModelSpec) -> None:
         raise ModelError(f"{spec.path} is not a TensorFlow Lite model")
 
 
-def _try_apart(spec: ModelSpec) -> None:
+def spec_of_file(
+    path: Path, *, family: Family, labels: tuple[str, ...], colour: Colour, fit: Fit
+) -> ModelSpec:
+    """Describe a file that no manifest does; tries it first. Raises ModelError."""
+    unknown = ModelSpec(
+        path.stem, path, family, ModelInput(0, 0, colour, fit), labels, Thresholds()
+    )
+    _check_kind(unknown)
+    height, width = _try_apart(unknown)
+    return replace(
+        unknown,
+        input=ModelInput(width, height, colour, fit),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        size_bytes=path.stat().st_size,
+    )
+
+
+def _try_apart(spec: ModelSpec) -> tuple[int, int]:
     """Load and run a file that no checksum vouches for in a process of its own.
 
     The runtime believes what a file says of itself: one that is cut short crashes the process
-    (seen with tflite-runtime 2.14: SIGSEGV).
+    (seen with tflite-runtime 2.14: SIGSEGV). Returns (height, width) of its input.
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-c", TRIAL, str(spec.path)],
+            [sys.executable, "-c", TRIAL, str(spec.path.resolve())],
             capture_output=True,
             text=True,
             timeout=TRIAL_S,
             check=False,
+            cwd=Path(__file__).parents[2],
         )
     except subprocess.TimeoutExpired as exc:
         raise ModelError(f"{spec.path} does not finish in {TRIAL_S:g} s") from exc
@@ -202,20 +223,30 @@ def _try_apart(spec: ModelSpec) -> None:
     if done.returncode > 0:
         last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
         raise ModelError(last if done.returncode == 2 else f"{spec.path} cannot be run: {last}")
+    height, width = done.stdout.split()[-2:]
+    return int(height), int(width)
 
 
 def trial(path: str) -> None:
-    """Load and run a model once; exit 2 with one line on stderr when it cannot be loaded."""
+    """Load and run a model once and print the height and width of its input.
+
+    Exits 2 with one line on stderr when it cannot be loaded.
+    """
     try:
-        _interpreter(path, 1).invoke()
+        interpreter = _interpreter(path, 1)
+        shape = interpreter.get_input_details()[0]["shape"]
+        if len(shape) != 4:
+            raise ModelError(f"{path} takes no pictures: its input is {_by(tuple(shape))}")
+        interpreter.invoke()
     except ModelError as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - read by the process that started the trial
         sys.exit(2)
+    print(int(shape[1]), int(shape[2]))  # noqa: T201 - the same
 
 
-def _interpreter(path: str, threads: int) -> Any:
-    """An interpreter of whichever runtime there is, with its tensors allocated."""
-    module = runtime()
+def _interpreter(path: str, threads: int, runtime_name: str = "") -> Any:
+    """An interpreter with its tensors allocated. Raises ModelError."""
+    module = runtime(runtime_name)
     try:
         interpreter = module.Interpreter(model_path=path, num_threads=threads)
         interpreter.allocate_tensors()
@@ -231,10 +262,10 @@ def _interpreter(path: str, threads: int) -> Any:
     return interpreter
 
 
-def runtime() -> Any:
-    """The interpreter module of the runtime that is installed. Raises ModelError."""
+def runtime(name: str = "") -> Any:
+    """The interpreter module of a runtime; unnamed, the first that is there. Raises ModelError."""
     reasons = []
-    for package in RUNTIMES:
+    for package in (name,) if name else RUNTIMES:
         try:
             return importlib.import_module(f"{package}.interpreter")
         except ImportError as exc:

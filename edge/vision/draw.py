@@ -1,0 +1,153 @@
+"""Draws boxes and words into pictures with numpy alone, for people who check the detector.
+
+The letters are a 5x7 bitmap font of this project's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain import PERSON, PHONE, Box
+
+Image = NDArray[np.uint8]
+Rgb = tuple[int, int, int]
+
+RED: Rgb = (255, 64, 56)
+GREEN: Rgb = (64, 220, 96)
+BLUE: Rgb = (72, 150, 255)
+AMBER: Rgb = (255, 186, 0)
+BLACK: Rgb = (0, 0, 0)
+WHITE: Rgb = (255, 255, 255)
+COLOUR_OF = {PHONE: RED, PERSON: BLUE}  # all other labels are amber
+
+# Seven rows of five bits each, one base-32 digit a row, top first. Capitals are drawn small.
+LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz.,:-_+%?/()<>= "
+ROWS = """
+ehjlphe 4c4444e eh168gv eh161he 26aiv22 vgu11he 68guhhe v124888 ehhehhe ehhf12c
+00e1fhf gguhhhu 00egghe 11fhhhf 00ehvge 698s888 00fhf1e gguhhhh 40c444e 20622ic ggikoki c44444e
+00qllll 00mphhh 00ehhhe 00uhugg 00fhf11 00mpggg 00fge1u 88s8896 00hhhjd 00hhha4 00hhlla 00ha4ah
+00hhf1e 00v248v 00000cc 0000c48 0cc0cc0 000e000 000000v 044v440 op248j3 eh16404 11248gg 2488842
+8422248 248g842 8421248 00v0v00 0000000
+"""
+GLYPHS = dict(zip(LETTERS, ROWS.split(), strict=True))
+GLYPH_WIDTH, GLYPH_HEIGHT = 5, 7
+
+
+def colour_of(label: str) -> Rgb:
+    return COLOUR_OF.get(label, AMBER)
+
+
+def text_mask(text: str) -> NDArray[np.bool_]:
+    """(7, 6 * len(text)) bool: where the letters are. Characters it does not know become ?."""
+    columns = []
+    for char in text.lower():
+        rows = [int(digit, 32) for digit in GLYPHS.get(char, GLYPHS["?"])]
+        bits = [
+            [bool(row >> (GLYPH_WIDTH - 1 - x) & 1) for x in range(GLYPH_WIDTH)] for row in rows
+        ]
+        columns.append(np.pad(np.array(bits), ((0, 0), (0, 1))))
+    return np.concatenate(columns, axis=1) if columns else np.zeros((GLYPH_HEIGHT, 0), bool)
+
+
+def write_text(
+    image: Image, text: str, x_px: int, y_px: int, *, ink: Rgb, ground: Rgb | None, scale: int = 1
+) -> None:
+    """Write into `image`, in place; what is outside of it is cut off.
+
+    (x_px, y_px) is the upper left of the ground, which is a letter's dot wider all around.
+    """
+    mask = np.pad(text_mask(text), ((1, 1), (1, 0)))
+    mask = np.repeat(np.repeat(mask, scale, axis=0), scale, axis=1)
+    x_px, y_px = max(0, x_px), max(0, y_px)
+    area = image[y_px : y_px + mask.shape[0], x_px : x_px + mask.shape[1]]
+    mask = mask[: area.shape[0], : area.shape[1]]
+    if ground is not None:
+        area[...] = ground
+    area[mask] = ink
+
+
+def draw_box(
+    image: Image, box: Box, colour: Rgb, *, words: str = "", width_px: int = 2, scale: int = 2
+) -> None:
+    """Draw one box, in place, with its words above it (or inside, where there is no room)."""
+    height, width = image.shape[:2]
+    top, bottom = round(box.ymin * height), round(box.ymax * height)
+    left, right = round(box.xmin * width), round(box.xmax * width)
+    image[top : top + width_px, left:right] = colour
+    image[max(top, bottom - width_px) : bottom, left:right] = colour
+    image[top:bottom, left : left + width_px] = colour
+    image[top:bottom, max(left, right - width_px) : right] = colour
+    if words:
+        tall = (GLYPH_HEIGHT + 2) * scale
+        wide = (len(words) * (GLYPH_WIDTH + 1) + 1) * scale
+        y_px = top - tall if top >= tall else top
+        write_text(
+            image,
+            words,
+            min(left, max(0, width - wide)),
+            y_px,
+            ink=BLACK,
+            ground=colour,
+            scale=scale,
+        )
+
+
+def thumbnail(image: Image, width_px: int, height_px: int) -> Image:
+    """Shrunk or enlarged to fit, on black, centred."""
+    from av import VideoFrame
+
+    height, width = image.shape[:2]
+    scale = min(width_px / width, height_px / height)
+    new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    small = frame.reformat(width=new_width, height=new_height, interpolation="BILINEAR")
+    canvas = np.zeros((height_px, width_px, 3), np.uint8)
+    y_px, x_px = (height_px - new_height) // 2, (width_px - new_width) // 2
+    canvas[y_px : y_px + new_height, x_px : x_px + new_width] = small.to_ndarray()
+    return canvas
+
+
+def contact_sheet(
+    tiles: Sequence[tuple[Image, str]], *, columns: int = 5, tile_px: tuple[int, int] = (320, 240)
+) -> Image:
+    """Pictures side by side, each with a line of words under it."""
+    width, height = tile_px
+    line = (GLYPH_HEIGHT + 4) * 2
+    rows = -(-len(tiles) // columns)
+    sheet = np.zeros((max(1, rows) * (height + line), columns * width, 3), np.uint8)
+    for index, (image, words) in enumerate(tiles):
+        y_px, x_px = index // columns * (height + line), index % columns * width
+        sheet[y_px : y_px + height, x_px : x_px + width] = thumbnail(image, width, height)
+        letters = width // (GLYPH_WIDTH + 1)
+        scale = 2 if len(words) * 2 <= letters - 1 else 1
+        write_text(
+            sheet[:, : x_px + width],
+            words[: letters - 1],
+            x_px,
+            y_px + height,
+            ink=WHITE,
+            ground=None,
+            scale=scale,
+        )
+    return sheet
+
+
+def save_jpeg(image: Image, path: Path) -> None:
+    """Write an RGB picture. Raises OSError."""
+    from av import CodecContext, VideoFrame
+    from av.video.codeccontext import VideoCodecContext
+
+    encoder = CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.height, encoder.width = image.shape[:2]
+    encoder.pix_fmt = "yuvj444p"  # full colour resolution: thin red lines stay red
+    encoder.time_base = 1  # type: ignore[assignment]
+    encoder.options = {"qscale": "2"}
+    encoder.qmin = encoder.qmax = 2
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    packets = [*encoder.encode(frame.reformat(format="yuvj444p")), *encoder.encode(None)]
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
