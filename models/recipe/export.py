@@ -238,10 +238,6 @@ def write(
                     OPCODE.MUL, 2 if scales else 1, [target, gate], [out],
                     OPTIONS.MulOptions, _mul_options,
                 )  # fmt: skip
-        elif op.kind == "add":
-            w.operator(
-                OPCODE.ADD, 2 if scales else 1, inputs, [out], OPTIONS.AddOptions, _add_options
-            )
         elif op.kind == "concat":
             w.operator(
                 OPCODE.CONCATENATION, 2 if scales else 1, inputs, [out],
@@ -265,7 +261,9 @@ def write(
     return w.finish([ids["image"]], [ids[name] for name in OUTPUTS], description)
 
 
-def quantize_kernel(kernel: Kernel, input_scale: float) -> tuple[NDArray[np.int8], NDArray[np.int32]]:  # fmt: skip
+def quantize_kernel(
+    kernel: Kernel, input_scale: float
+) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Weights -127..127 and biases as the file stores them."""
     if kernel.scales is None:
         msg = "an int8 file needs a scale per output channel"
@@ -337,11 +335,6 @@ def _depthwise_options(b: flatbuffers.Builder, stride: int, act: int) -> int:
 def _mul_options(b: flatbuffers.Builder) -> int:
     tflite.MulOptionsStart(b)
     return tflite.MulOptionsEnd(b)
-
-
-def _add_options(b: flatbuffers.Builder) -> int:
-    tflite.AddOptionsStart(b)
-    return tflite.AddOptionsEnd(b)
 
 
 def _concat_options(b: flatbuffers.Builder) -> int:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)
+DENSE = 32
 
 # Class order of the shipped model, and the COCO class (0..79) whose weights start each one.
 LABELS = (
@@ -49,7 +50,7 @@ NEW_ROW_PENALTY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One step: `kind` is conv, add, concat, maxpool or upsample; tensors go by name."""
+    """One step: `kind` is conv, concat, maxpool or upsample; tensors go by name."""
 
     kind: str
     out: str
@@ -59,6 +60,7 @@ class Op:
     stride: int = 1
     depthwise: bool = False
     act: bool = True
+    summands: int = 1  # conv: the original added up so many tensors where this one stacks them
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class Program:
     """Operations in the order of execution, with the channels of every tensor."""
 
     ops: list[Op] = field(default_factory=list)
+    dense: int = 0  # depthwise convolutions of at most so many channels are full ones
     channels: dict[str, int] = field(default_factory=lambda: {"image": 3})
 
     def _add(self, op: Op, channels: int) -> str:
@@ -74,19 +77,17 @@ class Program:
         return op.out
 
     def conv(self, out: str, x: str, channels: int, kernel: int = 1, stride: int = 1,
-             *, act: bool = True) -> str:  # fmt: skip
-        op = Op("conv", out, (x,), channels, kernel, stride, act=act)
+             *, act: bool = True, summands: int = 1) -> str:  # fmt: skip
+        op = Op("conv", out, (x,), channels, kernel, stride, act=act, summands=summands)
         return self._add(op, channels)
 
     def depthwise(self, out: str, x: str, kernel: int, stride: int) -> str:
         channels = self.channels[x]
-        return self._add(Op("conv", out, (x,), channels, kernel, stride, depthwise=True), channels)
+        depthwise = channels > self.dense
+        return self._add(Op("conv", out, (x,), channels, kernel, stride, depthwise), channels)
 
     def separable(self, out: str, x: str, channels: int, kernel: int, stride: int) -> str:
         return self.conv(f"{out}.p", self.depthwise(f"{out}.d", x, kernel, stride), channels)
-
-    def add(self, out: str, a: str, b: str) -> str:
-        return self._add(Op("add", out, (a, b)), self.channels[a])
 
     def concat(self, out: str, *parts: str) -> str:
         return self._add(Op("concat", out, parts), sum(self.channels[p] for p in parts))
@@ -98,27 +99,36 @@ class Program:
         return self._add(Op("upsample", out, (x,)), self.channels[x])
 
     def csp(self, out: str, x: str, channels: int, repeats: int, *, shortcut: bool = True) -> str:
+        """A cross-stage block. Its residual sums are left to the 1x1 convolutions that read them:
+        W(a + b) = [W W](a, b). Stacking is a copy where adding int8 means rescaling, and the two
+        halves of the kernel are free to part in training.
+        """
         hidden = channels // 2
-        y = self.conv(f"{out}.1", x, hidden)
+        parts = [self.conv(f"{out}.1", x, hidden)]
         rest = self.conv(f"{out}.2", x, hidden)
         for i in range(repeats):
-            z = self.conv(f"{out}.m{i}.1", y, hidden)
+            y = parts[0] if len(parts) == 1 else self.concat(f"{out}.m{i}.cat", *parts)
+            z = self.conv(f"{out}.m{i}.1", y, hidden, summands=len(parts))
             z = self.separable(f"{out}.m{i}.2", z, hidden, 3, 1)
-            y = self.add(f"{out}.m{i}", z, y) if shortcut else z
-        return self.conv(f"{out}.3", self.concat(f"{out}.cat", y, rest), channels)
+            parts = [z, *parts] if shortcut else [z]
+        stacked = self.concat(f"{out}.cat", *parts, rest)
+        return self.conv(f"{out}.3", stacked, channels, summands=len(parts))
 
 
-def yolox_nano(classes: int = len(LABELS)) -> Program:
-    """The program; its last nine convolutions are named reg8, obj8, cls8, ... cls32."""
-    p = Program()
+def yolox_nano(classes: int = len(LABELS), dense: int = DENSE) -> Program:
+    """The program; the nine convolutions it ends in are named reg8, obj8, cls8, ... cls32."""
+    p = Program(dense=dense)
     x = p.conv("stem", "image", 16, 6, 2)
     x = p.csp("dark2", p.separable("down2", x, 32, 3, 2), 32, 1)
     c3 = x = p.csp("dark3", p.separable("down3", x, 64, 3, 2), 64, 3)
     c4 = x = p.csp("dark4", p.separable("down4", x, 128, 3, 2), 128, 3)
     x = p.separable("down5", x, 256, 3, 2)
     x = p.conv("spp.1", x, 128)
-    pools = [p.maxpool(f"spp.pool{k}", x, k) for k in (5, 9, 13)]
-    x = p.conv("spp.2", p.concat("spp.cat", x, *pools), 256)
+    # 9x9 is 5x5 twice and 13x13 is 5x5 three times, at a fraction of the comparisons.
+    pool5 = p.maxpool("spp.pool5", x, 5)
+    pool9 = p.maxpool("spp.pool9", pool5, 5)
+    pool13 = p.maxpool("spp.pool13", pool9, 5)
+    x = p.conv("spp.2", p.concat("spp.cat", x, pool5, pool9, pool13), 256)
     c5 = p.csp("dark5", x, 256, 1, shortcut=False)
 
     lateral5 = p.conv("lateral5", c5, 128)
@@ -159,7 +169,7 @@ class Net(nn.Module):
             if op.kind != "conv":
                 continue
             cin = program.channels[op.inputs[0]]
-            self.convs[_key(op.out)] = nn.Conv2d(
+            self.convs[key(op.out)] = nn.Conv2d(
                 cin,
                 op.channels,
                 op.kernel,
@@ -179,14 +189,12 @@ class Net(nn.Module):
 
     def conv(self, op: Op, x: Tensor) -> Tensor:
         """The convolution of `op`, with its activation."""
-        y = self.convs[_key(op.out)](x)
+        y = self.convs[key(op.out)](x)
         return self.act(y) if op.act else y
 
     def apply_op(self, op: Op, args: list[Tensor]) -> Tensor:
         if op.kind == "conv":
             return self.conv(op, args[0])
-        if op.kind == "add":
-            return args[0] + args[1]
         if op.kind == "concat":
             return torch.cat(args, 1)
         if op.kind == "maxpool":
@@ -207,7 +215,7 @@ class Net(nn.Module):
         return values
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
     return name.replace(".", "_")
 
 
@@ -230,6 +238,13 @@ def focus_to_stem(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     for block, (dy, dx) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         stem[:, :, dy::2, dx::2] = weight[:, block * 3 : block * 3 + 3][:, ::-1]
     return stem
+
+
+def undepthwise(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A depthwise kernel (C, 1, k, k) as the full one (C, C, k, k) that computes the same."""
+    full = np.zeros((len(weight), len(weight), *weight.shape[2:]), np.float32)
+    full[np.arange(len(weight)), np.arange(len(weight))] = weight[:, 0]
+    return full
 
 
 def load_onnx(net: Net, path: Path, rows: Sequence[int] | None = None) -> None:
@@ -258,7 +273,12 @@ def load_onnx(net: Net, path: Path, rows: Sequence[int] | None = None) -> None:
                 bias = np.concatenate([bias[list(COCO_ROWS)], new_bias])
             else:
                 weight, bias = weight[list(rows)], bias[list(rows)]
-        conv = net.convs[_key(op.out)]
+        conv = net.convs[key(op.out)]
+        if op.summands > 1:
+            half = op.channels if op.out.endswith(".1") else op.channels // 2
+            weight = np.concatenate([weight[:, :half]] * op.summands + [weight[:, half:]], 1)
+        elif weight.shape[1] < conv.weight.shape[1]:
+            weight = undepthwise(weight)
         if tuple(conv.weight.shape) != weight.shape:
             msg = f"{path}: {op.out} is {weight.shape}, {tuple(conv.weight.shape)} expected"
             raise ValueError(msg)
@@ -268,11 +288,11 @@ def load_onnx(net: Net, path: Path, rows: Sequence[int] | None = None) -> None:
 
 
 def decode(heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Raw heads to boxes (N, A, 4) x1 y1 x2 y2 in input pixels, obj (N, A), cls logits (N, A, C)."""
+    """Raw heads to boxes (N, A, 4), x1 y1 x2 y2 in input pixels, and logits (N, A), (N, A, C)."""
     boxes, objs, classes = [], [], []
     for stride in STRIDES:
         reg, obj, cls = (heads[f"{h}{stride}"].float() for h in ("reg", "obj", "cls"))
-        n, _, h, w = reg.shape
+        h, w = reg.shape[2:]
         ys, xs = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         grid = torch.stack([xs, ys]).to(reg)
         centre = (reg[:, :2] + grid) * stride

@@ -1,0 +1,160 @@
+"""From a trained ReLU network to int8: ranges, quantization-aware training, the file.
+
+Every tensor gets one scale and zero point. Tensors that TFLite only copies (stacking, max pooling,
+enlarging) must share theirs with what they are made of, so they form groups with one range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from export import Kernel, Scale, write
+from net import Net, Program, key
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+BINS = 2048
+# Below this a logit is a certain no: finer steps for the rest are worth more.
+LEAST_LOGIT = -9.0
+
+
+def groups(program: Program) -> dict[str, str]:
+    """Tensor name to the name that stands for its group."""
+    parent = {name: name for name in program.channels}
+
+    def find(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for op in program.ops:
+        if op.kind != "conv":
+            for name in op.inputs:
+                parent[find(name)] = find(op.out)
+    return {name: find(name) for name in parent}
+
+
+class Histogram:
+    """Values of one group, gathered picture by picture; the range doubles as needed."""
+
+    def __init__(self) -> None:
+        self.top = 1e-3
+        self.low = 0.0
+        self.counts = np.zeros(BINS)
+
+    def add(self, x: Tensor) -> None:
+        values = x.detach().flatten().float()
+        self.low = min(self.low, float(values.min()))
+        high = float(values.abs().max())
+        while high > self.top:
+            self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(1), np.zeros(BINS // 2)])
+            self.top *= 2
+        self.counts += torch.histc(values.abs(), BINS, 0, self.top).numpy()
+
+    def best_top(self) -> float:
+        """The end of the range 0..top that costs the least square error at 255 steps."""
+        middle = (np.arange(BINS) + 0.5) * self.top / BINS
+        best, best_cost = self.top, np.inf
+        last = int(np.nonzero(self.counts)[0].max()) + 1
+        for share in np.linspace(0.15, 1.0, 86):
+            top = last * self.top / BINS * share
+            cut = np.maximum(middle - top, 0) ** 2
+            cost = float((self.counts[:last] * (cut + (top / 255) ** 2 / 12)[:last]).sum())
+            if cost < best_cost:
+                best, best_cost = top, cost
+        return best
+
+
+@torch.no_grad()
+def calibrate(net: Net, batches: Iterable[Tensor]) -> dict[str, Scale]:
+    """Scales for every tensor from (N, 3, H, W) batches of pictures as in use."""
+    program = net.program
+    group = groups(program)
+    seen: dict[str, Histogram] = {}
+    ends: dict[str, list[float]] = {}
+    for batch in batches:
+        values = net(batch, keep=list(program.channels))
+        for op in program.ops:
+            if op.kind == "conv":
+                if op.act:
+                    seen.setdefault(group[op.out], Histogram()).add(values[op.out])
+                else:
+                    x = values[op.out]
+                    low, high = ends.setdefault(op.out, [0.0, 0.0])
+                    ends[op.out] = [min(low, float(x.min())), max(high, float(x.max()))]
+    scales = {"image": Scale(1.0, -128)}
+    for name in program.channels:
+        if name == "image":
+            continue
+        if name in ends:
+            low, high = ends[name]
+            if not name.startswith("reg"):
+                low, high = max(low, LEAST_LOGIT), max(high, 1.0)
+            step = (high - low) / 255
+            scales[name] = Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
+        else:
+            scales[name] = Scale(seen[group[name]].best_top() / 255, -128)
+    return scales
+
+
+def weight_scales(weight: Tensor) -> Tensor:
+    """Per output channel, so that the largest weight is 127."""
+    return weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
+
+
+class Quantized(Net):
+    """The network as the int8 file computes it, in floats, with gradients straight through."""
+
+    def __init__(self, program: Program, scales: Mapping[str, Scale]) -> None:
+        super().__init__(program)
+        self.relu_share = 1.0
+        self.scales = dict(scales)
+
+    def conv(self, op: object, x: Tensor) -> Tensor:
+        conv = self.convs[key(op.out)]
+        steps = weight_scales(conv.weight)
+        weight = torch.fake_quantize_per_channel_affine(
+            conv.weight, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
+        )
+        y = functional.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
+        if op.act:
+            y = functional.relu(y)
+        s = self.scales[op.out]
+        return torch.fake_quantize_per_tensor_affine(y, s.scale, s.zero_point, -128, 127)
+
+
+def kernels(net: Net) -> dict[str, Kernel]:
+    """Weights, biases and weight scales as numpy, by tensor name."""
+    found = {}
+    for op in net.program.ops:
+        if op.kind == "conv":
+            conv = net.convs[key(op.out)]
+            found[op.out] = Kernel(
+                conv.weight.detach().float().contiguous().numpy(),
+                conv.bias.detach().float().numpy(),
+                weight_scales(conv.weight).numpy(),
+            )
+    return found
+
+
+def int8_file(net: Net, scales: Mapping[str, Scale], height: int, width: int) -> bytes:
+    return write(net.program, kernels(net), height, width, scales=scales)
+
+
+def float_file(net: Net, height: int, width: int) -> bytes:
+    return write(net.program, kernels(net), height, width)
+
+
+def as_batches(pictures: Iterable[NDArray[np.uint8]], size: int = 4) -> Iterable[Tensor]:
+    """Letterboxed (H, W, 3) pictures to (N, 3, H, W) float batches."""
+    batch: list[NDArray[np.uint8]] = []
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == size:
+            yield torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float()
+            batch = []
+    if batch:
+        yield torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float()
