@@ -1,0 +1,167 @@
+"""How the shipped detector errs, as numbers: what it makes of a phone, and of what is none.
+
+A fitted file (`noise.json`, made by `procrastobot bench scenarios --fit`) holds, for each kind of
+thing and each size, the scores that the detector gave to real ones in labelled pictures. A scenario
+draws from them. Two draws a moment apart are alike: how alike was measured on clips and on still
+pictures with sensor noise added.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+FORMAT = 1
+# Shares of the picture's area; a phone at 0.5 to 1.5 m before a Pi camera has 3 to 0.3 %.
+SIZES = ((0.0, 0.003), (0.003, 0.01), (0.01, 0.04), (0.04, 1.0))
+FEWEST = 12  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
+FITTED = Path(__file__).with_name("noise.json")
+
+
+class NoiseError(Exception):
+    """The fitted file cannot be used; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How a thing's score and box change from moment to moment, in the normal scale of ranks.
+
+    lasting: variance that a scene keeps for good (this phone, this hand, this light); 0..1
+    passing: variance that comes and goes with time constant `passing_s`; the rest is new each look
+    """
+
+    lasting: float
+    passing: float
+    passing_s: float
+
+    @property
+    def fresh(self) -> float:
+        """Variance that is new in every look."""
+        return max(0.0, 1.0 - self.lasting - self.passing)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """A fitted detector.
+
+    records: per kind and size, (N, 2): score as a phone and as itself, sorted by the first; 0 for
+             not seen
+    ghosts:  scores of phones that were seen where there was nothing of note, per picture
+    held, still: how scores change with time, of a thing in a hand and of one that lies
+    jitter:  standard deviation of the centre of a box over a still thing, in the thing's own size
+    sway, sway_s: the same of a thing held in a hand, and its time constant
+    """
+
+    model: str
+    sha256: str
+    floor: float
+    threshold: float
+    person_threshold: float
+    records: Mapping[str, tuple[FloatArray, ...]]
+    ghosts: FloatArray
+    ghost_pictures: int
+    held: Motion
+    still: Motion
+    jitter: float
+    sway: float
+    sway_s: float
+    pictures: int
+
+    def scores(self, kind: str, area: float, rank: FloatArray) -> FloatArray:
+        """(N, 2) score as a phone and as itself at these ranks, 0..1, for a thing of this size."""
+        sizes = self.records[kind]
+        index = next(i for i, (low, high) in enumerate(SIZES) if low <= area < high or i == 3)
+        table = sizes[index]
+        picked = np.minimum((rank * len(table)).astype(np.intp), len(table) - 1)
+        return np.asarray(table[picked])
+
+
+def load(path: Path = FITTED) -> Noise:
+    """Read a fitted file. Raises NoiseError."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return _noise(tree)
+    except FileNotFoundError as exc:
+        raise NoiseError(
+            f"{path} is missing; make it with `procrastobot bench scenarios --fit FOLDER`"
+        ) from exc
+    except (KeyError, ValueError, TypeError) as exc:
+        raise NoiseError(f"{path} is not a fitted detector: {exc}") from exc
+
+
+def _noise(tree: Mapping[str, Any]) -> Noise:
+    if tree["format"] != FORMAT:
+        raise ValueError(f"format {tree['format']}, not {FORMAT}")
+    time = tree["time"]
+    return Noise(
+        model=str(tree["model"]),
+        sha256=str(tree["sha256"]),
+        floor=float(tree["floor"]),
+        threshold=float(tree["threshold"]),
+        person_threshold=float(tree["person_threshold"]),
+        records={kind: _by_size(rows) for kind, rows in tree["records"].items()},
+        ghosts=np.sort(np.array(tree["ghosts"], float)),
+        ghost_pictures=int(tree["ghost_pictures"]),
+        held=Motion(**time["held"]),
+        still=Motion(**time["still"]),
+        jitter=float(time["jitter"]),
+        sway=float(time["sway"]),
+        sway_s=float(time["sway_s"]),
+        pictures=int(tree["pictures"]),
+    )
+
+
+def _by_size(rows: list[list[float]]) -> tuple[FloatArray, ...]:
+    """Records [area, score as phone, score as itself] to one sorted table for each size; sizes
+    with few records borrow the nearest in area."""
+    records = np.array(rows, float).reshape(-1, 3)
+    if not len(records):
+        raise ValueError("a kind without records")
+    tables = []
+    for low, high in SIZES:
+        mine = records[(records[:, 0] >= low) & (records[:, 0] < high)]
+        if len(mine) < FEWEST:
+            middle = math.sqrt(max(low, 1e-3) * high)
+            nearest = np.argsort(np.abs(np.log(np.maximum(records[:, 0], 1e-5) / middle)))
+            mine = records[nearest[:FEWEST]]
+        tables.append(mine[np.lexsort((mine[:, 2], mine[:, 1]))][:, 1:])
+    return tuple(tables)
+
+
+def ranks(normal: FloatArray) -> FloatArray:
+    """Standard normal values to ranks, 0..1 (Abramowitz and Stegun 7.1.26, error below 2e-7)."""
+    x = np.abs(normal) / math.sqrt(2)
+    t = 1 / (1 + 0.3275911 * x)
+    poly = t * (
+        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+    )
+    erf = 1 - poly * np.exp(-x * x)
+    return np.asarray(0.5 * (1 + np.sign(normal) * erf))
+
+
+def normal_of(rank: float) -> float:
+    return NormalDist().inv_cdf(min(max(rank, 1e-3), 1 - 1e-3))
+
+
+def wander(rng: np.random.Generator, count: int, period_s: float, constant_s: float) -> FloatArray:
+    """(count,) a standard normal value that drifts back to 0 with time constant `constant_s`."""
+    if count == 0:
+        return np.zeros(0)
+    keep = math.exp(-period_s / max(constant_s, 1e-3))
+    push = rng.standard_normal(count) * math.sqrt(1 - keep * keep)
+    values = np.empty(count)
+    value = float(rng.standard_normal())
+    for index, step in enumerate(push.tolist()):
+        value = value * keep + step
+        values[index] = value
+    return values
