@@ -136,3 +136,44 @@ def test_a_bank_of_real_faces_is_read_by_label(tmp_path: Path) -> None:
     bank = compose.load_bank(str(tmp_path))
     assert list(bank) == ["earbud case"]
     assert bank["earbud case"][0].rgb[100, 60].tolist() == [0, 200, 0]
+
+
+def phone_on_a_table() -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A dark slab, turned, on a light table: BGR and its box."""
+    image = np.full((240, 320, 3), (150, 190, 205), np.uint8)
+    image += np.random.default_rng(1).integers(0, 12, image.shape).astype(np.uint8)
+    corners = cv2.boxPoints(((160, 120), (60, 120), 25))
+    cv2.fillPoly(image, [corners.astype(np.int32)], (40, 30, 25), cv2.LINE_AA)
+    x, y, w, h = cv2.boundingRect(corners.astype(np.int32))
+    return image, (float(x), float(y), float(w), float(h))
+
+
+def test_a_slab_is_found_in_its_box_with_its_corners_and_proportions() -> None:
+    image, box = phone_on_a_table()
+    cut = compose._cut_out(image, box, "phone")
+    assert cut is not None
+    middle = cut.quad.mean(axis=0)
+    assert np.abs(middle - (160, 120)).max() < 3
+    assert cut.face.shape[0] / cut.face.shape[1] == pytest.approx(2.0, abs=0.25)
+    assert cut.quad[:2, 1].sum() < cut.quad[2:, 1].sum()
+
+
+def test_a_box_with_nothing_like_a_slab_in_it_is_not_cut_out() -> None:
+    image = np.full((240, 320, 3), 200, np.uint8)
+    cv2.circle(image, (160, 120), 50, (30, 30, 30), -1)
+    assert compose._cut_out(image, (108.0, 68.0, 104.0, 104.0), "phone") is None
+
+
+def test_a_swap_changes_the_thing_and_leaves_its_surroundings_alone() -> None:
+    image, box = phone_on_a_table()
+    cut = compose._cut_out(image, box, "phone")
+    assert cut is not None
+    rgb = np.ascontiguousarray(image[..., ::-1])
+    drawn, label = compose.swap(rgb, cut, np.random.default_rng(3), {}, {"calculator": 1.0})
+    assert label == "calculator"
+    changed = np.abs(drawn.astype(int) - rgb).max(axis=2) > 8
+    inside = np.zeros(changed.shape, np.uint8)
+    cv2.fillPoly(inside, [cut.quad.astype(np.int32)], 1)
+    assert changed[inside == 1].mean() > 0.5
+    inside = cv2.dilate(inside, np.ones((9, 9), np.uint8))
+    assert not changed[inside == 0].any()

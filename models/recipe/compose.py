@@ -8,6 +8,8 @@ same hands, same places, same sizes, so that none of this tells them apart.
 
 `python compose.py harvest DATA BANK` cuts real phones, wallets and earbud cases out of the training
 pictures for a bank of faces (a folder of PNGs with transparency, kept outside the repository).
+`python compose.py swaps DATA OUT --bank BANK` draws other things in place of real ones, which are
+then in real hands.
 `python compose.py sheet DATA OUT.png` draws examples to look at.
 """
 
@@ -18,14 +20,15 @@ import functools
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from render import FACE_PX, LEAST_PX, THINGS, Cutout, Face, render
+from render import FACE_PX, LEAST_PX, THINGS, Cutout, Face, draw_face, render
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -134,7 +137,7 @@ def _spot_at_person(rng: np.random.Generator, person: Box, kind: str) -> _Spot:
     side = -1.0 if rng.random() < 0.5 else 1.0
     head_y, middle = y + 0.13 * px_m, x + width / 2
     pick = rng.random()
-    spin: float | None = float(rng.normal(0, 0.45))
+    spin: float | None = float(rng.normal(0, 0.35))
     held: bool | None = None
     style = None
     near = rng.uniform(0.85, 1.35)
@@ -158,7 +161,7 @@ def _spot_at_person(rng: np.random.Generator, person: Box, kind: str) -> _Spot:
         at = (middle + rng.normal(0, 0.35) * px_m, y + rng.uniform(0.1, 1.0) * min(height, px_m))
     if rng.random() < 0.22:
         spin = float(rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.3))
-    elif rng.random() < 0.15:
+    elif rng.random() < 0.08:
         spin = None
     return _Spot(at[0], at[1], PHONE_M * px_m * near, spin, held, style)
 
@@ -190,7 +193,7 @@ def _match(
     lit = (cutout.lit.astype(np.float32) / 255)[..., None]
     own = max(gain, rng.uniform(0.55, 1.15))
     colour = colour * (gain * (1 - lit) + own * lit) * (cast * (1 - 0.6 * lit) + 0.6 * lit)
-    if rng.random() < 0.35:  # haze, or a cheap lens: black is not black
+    if rng.random() < 0.25:  # haze, or a cheap lens: black is not black
         floor = rng.uniform(0, 0.16) * local
         colour = colour * (1 - floor / 255) + floor
     if rng.random() < 0.3:
@@ -203,11 +206,11 @@ def _match(
     long = max(alpha.shape)
     blur = (
         scene.blur_px
-        + abs(rng.normal(0, 0.35))
-        + (rng.uniform(0.5, 2.0) if rng.random() < 0.08 else 0)
+        + abs(rng.normal(0, 0.25))
+        + (rng.uniform(0.5, 2.0) if rng.random() < 0.05 else 0)
     )
     blur = min(blur, 0.06 * long)
-    motion = rng.uniform(0.03, 0.14) * long if rng.random() < 0.13 else 0.0
+    motion = rng.uniform(0.03, 0.14) * long if rng.random() < 0.1 else 0.0
     if blur > 0.25 or motion > 1.5:
         pad = math.ceil(blur * 2.5 + motion / 2)
         stack = np.dstack([colour * alpha[..., None], alpha, thing])
@@ -291,6 +294,13 @@ def _overlap(box: Box, x: int, y: int, alpha: F32) -> float:
     if x1 <= x0 or y1 <= y0:
         return 0.0
     return float((alpha[y0 - y : y1 - y, x0 - x : x1 - x] > 0.5).sum()) / max(bw * bh, 1.0)
+
+
+def _iou(a: Box, b: Box) -> float:
+    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    both = max(0.0, wide) * max(0.0, high)
+    return both / max(a[2] * a[3] + b[2] * b[3] - both, 1e-6)
 
 
 def _pick_kind(rng: np.random.Generator, weights: dict[str, float]) -> str:
@@ -474,40 +484,71 @@ def _labels(owner: U8, pasted: list[tuple[str, float]]) -> tuple[list[Labelled],
 # ---------------------------------------------------------------- cutting real ones out
 
 
-def harvest(data: Path, bank: Path, *, most: int = 400) -> int:
-    """Cut real things out of boxed training pictures; how many were good enough to keep."""
-    bank.mkdir(parents=True, exist_ok=True)
-    names = {
-        "cell phone": "phone",
-        "phone": "phone",
-        "airpods case": "earbud case",
-        "wallet": "wallet",
-    }
-    kept = 0
-    for folder in ("train", "webcam_dev"):
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A real thing found in a picture.
+
+    face: (H, W, 4) uint8 BGRA, upright;  quad: (4, 2) px, its corners clockwise from the top left
+    mask: (h, w) uint8, where it is seen, of the picture at `at` (x, y) and `scale`
+    """
+
+    label: str
+    face: U8
+    quad: F32
+    mask: U8
+    at: tuple[int, int]
+    scale: float
+
+
+_HARVESTED = {
+    "cell phone": "phone",
+    "phone": "phone",
+    "airpods case": "earbud case",
+    "wallet": "wallet",
+}
+# Looked at one by one: what GrabCut found is cut in half, hidden by fingers, or no phone at all.
+_NOT_CLEAN = {
+    "train": frozenset(
+        {124, 128, 153, 192, 215, 260, 262, 324, 326, 352, 361, 362, 408, 418, 464, 512, 513, 660}
+    ),
+    "webcam_dev": frozenset({44, 45, 48, 136, 174}),
+}
+
+
+def _found(data: Path, folders: Sequence[str]) -> Iterator[tuple[str, Any, Any, U8, Cut]]:
+    """Every clean cut-out: folder, annotation, picture, its BGR pixels, the cut."""
+    for folder in folders:
         notes = json.loads((data / folder / "annotations.json").read_text())
-        labels = {c["id"]: names.get(c["name"]) for c in notes["categories"]}
+        labels = {c["id"]: _HARVESTED.get(c["name"]) for c in notes["categories"]}
         pictures = {i["id"]: i for i in notes["images"]}
         for note in notes["annotations"]:
             label = labels[note["category_id"]]
             picture = pictures[note["image_id"]]
-            if label is None or kept >= most:
+            if label is None or note["id"] in _NOT_CLEAN[folder]:
                 continue
-            if folder == "train" and min(note["bbox"][2:]) < 40:
+            if folder == "train" and min(note["bbox"][2:]) < 30:
                 continue
             image = cv2.imread(str(data / folder / "images" / picture["file_name"]))
             if image is None:
                 continue
-            face = _cut_out(image, tuple(note["bbox"]), label)
-            if face is not None:
-                slug = label.replace(" ", "-")
-                cv2.imwrite(str(bank / f"{slug}__{folder}-{note['id']}.png"), face)
-                kept += 1
+            cut = _cut_out(np.asarray(image, np.uint8), tuple(note["bbox"]), label)
+            if cut is not None:
+                yield folder, note, picture, np.asarray(image, np.uint8), cut
+
+
+def harvest(data: Path, bank: Path) -> int:
+    """Cut real things out of boxed training pictures; how many were good enough to keep."""
+    bank.mkdir(parents=True, exist_ok=True)
+    kept = 0
+    for folder, note, _, _, cut in _found(data, ("train", "webcam_dev")):
+        slug = cut.label.replace(" ", "-")
+        cv2.imwrite(str(bank / f"{slug}__{folder}-{note['id']}.png"), cut.face)
+        kept += 1
     return kept
 
 
-def _cut_out(image: U8, box: Box, label: str) -> U8 | None:
-    """(H, W, 4) BGRA upright cut-out by GrabCut, or None when it is not a clean slab."""
+def _cut_out(image: U8, box: Box, label: str) -> Cut | None:
+    """Find the slab in its box by GrabCut; None when what is found is no clean slab."""
     x, y, w, h = box
     margin = 0.25 * max(w, h)
     x0, y0 = max(0, int(x - margin)), max(0, int(y - margin))
@@ -515,11 +556,12 @@ def _cut_out(image: U8, box: Box, label: str) -> U8 | None:
     if w * h > 0.8 * image.shape[0] * image.shape[1]:
         return None
     scale = min(1.0, 260 / max(patch.shape[:2]))
-    patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    patch = cv2.resize(patch, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     rect = (round((x - x0) * scale), round((y - y0) * scale), round(w * scale), round(h * scale))
     if min(rect[2:]) < 16:
         return None
     mask = np.zeros(patch.shape[:2], np.uint8)
+    cv2.setRNGSeed(1)
     try:
         cv2.grabCut(
             patch, mask, rect, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_RECT
@@ -527,38 +569,205 @@ def _cut_out(image: U8, box: Box, label: str) -> U8 | None:
     except cv2.error:  # a box as large as the patch leaves no background to learn from
         return None
     solid = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
-    solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
     outlines, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if not outlines:
         return None
     outline = max(outlines, key=cv2.contourArea)
-    area = cv2.contourArea(outline)
-    centre, size, angle = cv2.minAreaRect(outline)
-    if min(size) < 14:
+    quad = _corners(outline, label)
+    if quad is None:
         return None
-    aspect = max(size) / min(size)
-    hull = cv2.contourArea(cv2.convexHull(outline))
-    limits = {"phone": (1.55, 2.5), "wallet": (1.1, 2.1), "earbud case": (1.0, 1.7)}[label]
-    full = 0.87 if label != "earbud case" else 0.74
-    if (
-        not limits[0] <= aspect <= limits[1]
-        or area < full * size[0] * size[1]
-        or area < 0.94 * hull
-    ):
-        return None
-    solid = np.zeros_like(solid)
-    cv2.drawContours(
-        solid, [cv2.convexHull(outline) if label != "wallet" else outline], -1, 255, -1
+    wide = (np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])) / 2
+    high = (np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
+    # Foreshortening is undone as far as a phone's proportions are known.
+    aspect = max(1.8, high / wide) if label == "phone" else high / wide
+    hull = cv2.convexHull(outline) if label != "wallet" else outline
+    seen = np.zeros_like(solid)
+    cv2.drawContours(seen, [hull], -1, 255, -1)
+    soft = cv2.GaussianBlur(cv2.erode(seen, np.ones((3, 3), np.uint8)), (3, 3), 0)
+    size = (round(FACE_PX / aspect), FACE_PX)
+    flat = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float32)
+    turn = cv2.getPerspectiveTransform(quad, flat)
+    face = cv2.warpPerspective(np.dstack([patch, soft]), turn, size, flags=cv2.INTER_CUBIC)
+    whole = (quad / scale + np.array([x0, y0])).astype(np.float32)
+    return Cut(
+        label, np.asarray(face, np.uint8), whole, np.asarray(seen, np.uint8), (x0, y0), scale
     )
-    solid = cv2.GaussianBlur(cv2.erode(solid, np.ones((3, 3), np.uint8)), (3, 3), 0)
-    if size[0] > size[1]:
-        angle, size = angle + 90, (size[1], size[0])
-    zoom = FACE_PX / size[1]
-    turn = cv2.getRotationMatrix2D(centre, angle, zoom)
-    wide, high = round(size[0] * zoom), FACE_PX
-    turn[:, 2] += np.array([wide / 2 - centre[0], high / 2 - centre[1]])
-    face = cv2.warpAffine(np.dstack([patch, solid]), turn, (wide, high), flags=cv2.INTER_CUBIC)
-    return np.asarray(face, np.uint8)
+
+
+def _corners(outline: NDArray[np.int32], label: str) -> F32 | None:
+    """Four corners of a slab's outline, a short side first; None when it is no slab."""
+    least, most = {"phone": (1.35, 2.6), "wallet": (1.1, 2.1), "earbud case": (1.0, 1.7)}[label]
+    full = 0.87 if label != "earbud case" else 0.74
+    area = cv2.contourArea(outline)
+    convex = cv2.convexHull(outline)
+    hull = cv2.contourArea(convex)
+    if area < 0.94 * hull:
+        return None
+    candidates = [cv2.boxPoints(cv2.minAreaRect(outline))]
+    around = cv2.arcLength(convex, True)
+    for share in (0.02, 0.03, 0.04, 0.05, 0.07):
+        rough = cv2.approxPolyDP(convex, share * around, True)
+        if len(rough) == 4:
+            middle = rough[:, 0].astype(np.float32).mean(axis=0)
+            # Round corners: the sides meet a little outside of the outline.
+            candidates.append((rough[:, 0] - middle) * 1.03 + middle)
+            break
+    for points in candidates:
+        quad = np.asarray(cv2.convexHull(np.asarray(points, np.float32)), np.float32)[:, 0]
+        if len(quad) != 4 or not full <= area / max(cv2.contourArea(quad), 1) <= 1.04:
+            continue
+        sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+        if sides[0] + sides[2] > sides[1] + sides[3]:
+            quad, sides = np.roll(quad, -1, axis=0), np.roll(sides, -1)
+        ratio = (sides[1] + sides[3]) / max(sides[0] + sides[2], 1)
+        if sides.min() >= 13 and least <= ratio <= most:
+            # The short side that lies higher is the top.
+            if quad[:2, 1].sum() > quad[2:, 1].sum():
+                quad = np.roll(quad, 2, axis=0)
+            return np.ascontiguousarray(quad, np.float32)
+    return None
+
+
+# ---------------------------------------------------------------- other things in real hands
+
+SWAP_WEIGHTS = {
+    "phone": 0.46,
+    "wallet": 0.22,
+    "calculator": 0.15,
+    "power bank": 0.06,
+    "notebook": 0.05,
+    "remote": 0.06,
+}
+# Below this overlap of what was found with its box, a part of the old thing (its frame around the
+# screen) is still to be seen: then only another phone may take its place.
+WHOLE = 0.8
+# Category numbers of the pictures' annotations; those from 1001 are this data set's own.
+_NUMBERS = {
+    "phone": 77,
+    "remote": 75,
+    "notebook": 84,
+    "wallet": 1002,
+    "calculator": 1003,
+    "power bank": 1005,
+}
+
+
+def swap(
+    image: U8,
+    cut: Cut,
+    rng: np.random.Generator,
+    bank: dict[str, list[Face]],
+    weights: dict[str, float],
+) -> tuple[U8, str]:
+    """Draw another thing in place of a real one: the hand, its fingers and the light stay real.
+
+    image: (H, W, 3) uint8 RGB; returns a changed copy and the label of what is there now
+    """
+    label = _pick_kind(rng, weights)
+    real = bank.get(label, [])
+    if real and rng.random() < REAL_SHARE:
+        face = real[int(rng.integers(len(real)))]
+    else:
+        face = draw_face(label, int(rng.integers(80)))
+    rgb = face.rgb
+    quad = cut.quad
+    if rng.random() < 0.5:
+        rgb = rgb[:, ::-1]
+    if rng.random() < 0.4:
+        rgb = rgb[::-1]
+    height, width = rgb.shape[:2]
+    shown = float(np.linalg.norm(quad[3] - quad[0]))
+    if shown < 0.7 * height:
+        small = (max(4, round(width * shown / height * 1.2)), max(8, round(shown * 1.2)))
+        rgb = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        height, width = rgb.shape[:2]
+    flat = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    warp = cv2.getPerspectiveTransform(flat, quad)
+    out_size = (image.shape[1], image.shape[0])
+    drawn = cv2.warpPerspective(
+        np.ascontiguousarray(rgb),
+        warp,
+        out_size,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    ).astype(np.float32)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    back = (round(cut.mask.shape[1] / cut.scale), round(cut.mask.shape[0] / cut.scale))
+    part = cv2.resize(cut.mask, back, interpolation=cv2.INTER_LINEAR)
+    x, y = cut.at
+    part = part[: image.shape[0] - y, : image.shape[1] - x]
+    mask[y : y + part.shape[0], x : x + part.shape[1]] = part
+    scene = measure(image)
+    soft = max(0.6, scene.blur_px + abs(rng.normal(0, 0.2)))
+    alpha = cv2.GaussianBlur(mask, (0, 0), 0.8).astype(np.float32)[..., None] / 255
+    drawn = cv2.GaussianBlur(drawn, (0, 0), soft)
+    gain = float(np.clip((scene.level / 122) ** 0.75, 0.2, 1.4)) * rng.uniform(0.75, 1.2)
+    ramp = cv2.resize(rng.uniform(0.8, 1.2, (2, 2)).astype(np.float32), out_size)[..., None]
+    drawn = drawn * (ramp * gain * np.array(scene.cast, np.float32))
+    if scene.grey:
+        drawn = np.repeat(drawn.mean(axis=2, keepdims=True), 3, axis=2)
+    out = image * (1 - alpha) + np.clip(drawn, 0, 255) * alpha
+    return np.clip(out, 0, 255).astype(np.uint8), label
+
+
+def swaps(data: Path, out: Path, *, bank: Path | None, variants: int, seed: int) -> int:
+    """Write `variants` pictures for each real thing found, with its place taken by another.
+
+    out/images/*.jpg and out/annotations.json, as the other folders have them; `swapped` on a
+    picture is the file it was made from, so that a split by picture can be kept.
+    """
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    faces = load_bank(str(bank)) if bank is not None else {}
+    pictures: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for folder, note, picture, bgr, cut in _found(data, ("train",)):
+        image = np.ascontiguousarray(bgr[..., ::-1])
+        others = json.loads(_annotations(data, folder))[str(picture["id"])]
+        low, high = cut.quad.min(axis=0), cut.quad.max(axis=0)
+        found = (float(low[0]), float(low[1]), *(float(side) for side in high - low))
+        whole = _iou(found, tuple(note["bbox"])) >= WHOLE
+        for _ in range(variants):
+            drawn, label = swap(image, cut, rng, faces, SWAP_WEIGHTS if whole else {cut.label: 1.0})
+            name = f"swap-{len(pictures):05d}.jpg"
+            cv2.imwrite(
+                str(out / "images" / name), drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90]
+            )
+            number = _NUMBERS[label]
+            labelled = sorted({*picture.get("labelled", [77, 1001, 1002]), number})
+            pictures.append(
+                {
+                    "id": len(pictures) + 1, "file_name": name, "source": f"swap of {folder}",
+                    "width": image.shape[1], "height": image.shape[0], "labelled": labelled,
+                    "swapped": f"{folder}/{picture['file_name']}",
+                }
+            )  # fmt: skip
+            for other in others:
+                category = number if other["id"] == note["id"] else other["category_id"]
+                boxes.append(
+                    {
+                        "id": len(boxes) + 1, "image_id": len(pictures), "category_id": category,
+                        "bbox": other["bbox"], "area": other["bbox"][2] * other["bbox"][3],
+                        "iscrowd": 0,
+                    }
+                )  # fmt: skip
+    names = {number: label for label, number in _NUMBERS.items()} | {77: "cell phone", 84: "book"}
+    names |= {1: "person", 1001: "earbud case"}
+    used = sorted({box["category_id"] for box in boxes})
+    categories = [{"id": number, "name": names.get(number, str(number))} for number in used]
+    notes = {"images": pictures, "annotations": boxes, "categories": categories}
+    (out / "annotations.json").write_text(json.dumps(notes))
+    return len(pictures)
+
+
+@functools.lru_cache(maxsize=4)
+def _annotations(data: Path, folder: str) -> str:
+    """Annotations by picture, as JSON text (so that nobody changes the cached ones)."""
+    by_picture: dict[str, list[Any]] = {}
+    for note in json.loads((data / folder / "annotations.json").read_text())["annotations"]:
+        by_picture.setdefault(str(note["image_id"]), []).append(note)
+    return json.dumps(by_picture)
 
 
 # ---------------------------------------------------------------- to look at
@@ -601,15 +810,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("action", choices=("harvest", "sheet"))
+    parser.add_argument("action", choices=("harvest", "swaps", "sheet"))
     parser.add_argument("data", type=Path, help="folder with train, dev and webcam_dev")
     parser.add_argument("out", type=Path, help="folder of the bank, or the picture to write")
     parser.add_argument("--bank", type=Path, default=None)
+    parser.add_argument("--variants", type=int, default=6, help="swaps: pictures for each thing")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     cv2.setNumThreads(1)
     if given.action == "harvest":
         print(f"kept {harvest(given.data, given.out)} cut-outs in {given.out}")
+    elif given.action == "swaps":
+        written = swaps(
+            given.data, given.out, bank=given.bank, variants=given.variants, seed=given.seed
+        )
+        print(f"wrote {written} pictures to {given.out}")
     else:
         sheet(given.data, given.out, bank=given.bank, seed=given.seed)
     return 0
