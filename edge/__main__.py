@@ -57,14 +57,15 @@ def parser_for(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
-    from edge.settings import ConfigError
-
     commands = {
         name: importlib.import_module(f"edge.commands.{name}")
         for name in COMMANDS
         if importlib.util.find_spec(f"edge.commands.{name}")
     }
     args = parser_for(commands).parse_args(argv)
+    # Not before the arguments are known: help needs none of the program.
+    from edge.settings import ConfigError
+
     try:
         return int(commands[args.command].run(args))
     except ConfigError as exc:

@@ -9,18 +9,27 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from edge import decide
 from edge.config import Config
 from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
 from edge.devices.systemd import open_watchdog
+from edge.devices.terminal import shown
 from edge.domain import SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
-from edge.ports import Camera, CameraMissing, CameraStalled, EndOfStream, Watchdog
+from edge.ports import (
+    Buzzer,
+    Camera,
+    CameraMissing,
+    CameraStalled,
+    EndOfStream,
+    Lights,
+    Watchdog,
+)
 from edge.telling import Telling, open_teller
 from edge.vision.manifest import ModelError, load_model
 from edge.vision.scene import Scene
@@ -98,8 +107,12 @@ def build(
     camera: Camera | None = None,
     board: Board | None = None,
     on_tick: Callable[[Loop], None] | None = None,
+    show: TextIO | None = None,
 ) -> App:
-    """Build the box that `config` describes. Raises CannotStart; nothing stays open then."""
+    """Build the box that `config` describes. Raises CannotStart; nothing stays open then.
+
+    What simulated lights and buzzer do is written to `show`, a line for each change.
+    """
     with ExitStack() as stack:
         inbox = CommandInbox()
         watchdog = open_watchdog()
@@ -124,7 +137,11 @@ def build(
             code = EX_BUSY if isinstance(exc, BoardBusy) else EX_CONFIG
             raise CannotStart(str(exc), code) from exc
         stack.callback(board.close)
-        outputs = Outputs(board.lights, board.buzzer, teller)
+        lights: Lights = board.lights
+        buzzer: Buzzer = board.buzzer
+        if show is not None and board.simulated:
+            lights, buzzer = shown(lights, buzzer, show)
+        outputs = Outputs(lights, buzzer, teller)
         stack.callback(outputs.silence)
         started_s = clock() if camera.live else 0.0
         state = decide.start(

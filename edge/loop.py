@@ -13,9 +13,11 @@ from edge.domain import (
     Fault,
     FaultChange,
     Frame,
+    Happening,
     Observation,
     SceneStats,
     State,
+    Tell,
     Thresholds,
 )
 from edge.effects import effects
@@ -149,6 +151,9 @@ class Loop:
     def _become(self, before: State, after: State) -> None:
         self.state = after
         for effect in effects(before, after, self._config):
+            if isinstance(effect, Tell):
+                shown = "" if self._camera.live or self.frame is None else f" [{self.frame.name}]"
+                log.info("%s%s", in_words(effect.happening), shown)
             self._outputs.apply(effect, after)
 
     def _report(self) -> None:
@@ -167,6 +172,18 @@ class Loop:
     def _now(self) -> float:
         """The run's own time: the wall's pace for a live source, else that of the last frame."""
         return self._clock() if self._camera.live else self.state.at_s
+
+
+def in_words(happening: Happening) -> str:
+    """One line for the log: "desk: pickup (median 0.71, why raised)"."""
+    details = ", ".join(
+        f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in happening.details.items()
+        if value not in (None, "")
+    )
+    where = f"{happening.seat}: " if happening.seat else ""
+    what = str(happening.type).replace("_", " ")
+    return f"{where}{what} ({details})" if details else f"{where}{what}"
 
 
 def status_line(state: State, health: Health) -> str:

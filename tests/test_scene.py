@@ -145,3 +145,16 @@ def test_figures_are_shares_and_boxes_are_few_for_any_picture(height, width, see
         for box in stats.changed:
             assert 0 <= box.ymin < box.ymax <= 1
             assert 0 <= box.xmin < box.xmax <= 1
+
+
+def test_another_picture_of_a_folder_is_all_new_and_no_moved_camera():
+    scene = Scene()
+    rng = np.random.default_rng(5)
+    one, other = rng.integers(0, 255, (2, 480, 640, 3), dtype=np.uint8)
+    first = scene.measure(Frame(one, 0.0, 1, "a.jpg"))
+    assert first.change == 0
+    second = scene.measure(Frame(other, 0.1, 2, "b.jpg"))
+    assert second.change == 1
+    assert second.changed
+    assert second.shift == 0
+    assert scene.measure(Frame(other, 0.2, 3, "b.jpg")).identical

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
     try:
-        with app.build(config) as box:
+        with app.build(config, show=sys.stdout) as box:
             return box.run()
     except app.CannotStart as exc:
         print(exc, file=sys.stderr)

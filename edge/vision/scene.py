@@ -47,9 +47,10 @@ class Scene:
 
     def measure(self, frame: Frame) -> SceneStats:
         """All figures of one frame; under a millisecond at 640x480 on a desktop."""
-        if frame.name != self._name:
-            # The next picture of a folder is another scene, not a camera that was moved.
-            self._name = frame.name
+        another = bool(self._name) and frame.name != self._name
+        self._name = frame.name
+        if another:
+            # The next picture of a folder: all of it is new, and the camera was not moved.
             self._lines = self._logs = self._reference = None
         image = frame.image
         lines = _some_lines(image)
@@ -58,10 +59,12 @@ class Scene:
         detail = _detail(grid)
         before = self._lines
         same_shape = before is not None and before.shape == lines.shape
-        change, changed = 0.0, np.zeros((ROWS, COLUMNS), np.bool_)
+        changed = np.zeros((ROWS, COLUMNS), np.bool_)
         if self._logs is not None:
             changed = _changed(logs, self._logs)
-            change = float(changed.mean())
+        elif another:
+            changed[:] = True
+        change = float(changed.mean())
         stats = SceneStats(
             brightness=float(grid.mean()) / 255,
             contrast=float(grid.std()) / 255,
