@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edge.domain import PERSON, PHONE, Thresholds
 from edge.vision import score
@@ -123,12 +124,9 @@ def report_card(
         labels=tuple(
             card for card in (_label(pictures, label, rounds) for label in labels) if card.objects
         ),
-        areas=tuple(
-            _area(with_phone, (low, high), threshold)
-            for low, high in zip(AREAS, AREAS[1:], strict=False)
-        ),
+        areas=tuple(_area(with_phone, (low, high), threshold) for low, high in pairwise(AREAS)),
         mistaken=tuple(
-            row for row in mistaken if row.mistaken or row.label in LOOK_ALIKES | set(labels)
+            row for row in mistaken if row.mistaken or row.label in LOOK_ALIKES
         ),
         elsewhere=elsewhere,
         false_alarms=alarms,
