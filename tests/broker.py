@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -138,3 +139,71 @@ class Subscriber:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+class Proxy:
+    """Stands between a box and its broker, and can be as bad as a network gets."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self.connections = 0
+        self._open: set[socket.socket] = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._accepting = True
+        self.delay_s = 0.0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stall(self) -> None:
+        """Nothing gets through any more, and nobody is told."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Close every connection; new ones are taken."""
+        for side in list(self._open):
+            self._close(side)
+
+    def close(self) -> None:
+        self._accepting = False
+        self._server.close()
+        self._flowing.set()
+        self.cut()
+
+    def _accept(self) -> None:
+        while self._accepting:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                broker = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                client.close()
+                continue
+            self._open |= {client, broker}
+            for source, sink in ((client, broker), (broker, client)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if self.delay_s:
+                    time.sleep(self.delay_s)
+                self._flowing.wait()
+                sink.sendall(data)
+        except OSError:
+            pass
+        self._close(source)
+        self._close(sink)
+
+    def _close(self, side: socket.socket) -> None:
+        self._open.discard(side)
+        with contextlib.suppress(OSError):
+            side.shutdown(socket.SHUT_RDWR)
+        side.close()

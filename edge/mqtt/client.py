@@ -56,6 +56,7 @@ MAX_PACKET_BYTES = 16_384  # nothing that this box subscribes to is larger
 AT_ONCE = 20  # unacknowledged messages on their way; a broker may allow fewer
 WINDOW = 14  # of them events
 FAULT_AFTER_S = 10.0  # a broker that restarts is no fault
+FLAPS = 3  # so many connections in a row that end right after they were made are suspicious
 SETTLED_S = 10.0  # a connection that lasts this long resets the back-off
 BIRTH_SPREAD_S = 3.0
 MAX_FLUSH_S = 2.0
@@ -132,10 +133,17 @@ class _BoundedClient(Client):
     """Paho would buffer whatever length a packet claims to have, up to 256 MiB. MQTT 5 lets us
     tell the broker a limit; 3.1.1 does not, so such a connection is given up instead."""
 
+    tls_error: ssl.SSLError | None = None  # paho keeps to itself why a connection ended
+
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > MAX_PACKET_BYTES:
             raise ConnectionAbortedError(f"a packet of {bufsize} bytes")
-        return super()._sock_recv(bufsize)
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as exc:
+            # With TLS 1.3 a server says only after the handshake that it wants a certificate.
+            self.tls_error = exc
+            raise
 
 
 class MqttClient:
@@ -191,11 +199,12 @@ class MqttClient:
         self._unheard = 0
         self._down_since_s = clock()
         self._fault_told = False
-        self._last_text = ""
+        self._said: set[str] = set()
+        self._short_lived = 0
 
         # And this to the present connection.
         self._connection = 0
-        self._client: Client | None = None
+        self._client: _BoundedClient | None = None
         self._version = MQTTProtocolVersion.MQTTv5
         self._connack: int | None = None
         self._lost: Trouble | None = None
@@ -257,10 +266,15 @@ class MqttClient:
             found = self._connect_and_serve()
             if self._closing:
                 return
-            if self._clock() - began_s >= SETTLED_S and self._connack == 0:
-                self._backoff.reset()
             if found is None:
                 continue  # at once, with the other version
+            if self._connack == 0:
+                settled = self._clock() - began_s >= SETTLED_S
+                self._short_lived = 0 if settled else self._short_lived + 1
+                if settled:
+                    self._backoff.reset()
+                elif self._short_lived >= FLAPS and found.text == trouble.LOST:
+                    found = trouble.FLAPPING
             wait_s = self._backoff.next_s(lasting=found.lasting)
             self._report(found, wait_s)
             self._idle(until_s=self._clock() + wait_s, trouble_=found)
@@ -285,7 +299,7 @@ class MqttClient:
             client = self._client = self._make_client()
             self._open(client)
         except (OSError, ValueError) as exc:
-            return trouble.of_connecting(exc)
+            return trouble.of_connecting(exc, tls=self._config.mqtt.tls)
         try:
             return self._serve(client)
         finally:
@@ -312,7 +326,7 @@ class MqttClient:
             properties=limits,
         )
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> _BoundedClient:
         """Raises OSError, ValueError for files and secrets that cannot be read.
 
         A new one for each connection: what paho would send again by itself is sent from the
@@ -345,7 +359,8 @@ class MqttClient:
         poll = select.poll()
         poll.register(self._wake_r, select.POLLIN)
         sock = client.socket()
-        assert sock is not None
+        if sock is None:
+            return self._ended()  # it ended while saying hello
         number = sock.fileno()
         deadline_s = self._clock() + CONNACK_TIMEOUT_S
         flush_until_s: float | None = None
@@ -388,7 +403,8 @@ class MqttClient:
             self._lost = Trouble(f"the broker sends what is not MQTT ({type(exc).__name__})")
 
     def _ended(self) -> Trouble | None:
-        assert self._lost is not None
+        if self._connack is None and self._client is not None and self._client.tls_error:
+            return trouble.of_connecting(self._client.tls_error, tls=True)
         if self._connack == trouble.UNSUPPORTED_VERSION or self._connack is None:
             # Older brokers answer MQTT 5 with a refusal, or just hang up.
             if self._version is MQTTProtocolVersion.MQTTv5:
@@ -397,10 +413,11 @@ class MqttClient:
             if not self._address.only_311:
                 self._version = MQTTProtocolVersion.MQTTv5
         if self._connack is None:
-            return Trouble("the broker hangs up without an answer; is it a port for TLS?")
+            mqtt = self._config.mqtt
+            return trouble.of_silence(tls=mqtt.tls, certificate=bool(mqtt.cert_file))
         if self._connack != 0:
             return trouble.of_refusal(self._connack)
-        return self._lost
+        return self._lost or trouble.of_disconnection(None)
 
     def _patience_ms(self) -> int:
         """How long nothing has to be done for; paho wants to look at its clock every second."""
@@ -440,7 +457,7 @@ class MqttClient:
         self._at_once = min(AT_ONCE, getattr(properties, "ReceiveMaximum", AT_ONCE))
         version = "5" if self._version is MQTTProtocolVersion.MQTTv5 else "3.1.1"
         log.info("connected to the broker at %s (MQTT %s)", self._address, version)
-        self._last_text = ""
+        self._said.clear()
         if self._fault_told:
             self._fault_told = False
             self._inbox.put(FaultChange(Fault.BROKER, False))
@@ -463,6 +480,8 @@ class MqttClient:
     ) -> None:
         if self._connack == 0:
             self._down_since_s = self._clock()
+        if self._lost is not None:
+            return  # paho calls again when it closes its end
         from_broker = flags.is_disconnect_packet_from_server
         self._lost = trouble.of_disconnection(reason.value if from_broker else None)
 
@@ -681,8 +700,8 @@ class MqttClient:
 
     def _report(self, found: Trouble, wait_s: float) -> None:
         # One line for each kind of trouble, however often it is met.
-        level = logging.DEBUG if found.text == self._last_text else logging.WARNING
-        self._last_text = found.text
+        level = logging.DEBUG if found.text in self._said else logging.WARNING
+        self._said.add(found.text)
         log.log(
             level,
             "no connection to the broker at %s: %s; the next attempt follows in %.1f s",

@@ -27,6 +27,10 @@ _CERTIFICATE = {
     64: "the broker's certificate is for another address than mqtt.host",
 }
 
+WANTS_CERTIFICATE = (
+    "the broker hangs up; it seems to want a client certificate: set mqtt.cert_file, mqtt.key_file"
+)
+
 # CONNACK reason codes, MQTT 5.0 section 3.2.2.2; paho gives those of 3.1.1 as the same numbers.
 UNSUPPORTED_VERSION = 0x84
 _REFUSED = {
@@ -44,6 +48,7 @@ _REFUSED = {
 
 # DISCONNECT reason codes that a broker sends, MQTT 5.0 section 3.14.2.1
 TAKEN_OVER = 0x8E
+LOST = "the connection was lost"
 _DISCONNECTED = {
     0x87: Trouble("the broker no longer authorizes this user", lasting=True),
     0x89: Trouble("the broker is busy"),
@@ -56,9 +61,11 @@ _DISCONNECTED = {
 }
 
 
-def of_connecting(error: Exception) -> Trouble:
+def of_connecting(error: Exception, *, tls: bool = False) -> Trouble:
     """From what `connect` raised."""
     match error:
+        case ConnectionResetError() if tls:
+            return Trouble("the broker hangs up; does it speak TLS on this port?")
         case ssl.SSLCertVerificationError():
             text = _CERTIFICATE.get(
                 error.verify_code, f"the broker's certificate is not accepted: {error}"
@@ -83,9 +90,9 @@ def of_connecting(error: Exception) -> Trouble:
 def _of_tls(error: ssl.SSLError) -> str:
     reason = error.reason or ""
     if "WRONG_VERSION_NUMBER" in reason or "UNEXPECTED_EOF" in reason:
-        return "the broker does not speak TLS on this port"
+        return "does the broker speak TLS on this port?"
     if "ALERT_CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
-        return "the broker wants a client certificate; set mqtt.cert_file and mqtt.key_file"
+        return WANTS_CERTIFICATE
     if "ALERT" in reason:
         return f"the broker does not accept the client certificate ({reason.lower()})"
     return f"TLS failed: {reason.lower() or error}"
@@ -95,9 +102,27 @@ def of_refusal(reason_code: int) -> Trouble:
     return _REFUSED.get(reason_code, Trouble(f"the broker refuses (reason {reason_code:#04x})"))
 
 
+def of_silence(*, tls: bool, certificate: bool) -> Trouble:
+    """From a connection that was closed before the broker had said anything."""
+    if not tls:
+        return Trouble("the broker hangs up without an answer; is it a port for TLS?")
+    if not certificate:
+        # With TLS 1.3 it says so only after the handshake, and its words are often cut off.
+        return Trouble(WANTS_CERTIFICATE, lasting=True)
+    return Trouble("the broker hangs up without an answer; does it accept this certificate?")
+
+
+# Not every broker says that it has given the connection to somebody else of the same name.
+FLAPPING = Trouble(
+    "the connection is lost again and again, right after it is made; does another box have the same"
+    " box.id?",
+    lasting=True,
+)
+
+
 def of_disconnection(reason_code: int | None) -> Trouble:
     if reason_code is None:
-        return Trouble("the connection was lost")
+        return Trouble(LOST)
     return _DISCONNECTED.get(
         reason_code, Trouble(f"the broker closed the connection (reason {reason_code:#04x})")
     )
