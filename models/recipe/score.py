@@ -93,10 +93,11 @@ class Matches:
 
 
 def match(found: Sequence[Found], truth: Sequence[Floats], ignore: Sequence[NDArray[np.bool_]],
-          label: int, most: int = 100) -> Matches:  # fmt: skip
-    """truth: boxes of this class, one (M, 4) a picture; ignore: (M,) boxes that do not count."""
+          label: int, most: int = 100, least: Sequence[float] | None = None) -> Matches:  # fmt: skip
+    """truth: boxes of this class, one (M, 4) a picture; ignore: (M,) boxes that do not count;
+    least: area per picture below which a detection that finds nothing does not count."""
     scores, hits, skipped, total = [], [], [], 0
-    for f, boxes, ignored in zip(found, truth, ignore, strict=True):
+    for n, (f, boxes, ignored) in enumerate(zip(found, truth, ignore, strict=True)):
         mine = np.nonzero(f.classes == label)[0][:most]
         total += int((~ignored).sum())
         taken = np.zeros(len(boxes), bool)
@@ -111,7 +112,8 @@ def match(found: Sequence[Found], truth: Sequence[Floats], ignore: Sequence[NDAr
                         best, best_iou = int(j), float(row[j])
             scores.append(f.scores[i])
             hits.append(best >= 0 and not ignored[best])
-            skipped.append(best >= 0 and ignored[best])
+            small = least is not None and area(f.boxes[i : i + 1])[0] < least[n]
+            skipped.append(bool(ignored[best]) if best >= 0 else bool(small))
             if best >= 0 and not ignored[best]:
                 taken[best] = True
     order = np.argsort(-np.array(scores), kind="stable") if scores else np.zeros(0, int)
@@ -155,7 +157,9 @@ def summary(dev: Sequence[object], dev_found: Sequence[Found], webcam: Sequence[
             figures[label] = round(ap, 1)
     truth = [p.boxes[p.classes == 0] for p in dev]
     small = [area(t) < 0.003 * p.width * p.height for t, p in zip(truth, dev, strict=True)]
-    figures["desk"] = round(average_precision(match(dev_found, truth, small, 0)), 1)
+    least = [0.003 * p.width * p.height for p in dev]
+    desk = match(dev_found, truth, small, 0, least=least)
+    figures["desk"] = round(average_precision(desk), 1)
     best = np.array([best_score(f, 0) for f in dev_found])
     has = np.array([len(t) > 0 for t in truth])
     figures["hits5"] = hits_at(best, has, 0.05)

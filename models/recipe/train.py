@@ -102,8 +102,8 @@ class From(torch.utils.data.Sampler):
 
 
 @torch.no_grad()
-def average(ema: Net, net: Net, step: int) -> None:
-    share = min(0.9985, (1 + step) / (10 + step))
+def average(ema: Net, net: Net, step: int, most: float = 0.9985) -> None:
+    share = min(most, (1 + step) / (10 + step))
     for a, b in zip(ema.parameters(), net.parameters(), strict=True):
         a.lerp_(b, 1 - share)
     for a, b in zip(ema.buffers(), net.buffers(), strict=True):
@@ -202,7 +202,7 @@ def main() -> None:
             group["lr"] = rate(seen, args)
         x = images.permute(0, 3, 1, 2).float()
         mimic = args.mimic if net.relu_share < 1 else args.mimic_late
-        keep = MIMICKED if mimic and (net.relu_share < 1 or step % 2 == 0) else ()
+        keep = MIMICKED if mimic and step % 2 == 0 else ()
         # Half precision in the convolutions takes two thirds of the time; the loss is in float32.
         with torch.autocast("cpu", torch.bfloat16):
             heads = net(x, keep)
@@ -242,7 +242,10 @@ def main() -> None:
         if step % (args.judge_every // args.batch) == 0 or done:
             figures = judge(ema, dev, webcam)
             log.write(json.dumps({"images": step * args.batch, "judged": figures}) + "\n")
-            torch.save({"net": ema.state_dict(), "relu": ema.relu_share}, args.run / f"ema-{step * args.batch}.pt")  # fmt: skip # noqa: E501
+            torch.save(
+                {"net": ema.state_dict(), "relu": ema.relu_share},
+                args.run / f"ema-{step * args.batch}.pt",
+            )
             since = time.monotonic()
         if step % 150 == 0 or done:
             state = {

@@ -1,0 +1,121 @@
+"""From a finished network to the shipped files and their manifest.
+
+    python build.py --data ../../../shared/data --from RUN/q/qat-4000.pt --out ..
+
+Writes procrastobot-desk-<w>x<h>.tflite for each tier, manifest.toml, and (with --float) a float32
+file beside the run for comparison. Refuses to write a file that does not compute what the
+fake-quantized network computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import qat
+import torch
+import train
+from judge import File
+from net import LABELS, OUTPUTS, Net, yolox_nano
+from quantize import Quantized, as_batches, calibrate, float_file, int8_file
+
+PROVENANCE = (
+    "YOLOX-Nano (Megvii, Apache-2.0, trained on COCO) reshaped, fine-tuned and quantized by"
+    " models/recipe; see CARD.md"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    name: str
+    height: int
+    width: int
+
+
+TIERS = (Tier("normal", 416, 544), Tier("fast", 288, 384))
+# Scores from which a label is believed; measured on the judging pictures, see CARD.md.
+THRESHOLDS = json.loads((Path(__file__).parent / "thresholds.json").read_text())
+
+
+def differences(net: Quantized, content: bytes, canvases: list[np.ndarray]) -> tuple[float, float]:
+    """Share of head values that differ by more than one step, and the largest gap in steps."""
+    model = File(content=content)
+    wrong = total = 0
+    largest = 0.0
+    for canvas in canvases:
+        mine = model.heads(canvas)
+        with torch.no_grad():
+            theirs = net(torch.from_numpy(canvas.transpose(2, 0, 1)[None].astype(np.float32)))
+        for name in OUTPUTS:
+            step = net.scales[name].scale
+            gap = np.abs(mine[name] - theirs[name][0].permute(1, 2, 0).numpy()) / step
+            wrong += int((gap > 1.5).sum())
+            total += gap.size
+            largest = max(largest, float(gap.max()))
+    return wrong / total, largest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--from", dest="start", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--float", dest="float_out", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    state = torch.load(args.start)
+    pools, _, _ = train.pools(args.data)
+    parent = Net(yolox_nano()).eval()
+    parent.load_state_dict(state["net"])
+    parent.relu_share = 1.0
+    if "scales" in state:
+        scales = qat.scales_of_json(state["scales"])
+    else:
+        scales = calibrate(parent, as_batches(qat.calibration(pools, 160, *train.SHIPPING)))
+    net = Quantized(yolox_nano(), scales).eval()
+    net.load_state_dict(state["net"])
+    lines = ["format = 1", 'default = "normal"']
+    for tier in TIERS:
+        content = int8_file(net, scales, tier.height, tier.width)
+        wrong, largest = differences(
+            net, content, qat.calibration(pools, 6, tier.height, tier.width)
+        )
+        print(f"{tier.name}: {wrong:.4%} of head values off by over a step; most {largest:.0f}")
+        if wrong > 0.01:
+            msg = f"{tier.name}: the file does not compute what the network computes"
+            raise SystemExit(msg)
+        path = args.out / f"procrastobot-desk-{tier.width}x{tier.height}.tflite"
+        path.write_bytes(content)
+        lines += [
+            "",
+            f"[models.{tier.name}]",
+            f'file = "{path.name}"',
+            f'sha256 = "{hashlib.sha256(content).hexdigest()}"',
+            f"bytes = {len(content)}",
+            'family = "yolox"',
+            f"input = {{ width = {tier.width}, height = {tier.height}, "
+            'colour = "rgb", fit = "letterbox-top-left", pad = 114 }',
+            f"labels = {json.dumps(LABELS)}",
+            f"floor = {THRESHOLDS[tier.name]['floor']}",
+            "thresholds = { "
+            + ", ".join(
+                f"{json.dumps(label) if ' ' in label else label} = {value}"
+                for label, value in THRESHOLDS[tier.name]["labels"].items()
+            )
+            + " }",
+            'quantization = "int8"',
+            'licence = "Apache-2.0"',
+            f'provenance = "{PROVENANCE}"',
+        ]
+        if args.float_out:
+            name = f"float-{tier.width}x{tier.height}.tflite"
+            (args.float_out / name).write_bytes(float_file(net, tier.height, tier.width))
+    (args.out / "manifest.toml").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

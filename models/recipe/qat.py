@@ -1,0 +1,143 @@
+"""Finish a trained network in int8: quantization-aware training from its averaged weights.
+
+    python qat.py --data ../../../shared/data --from RUN/a/ema-48000.pt --run RUN/q --images 4000
+
+Ranges are measured once on training pictures and then held; the weights learn to live with the
+rounding. The float network they come from is the teacher of all nine heads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import augment
+import cv2
+import numpy as np
+import torch
+import train
+from export import Scale
+from loss import detection_loss
+from net import OUTPUTS, Net, yolox_nano
+from pseudo import letterbox
+from quantize import Quantized, as_batches, calibrate
+from torch.utils.data import DataLoader
+
+
+def calibration(pools: list[augment.Pool], count: int, height: int, width: int) -> list[np.ndarray]:
+    """Letterboxed training pictures, each pool by its weight, the same ones every time."""
+    rng = np.random.default_rng(7)
+    pools = [p for p in pools if p.pictures]
+    weights = np.array([p.weight for p in pools])
+    chosen = rng.choice(len(pools), count, p=weights / weights.sum())
+    pictures = [pools[i].pictures[rng.integers(len(pools[i].pictures))] for i in chosen]
+    return [
+        letterbox(
+            augment.photograph(cv2.imread(str(p.path))[:, :, ::-1].copy(), rng), height, width
+        )[0]
+        for p in pictures
+    ]
+
+
+def scales_as_json(scales: dict[str, Scale]) -> dict[str, list[float]]:
+    return {name: [s.scale, s.zero_point] for name, s in scales.items()}
+
+
+def scales_of_json(text: dict[str, list[float]]) -> dict[str, Scale]:
+    return {name: Scale(float(s), int(z)) for name, (s, z) in text.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--from", dest="start", type=Path, required=True)
+    parser.add_argument("--bank", type=Path)
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-5)
+    parser.add_argument("--teach", type=float, default=1.0, help="weight of the float network")
+    parser.add_argument("--render", type=float, default=0.45)
+    parser.add_argument("--calibrate", type=int, default=160, help="pictures to measure ranges on")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.run.mkdir(parents=True, exist_ok=True)
+    pools, dev, webcam = train.pools(args.data)
+    source = augment.Source.build(args.run.parent, [p for pool in pools for p in pool.pictures])
+    drawer = augment.Drawer(source, pools, augment.Mix(render=args.render, plain=0.4), args.bank)
+    parent = Net(yolox_nano()).eval().requires_grad_(False)
+    parent.load_state_dict(torch.load(args.start)["net"])
+    parent.relu_share = 1.0
+    parent = parent.to(memory_format=torch.channels_last)
+    height, width = train.SHIPPING
+    scales = calibrate(parent, as_batches(calibration(pools, args.calibrate, height, width)))
+    net = Quantized(yolox_nano(), scales)
+    net.load_state_dict(parent.state_dict())
+    net = net.to(memory_format=torch.channels_last)
+    ema = Quantized(yolox_nano(), scales)
+    ema.load_state_dict(net.state_dict())
+    log = (args.run / "log.jsonl").open("a", buffering=1)
+    log.write(json.dumps({"start": 0, **{k: str(v) for k, v in vars(args).items()}}) + "\n")
+
+    def save(images: int) -> None:
+        state = {"net": ema.state_dict(), "scales": scales_as_json(scales), "relu": 1.0}
+        torch.save(state, args.run / "qat.tmp")
+        os.replace(args.run / "qat.tmp", args.run / f"qat-{images}.pt")
+
+    save(0)
+    steps = args.images // args.batch
+    # Pictures that the float run has not drawn.
+    first = 1_000_000
+    batches = train.Batches(drawer, args.batch, first + steps, 0)
+    loader = DataLoader(
+        batches, batch_size=None, sampler=train.From(first, first + steps), num_workers=1
+    )
+    optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=0.0)
+    sums: dict[str, float] = {}
+    since = time.monotonic()
+    for step, (images, truths, ignores) in enumerate(loader, 1):
+        for group in optimizer.param_groups:
+            group["lr"] = args.rate * min(1.0, step / 20) * max(0.05, 1 - step / steps)
+        x = images.permute(0, 3, 1, 2).float()
+        heads = net(x)
+        parts = detection_loss(heads, truths, ignores)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            wanted = parent(x)
+        total = 0.0
+        for name in OUTPUTS:
+            t = wanted[name].float()
+            # What is certainly nothing need not agree on how certain.
+            floor = -1e9 if name.startswith("reg") else -6.0
+            gap = heads[name].clamp(min=floor) - t.clamp(min=floor)
+            if name.startswith("reg"):
+                gap = gap * wanted["obj" + name[3:]].float().sigmoid().sqrt()
+            total = total + gap.square().mean() / (t.clamp(min=floor).var() + 1e-2)
+        parts["teach"] = args.teach * total
+        optimizer.zero_grad(set_to_none=True)
+        sum(parts.values()).backward()
+        norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 20.0)
+        if torch.isfinite(norm):
+            optimizer.step()
+        train.average(ema, net, step, most=0.99)
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if step % 25 == 0:
+            line = {
+                "images": step * args.batch,
+                "per_s": round(25 * args.batch / (time.monotonic() - since), 1),
+            }
+            log.write(json.dumps(line | {k: round(v / 25, 4) for k, v in sums.items()}) + "\n")
+            sums, since = {}, time.monotonic()
+        if step % 125 == 0 or step == steps:
+            save(step * args.batch)
+    log.write(
+        json.dumps({"images": steps * args.batch, "judged": train.judge(ema, dev, webcam)}) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
