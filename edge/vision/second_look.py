@@ -1,0 +1,106 @@
+"""A second, closer look at a person when no phone is certain: small phones fill too few pixels.
+
+Off unless `model.second_look` is set: an extra inference costs as much as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
+from edge.ports import Detector
+
+MARGIN = 0.1  # of the person's box, at each side: a hand may be stretched out
+UPPER_PART = 0.8  # of somebody who stands; legs hold no phone
+STANDING = 2.0  # times as tall as wide
+WORTH_IT = 0.6  # a crop of more than this share of the picture shows little that is new
+SAME_IOU = 0.4
+
+
+class SecondLook:
+    """A `Detector` that looks again, at most once in `every` frames.
+
+    It only ever adds phones: what the first look saw stays, but for a phone that the second look
+    sees in the same place and is surer of.
+    """
+
+    def __init__(self, detector: Detector, thresholds: Thresholds, *, every: int) -> None:
+        self._detector = detector
+        self._thresholds = thresholds
+        self._every = every
+        self._frames = every  # the first frame may be looked at twice
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._detector.labels
+
+    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+        """Best score first; boxes are fractions of the frame, clipped to it."""
+        seen = self._detector.detect(frame)
+        self._frames += 1
+        region = where_to_look(seen, self._thresholds)
+        if region is None or self._frames < self._every:
+            return seen
+        top, bottom = (round(y * frame.height_px) for y in (region.ymin, region.ymax))
+        left, right = (round(x * frame.width_px) for x in (region.xmin, region.xmax))
+        if bottom - top < 8 or right - left < 8:
+            return seen
+        self._frames = 0
+        crop = Frame(frame.image[top:bottom, left:right], frame.at_s, frame.number, frame.name)
+        exact = Box(
+            top / frame.height_px,
+            left / frame.width_px,
+            bottom / frame.height_px,
+            right / frame.width_px,
+        )
+        return merged(seen, [_back(found, exact) for found in self._detector.detect(crop)])
+
+
+def where_to_look(seen: Sequence[Detection], thresholds: Thresholds) -> Box | None:
+    """The part of the picture that deserves a closer look; None when nothing does."""
+    if any(d.label == PHONE and d.score >= thresholds.of(PHONE) for d in seen):
+        return None
+    people = [d.box for d in seen if d.label == PERSON and d.score >= thresholds.of(PERSON)]
+    if not people:
+        return None
+    person = max(people, key=lambda box: box.area)
+    bottom = person.ymax
+    if person.height > STANDING * person.width:
+        bottom = person.ymin + UPPER_PART * person.height
+    y_margin, x_margin = MARGIN * person.height, MARGIN * person.width
+    region = Box(
+        max(0.0, person.ymin - y_margin),
+        max(0.0, person.xmin - x_margin),
+        min(1.0, bottom + y_margin),
+        min(1.0, person.xmax + x_margin),
+    )
+    return None if region.area > WORTH_IT else region
+
+
+def _back(found: Detection, region: Box) -> Detection:
+    """From shares of the region to shares of the picture."""
+    box = found.box
+    return Detection(
+        found.label,
+        found.score,
+        Box(
+            region.ymin + box.ymin * region.height,
+            region.xmin + box.xmin * region.width,
+            region.ymin + box.ymax * region.height,
+            region.xmin + box.xmax * region.width,
+        ),
+    )
+
+
+def merged(seen: Sequence[Detection], again: Sequence[Detection]) -> tuple[Detection, ...]:
+    """What both looks saw; of the second only phones, and of two in one place the surer one."""
+    kept = list(seen)
+    for found in again:
+        if found.label != PHONE:
+            continue
+        same = [d for d in kept if d.label == PHONE and d.box.iou(found.box) > SAME_IOU]
+        if any(d.score >= found.score for d in same):
+            continue
+        kept = [d for d in kept if d not in same]
+        kept.append(found)
+    return tuple(sorted(kept, key=lambda d: -d.score))
