@@ -34,6 +34,7 @@ from edge.domain import (
     SeatView,
     Session,
     SessionAction,
+    SetGrace,
     SetMode,
     SetSession,
     SetVolume,
@@ -50,7 +51,9 @@ TEST_S = 2.0
 REWARD_S = 20.0
 LEFT_WITH_S = 5.0  # a phone in use so shortly before the seat was left went along
 LONGEST_PART_MIN = 240.0
-PARTS = ("lights", "buzzer")
+SOUNDS = ("buzzer", "chirp", "loud")
+PARTS = ("lights", *SOUNDS, "off")  # off: end a test
+LONGEST_GRACE_S = 600.0
 BLIND = frozenset({Fault.CAMERA, Fault.DETECTOR})
 SURELY = 0.95  # no threshold is raised beyond this: a phone must stay able to alarm
 
@@ -423,7 +426,8 @@ def _look_at(state: State, index: int, view: SeatView, lens: View, config: Confi
         pending = Pending(wanted, min(since_s, at_s))
     # A pick-up has held for as long as it was seen, not for as long as it was not disproved.
     held_until_s = active_s if wanted is Activity.PHONE else at_s
-    hold_s = _hold_s(seat, wanted, phone, config, _times_denied(state, phone, seat.seat))
+    denied = _times_denied(state, phone, seat.seat)
+    hold_s = _hold_s(seat, wanted, grace_of(state, config) * (1 + min(denied, 4)), config)
     if held_until_s - pending.since_s < hold_s:
         return _with_seat(state, index, replace(seat, pending=pending))
     return _believe(state, index, pending, view)
@@ -462,14 +466,17 @@ def _times_denied(state: State, phone: PhoneSight | None, seat: str) -> int:
     return 0 if known is None else known.times
 
 
-def _hold_s(
-    seat: SeatState, wanted: Activity, phone: PhoneSight | None, config: Config, denied: int
-) -> float:
+def grace_of(state: State, config: Config) -> float:
+    """How long a phone must be in use to be believed, seconds."""
+    return config.policy.phone_hold_s if state.grace_s is None else state.grace_s
+
+
+def _hold_s(seat: SeatState, wanted: Activity, grace_s: float, config: Config) -> float:
     policy = config.policy
     if wanted is Activity.UNSURE:
         return 0.0  # the view has had its own hold
     if wanted is Activity.PHONE:
-        return policy.phone_hold_s * (1 + min(denied, 4))
+        return grace_s
     if seat.activity is Activity.PHONE:
         return policy.putdown_hold_s
     if wanted is Activity.AWAY:
@@ -651,7 +658,7 @@ def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
 
 def _by_ladder(state: State, seat: SeatState, steps: LadderConfig, config: Config) -> _Nudge:
     lasted_s = state.at_s - seat.since_s
-    believed_s = lasted_s - config.policy.phone_hold_s
+    believed_s = lasted_s - grace_of(state, config)
     level = Level.NONE
     for rung, after_s in (
         (Level.LIGHT, steps.light_after_s),
@@ -724,6 +731,8 @@ def obey(
             else:
                 known = ", ".join(sorted(config.modes))
                 state = _refuse(state, "mode", f"no mode {mode[:40]!r}; there is {known}")
+        case SetGrace(grace_s):
+            state = replace(state, grace_s=min(max(grace_s, 0.0), LONGEST_GRACE_S))
         case NotAPhone(seat):
             state = _obey_not_a_phone(state, seat, config)
         case Forget(number):
@@ -903,9 +912,11 @@ def _obey_forget(state: State, number: int | None) -> State:
 def _obey_test(state: State, part: str, config: Config) -> State:
     if part not in PARTS:
         return _refuse(state, "test", f"no part {part[:40]!r}; there is {', '.join(PARTS)}")
-    if part == "buzzer" and (state.muted or state.quiet):
+    if part == "off":
+        return replace(state, testing="")
+    if part in SOUNDS and (state.muted or state.quiet):
         return _refuse(state, "test", "muted" if state.muted else "quiet hours")
-    if part == "buzzer" and state.volume * config.ladder(state.mode).volume_cap <= 0:
+    if part in SOUNDS and state.volume * config.ladder(state.mode).volume_cap <= 0:
         return _refuse(state, "test", "the volume is 0")
     return replace(state, testing=part, testing_until_s=state.at_s + TEST_S)
 

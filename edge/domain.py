@@ -290,6 +290,13 @@ class SetMode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetGrace:
+    """How long a phone must be in use to be believed, from now on."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class NotAPhone:
     """The owner says that what alarms is not a phone; None means every seat that alarms now."""
 
@@ -334,6 +341,7 @@ Command = (
     | Mute
     | SetVolume
     | SetMode
+    | SetGrace
     | NotAPhone
     | Forget
     | Test
@@ -466,6 +474,7 @@ class State:
     totals: tuple[Totals, ...] = ()
     pauses_used: int = 0
     mode: str = "gentle"
+    grace_s: float | None = None  # as commanded; None: as configured
     volume: float = 1.0
     muted: bool = False
     snooze_until_s: float | None = None

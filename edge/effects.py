@@ -24,6 +24,8 @@ from edge.domain import (
 
 BOOKS_S = 60.0  # how often totals that only grew are published
 
+_TEST_LASTS_S = 2.0
+
 _CHIRP = (Note(880.0, 0.08), Note(0.0, 0.06), Note(1174.7, 0.1))
 _LOUD = (Note(2093.0, 0.18), Note(0.0, 0.06)) * 3
 _TEST = (Note(659.3, 0.15), Note(784.0, 0.15), Note(1046.5, 0.25))
@@ -92,7 +94,11 @@ def tune_of(state: State, config: Config) -> Tune | None:
     steps = config.ladder(state.mode)
     volume = state.volume * steps.volume_cap
     if state.testing == "buzzer":
-        return Tune("test", _TEST, volume, at_most_s=2.0)
+        return Tune("test", _TEST, volume, at_most_s=_TEST_LASTS_S)
+    if state.testing == "chirp":
+        return _alarm(Level.SOUND, steps, volume, _TEST_LASTS_S)
+    if state.testing == "loud":
+        return _alarm(Level.LOUD, steps, volume, _TEST_LASTS_S)
     if state.level < Level.SOUND:
         return None
     return _alarm(state.level, steps, volume, config.nudge.longest_sound_s)
@@ -114,6 +120,8 @@ def _visible(state: State) -> tuple[object, ...]:
         state.snoozes_used,
         state.snooze_until_s,
         state.mode,
+        state.grace_s,
+        state.testing,
         state.volume,
         state.muted,
         state.quiet,
