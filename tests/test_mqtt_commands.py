@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from edge.config import Config
 from edge.domain import (
+    Forget,
     Mute,
     NotAPhone,
     SessionAction,
+    SetGrace,
     SetMode,
     SetSession,
     SetVolume,
@@ -46,6 +48,9 @@ def said(name: str, payload: bytes, *, retained: bool = False):
         ("volume", b"0.25", SetVolume(0.25)),
         ("volume", b'{"volume": 1}', SetVolume(1.0)),
         ("mode", b"strict", SetMode("strict")),
+        ("grace", b"2.5", SetGrace(2.5)),
+        ("forget", b"", Forget()),
+        ("forget", b"3", Forget(3)),
         ("not_a_phone", b"PRESS", NotAPhone()),
         ("not_a_phone", b"desk", NotAPhone("desk")),
         ("test", b"lights", Test("lights")),
@@ -72,6 +77,9 @@ def test_a_command_is_understood_bare_or_as_json(name, payload, command):
         ("mode", b"cruel", "mode: one of gentle, strict, light-only"),
         ("not_a_phone", b"sofa", "seat: one of desk"),
         ("test", b"camera", "part: one of"),
+        ("grace", b"601", "seconds: a number from 0 to 600"),
+        ("grace", b"", "seconds: missing"),
+        ("forget", b"-1", "number: a number"),
         ("test", b'{"part": "lights"', "not valid JSON"),
         ("test", b"\xff\xfe", "not UTF-8"),
         ("test", b"x" * (MAX_PAYLOAD_BYTES + 1), "257 bytes; at most 256"),
@@ -148,6 +156,10 @@ def test_whatever_arrives_is_one_valid_command_or_one_refusal(topic, payload, re
             assert seat is None or seat in VOCABULARY.seats
         case Test(part):
             assert part in VOCABULARY.parts
+        case SetGrace(grace_s):
+            assert 0 <= grace_s <= 600
+        case Forget(number):
+            assert number is None or number >= 0
         case Mute(on):
             assert isinstance(on, bool)
         case _:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.config import Config
-from edge.decide import PARTS
+from edge.decide import LONGEST_GRACE_S, PARTS
 from edge.domain import (
     Command,
+    Forget,
     Mute,
     NotAPhone,
     SessionAction,
+    SetGrace,
     SetMode,
     SetSession,
     SetVolume,
@@ -29,6 +31,7 @@ from edge.mqtt.topics import Topics
 
 MAX_PAYLOAD_BYTES = 256
 MAX_TOPIC_CHARS = 200
+PRESS = "PRESS"  # what a button in Home Assistant sends: the command without anything
 MAX_SESSION_MIN = 240.0
 MAX_SNOOZE_MIN = 60.0
 
@@ -154,9 +157,23 @@ def _mode(fields: dict[str, Any], vocabulary: Vocabulary) -> Command:
     return SetMode(_one_of(fields, "mode", vocabulary.modes))
 
 
+def _grace(fields: dict[str, Any], _: Vocabulary) -> Command:
+    _only(fields, "seconds")
+    if "seconds" not in fields:
+        raise _Refused("seconds: missing")
+    return SetGrace(_number(fields, "seconds", low=0.0, high=LONGEST_GRACE_S))
+
+
+def _forget(fields: dict[str, Any], _: Vocabulary) -> Command:
+    _only(fields, "number")
+    if fields.get("number") in (None, PRESS):
+        return Forget(None)
+    return Forget(int(_number(fields, "number", low=0, high=1e9)))
+
+
 def _not_a_phone(fields: dict[str, Any], vocabulary: Vocabulary) -> Command:
     _only(fields, "seat")
-    if fields.get("seat") in (None, "PRESS"):  # the payload of a button in Home Assistant
+    if fields.get("seat") in (None, PRESS):
         return NotAPhone(None)
     return NotAPhone(_one_of(fields, "seat", vocabulary.seats))
 
@@ -172,7 +189,9 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Vocabulary], Command]] = {
     "mute": _mute,
     "volume": _volume,
     "mode": _mode,
+    "grace": _grace,
     "not_a_phone": _not_a_phone,
+    "forget": _forget,
     "test": _test,
 }
 _BARE_FIELD = {
@@ -181,7 +200,9 @@ _BARE_FIELD = {
     "mute": "on",
     "volume": "volume",
     "mode": "mode",
+    "grace": "seconds",
     "not_a_phone": "seat",
+    "forget": "number",
     "test": "part",
 }
 COMMANDS = tuple(_BUILDERS)
@@ -208,7 +229,7 @@ def _one_of(fields: dict[str, Any], name: str, known: tuple[str, ...]) -> str:
 
 
 def _minutes(fields: dict[str, Any], high: float) -> float | None:
-    if fields.get("minutes") in (None, "PRESS"):
+    if fields.get("minutes") in (None, PRESS):
         return None
     return _number(fields, "minutes", low=0.1, high=high)
 

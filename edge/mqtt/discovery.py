@@ -12,13 +12,13 @@ from typing import Any
 
 from edge import __version__
 from edge.config import Config
+from edge.decide import LONGEST_GRACE_S, SOUNDS
 from edge.domain import Activity, EventType, Fault, Session
 from edge.mqtt.payloads import encode
 from edge.mqtt.topics import Topics
 
 DOCUMENTATION = "https://www.home-assistant.io/integrations/mqtt/"
 HEALTH_MISSES = 3  # reports that may be missing before the figures are taken for stale
-TONES = ("test", "chirp", "loud")
 
 Component = dict[str, Any]
 
@@ -181,6 +181,21 @@ def _controls(config: Config, topics: Topics) -> dict[str, Component]:
             "command_topic": topics.command("mute"),
             "entity_category": "config",
         },
+        "grace": {
+            "platform": "number",
+            "name": "Grace",
+            "icon": "mdi:timer-lock-open-outline",
+            "device_class": "duration",
+            "unit_of_measurement": "s",
+            "mode": "box",
+            "min": 0,
+            "max": LONGEST_GRACE_S,
+            "step": 0.5,
+            "state_topic": topics.state,
+            "value_template": "{{ value_json.grace_s }}",
+            "command_topic": topics.command("grace"),
+            "entity_category": "config",
+        },
         "snooze": {
             "platform": "button",
             "name": "Snooze",
@@ -192,6 +207,14 @@ def _controls(config: Config, topics: Topics) -> dict[str, Component]:
             "name": "That was not a phone",
             "icon": "mdi:cellphone-off",
             "command_topic": topics.command("not_a_phone"),
+        },
+        "forget": {
+            "platform": "button",
+            "name": "Forget what is not a phone",
+            "icon": "mdi:eraser",
+            "command_topic": topics.command("forget"),
+            "entity_category": "config",
+            "enabled_by_default": False,
         },
         "test_lights": {
             "platform": "button",
@@ -208,9 +231,9 @@ def _controls(config: Config, topics: Topics) -> dict[str, Component]:
             "state_topic": topics.state,
             "state_value_template": "{{ 'ON' if value_json.sound else 'OFF' }}",
             "command_topic": topics.command("test"),
-            "command_template": "{{ tone if tone else 'test' }}",
+            "command_template": "{{ tone if tone is defined and tone else 'buzzer' }}",
             "command_off_template": "off",
-            "available_tones": list(TONES),
+            "available_tones": list(SOUNDS),
             # Lengths and loudness are the box's own: no subscriber makes it ring on, or louder.
             "support_duration": False,
             "support_volume_set": False,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from edge.config import Config
+from edge.decide import grace_of
 from edge.domain import Activity, PhoneUse, SeatState, Session, State, Totals
 from edge.effects import tune_of
 from edge.history.days import Day
@@ -64,10 +65,12 @@ def state_payload(state: State, config: Config, wall: WallTime) -> dict[str, Any
         "reason": speaker.reason if speaker else "",
         "pickups_this_session": state.pickups_this_session,
         "mode": state.mode,
+        "grace_s": grace_of(state, config),
         "volume": round(state.volume, 3),
         "muted": state.muted,
         "snooze_until": wall.text(state.snooze_until_s),
         "quiet": state.quiet,
+        "testing": state.testing,
         "sound": "" if sound is None else sound.name,
         "view": state.view.value,
         "faults": sorted(fault.value for fault in state.faults),
