@@ -26,6 +26,7 @@ from edge.ports import (
     Camera,
     CameraMissing,
     CameraStalled,
+    Detector,
     EndOfStream,
     Lights,
     Watchdog,
@@ -33,7 +34,7 @@ from edge.ports import (
 from edge.telling import Telling, open_teller
 from edge.vision.manifest import ModelError, load_model
 from edge.vision.scene import Scene
-from edge.vision.tflite import load_detector
+from edge.vision.second_look import open_detector
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class App:
         *,
         loop: Loop,
         camera: Camera,
+        detector: Detector,
         board: Board,
         teller: Telling,
         inbox: CommandInbox,
@@ -67,6 +69,7 @@ class App:
     ) -> None:
         self.loop = loop
         self.camera = camera
+        self.detector = detector
         self.board = board
         self.teller = teller
         self.inbox = inbox
@@ -118,7 +121,7 @@ def build(
         watchdog = open_watchdog()
         try:
             model = load_model(config.model)
-            detector = load_detector(model, threads=config.model.threads)
+            detector = open_detector(model, config.model)
         except ModelError as exc:
             raise CannotStart(str(exc), EX_CONFIG) from exc
         try:
@@ -169,6 +172,7 @@ def build(
         return App(
             loop=loop,
             camera=camera,
+            detector=detector,
             board=board,
             teller=teller,
             inbox=inbox,

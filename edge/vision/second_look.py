@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge.config import ModelConfig
 from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
 from edge.ports import Detector
+from edge.vision.manifest import ModelSpec
+from edge.vision.tflite import load_detector
 
 MARGIN = 0.1  # of the person's box, at each side: a hand may be stretched out
 UPPER_PART = 0.8  # of somebody who stands; legs hold no phone
 STANDING = 2.0  # times as tall as wide
 WORTH_IT = 0.6  # a crop of more than this share of the picture shows little that is new
 SAME_IOU = 0.4
+
+
+def open_detector(spec: ModelSpec, config: ModelConfig) -> Detector:
+    """The detector that the configuration asks for. Raises ModelError."""
+    detector = load_detector(spec, config.threads)
+    if not config.second_look:
+        return detector
+    return SecondLook(detector, spec.thresholds, every=config.second_look_every)
 
 
 class SecondLook:
