@@ -92,8 +92,14 @@ class Matches:
     truths: int
 
 
-def match(found: Sequence[Found], truth: Sequence[Floats], ignore: Sequence[NDArray[np.bool_]],
-          label: int, most: int = 100, least: Sequence[float] | None = None) -> Matches:  # fmt: skip
+def match(
+    found: Sequence[Found],
+    truth: Sequence[Floats],
+    ignore: Sequence[NDArray[np.bool_]],
+    label: int,
+    most: int = 100,
+    least: Sequence[float] | None = None,
+) -> Matches:
     """truth: boxes of this class, one (M, 4) a picture; ignore: (M,) boxes that do not count;
     least: area per picture below which a detection that finds nothing does not count."""
     scores, hits, skipped, total = [], [], [], 0
