@@ -36,10 +36,12 @@ class NoiseError(Exception):
 class Motion:
     """How a thing's score and box change from moment to moment, in the normal scale of ranks.
 
-    lasting: variance that a scene keeps for good (this phone, this hand, this light); 0..1
+    scene:   variance that a session keeps (this phone, this desk, this light); 0..1
+    lasting: variance that one grip or one place keeps, until the thing is moved
     passing: variance that comes and goes with time constant `passing_s`; the rest is new each look
     """
 
+    scene: float
     lasting: float
     passing: float
     passing_s: float
@@ -47,7 +49,7 @@ class Motion:
     @property
     def fresh(self) -> float:
         """Variance that is new in every look."""
-        return max(0.0, 1.0 - self.lasting - self.passing)
+        return max(0.0, 1.0 - self.scene - self.lasting - self.passing)
 
 
 @dataclass(frozen=True, slots=True)

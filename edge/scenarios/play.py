@@ -1,0 +1,264 @@
+"""Plays a realised scenario to the box's judgement, and keeps count of what it got right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from edge import decide
+from edge.config import Config, ObserveConfig, PolicyConfig, SeatConfig, SessionConfig
+from edge.domain import (
+    Activity,
+    EventType,
+    Level,
+    PhoneUse,
+    SceneStats,
+    SessionAction,
+    SetSession,
+    State,
+    Thresholds,
+    View,
+)
+from edge.observe import Memory, observe, wants_look
+from edge.scenarios.noise import Noise
+from edge.scenarios.script import Group, Script, What
+from edge.scenarios.world import World, realise
+
+SESSION_S = 1500.0  # a focus session; longer stretches are several of them
+LONG_PICKUP_S = 3.0  # shorter ones need not be noticed
+LATE_S = 1.0  # a level so shortly after a put-down still belongs to it
+STRIDE_S = 2.0  # how far a quiet stretch is skipped at once
+SKIPPING = frozenset({Group.PICKUPS, Group.LOOK_ALIKES, Group.PARKED, Group.OTHER})
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was counted while playing; tallies of one scenario add up.
+
+    pickups, noticed:   pick-ups of at least LONG_PICKUP_S, and those that were
+    to_light_s:         from each noticed pick-up to the first light
+    to_sound_s:         from each pick-up that sounded to its first sound
+    to_silence_s:       from each put-down that came while it sounded to silence
+    false_lights, false_sounds: times that a phone lit or sounded while none was in a hand
+    unsure:             lost views that were noticed, of `lost`
+    worst_tick_s, frames, looks: for the cost
+    """
+
+    hours: float = 0.0
+    pickups: int = 0
+    noticed: int = 0
+    to_light_s: list[float] = field(default_factory=list)
+    to_sound_s: list[float] = field(default_factory=list)
+    to_silence_s: list[float] = field(default_factory=list)
+    false_lights: int = 0
+    false_sounds: int = 0
+    lost: int = 0
+    unsure: int = 0
+    frames: int = 0
+    looks: int = 0
+    judged: int = 0  # ticks that were really played; the others were skipped as quiet
+    sessions: list[tuple[float, int, int]] = field(default_factory=list)  # hours, sounds, lights
+
+    def add(self, other: Tally) -> None:
+        self.hours += other.hours
+        self.pickups += other.pickups
+        self.noticed += other.noticed
+        self.to_light_s += other.to_light_s
+        self.to_sound_s += other.to_sound_s
+        self.to_silence_s += other.to_silence_s
+        self.false_lights += other.false_lights
+        self.false_sounds += other.false_sounds
+        self.lost += other.lost
+        self.unsure += other.unsure
+        self.frames += other.frames
+        self.looks += other.looks
+        self.judged += other.judged
+        self.sessions += other.sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One tick that was played, as the counting needs it."""
+
+    at_s: float
+    level: Level
+    phone: bool  # the level is for a phone
+    looked: bool
+
+
+def configured(script: Script, base: Config | None = None) -> Config:
+    """The box as it comes, but for the seat of the scenario; one focus session without end."""
+    base = base or Config()
+    return replace(
+        base,
+        seats=(SeatConfig(dock=script.dock),),
+        session=SessionConfig(focus_min=240, auto_break=False),
+    )
+
+
+def play(world: World, config: Config, thresholds: Thresholds, *, skip: bool) -> Iterator[State]:
+    """Yield the state after each tick that is played.
+
+    With `skip`, quiet stretches are left out: the judgement has settled, nobody holds anything,
+    and nothing new would be detected.
+    """
+    state = decide.start(config, at_s=0.0)
+    state = decide.obey(
+        state, SetSession(SessionAction.START), at_s=0.0, config=config, minute_of_day=600
+    )
+    memory = Memory()
+    stride = max(1, int(STRIDE_S / world.period_s))
+    index = 0
+    while index < world.ticks:
+        at_s = index * world.period_s
+        stats = world.stats[index]
+        shown = None
+        if wants_look(memory, stats, at_s=at_s, config=config):
+            shown = world.shows[index]
+        memory, seen = observe(
+            memory, shown, stats, at_s=at_s, config=config, thresholds=thresholds
+        )
+        state = decide.step(state, seen, at_s=at_s, config=config, minute_of_day=600)
+        yield state
+        if skip and not world.busy[index] and _settled(state, memory):
+            ahead = world.busy[index + 1 : index + stride]
+            index += 1 + (ahead.index(True) if True in ahead else len(ahead))
+        else:
+            index += 1
+
+
+def _settled(state: State, memory: Memory) -> bool:
+    """Whether more of the same would change nothing."""
+    seat = state.seats[0]
+    return (
+        seat.activity is Activity.WORKING
+        and seat.pending is None
+        and seat.level is Level.NONE
+        and state.view is View.CLEAR
+        and not any(t.use in (PhoneUse.SUSPECTED, PhoneUse.IN_USE) for t in memory.tracks)
+    )
+
+
+def tally(
+    script: Script, noise: Noise, *, seed: int, seconds: float, period_s: float, gate: bool = True
+) -> Tally:
+    """Realise the scenario once, play it, and count."""
+    rng = np.random.default_rng([seed, *script.name.encode()])
+    world = realise(script, noise, rng, seconds=seconds, period_s=period_s)
+    config = configured(script)
+    if not gate:
+        config = replace(config, observe=ObserveConfig(gate=False))
+    thresholds = Thresholds(
+        noise.floor, {"phone": noise.threshold, "person": noise.person_threshold}
+    )
+    skip = gate and script.group in SKIPPING
+    return count(world, play(world, config, thresholds, skip=skip), script, config)
+
+
+def count(world: World, states: Iterator[State], script: Script, config: Config) -> Tally:
+    """Compare what the box did with what was there."""
+    total = Tally(hours=world.ticks * world.period_s / 3600, frames=world.ticks)
+    policy: PolicyConfig = config.policy
+    pickups = world.pickups
+    noticed = [False] * len(pickups)
+    lit_s: list[float | None] = [None] * len(pickups)
+    sounded_s: list[float | None] = [None] * len(pickups)
+    silent_s: list[float | None] = [None] * len(pickups)
+    sounding_at_end = [False] * len(pickups)
+    lost = [e for e in world.episodes if e.what in _LOST]
+    seen_lost = [False] * len(lost)
+    current = 0
+    before = Level.NONE
+    happened = 0
+    for state in states:
+        total.judged += 1
+        at_s, level = state.at_s, state.level
+        while current < len(pickups) and at_s > pickups[current].end_s + 20:
+            current += 1
+        mine = None
+        if current < len(pickups) and pickups[current].start_s <= at_s:
+            mine = current
+        inside = mine is not None and at_s <= pickups[mine].end_s + LATE_S
+        for happening in _news(state, happened):
+            if happening is EventType.PICKUP and inside and mine is not None:
+                noticed[mine] = True
+            if happening is EventType.UNSURE:
+                for k, episode in enumerate(lost):
+                    if episode.start_s <= at_s <= episode.end_s + LATE_S:
+                        seen_lost[k] = True
+        happened = state.happened
+        for_phone = state.seats[0].activity is Activity.PHONE
+        if inside and mine is not None:
+            if level >= Level.LIGHT and for_phone and lit_s[mine] is None:
+                lit_s[mine] = at_s
+            if level >= Level.SOUND and sounded_s[mine] is None:
+                sounded_s[mine] = at_s
+            if at_s <= pickups[mine].end_s:
+                sounding_at_end[mine] = level >= Level.SOUND
+        elif for_phone:
+            total.false_lights += before is Level.NONE and level >= Level.LIGHT
+            total.false_sounds += before < Level.SOUND <= level
+        if (
+            mine is not None
+            and sounding_at_end[mine]
+            and silent_s[mine] is None
+            and at_s > pickups[mine].end_s
+            and level < Level.SOUND
+        ):
+            silent_s[mine] = at_s
+        before = level
+    for k, episode in enumerate(pickups):
+        if episode.end_s - episode.start_s < LONG_PICKUP_S:
+            continue
+        total.pickups += 1
+        total.noticed += noticed[k]
+        lit, sounded, silent = lit_s[k], sounded_s[k], silent_s[k]
+        if lit is not None:
+            total.to_light_s.append(lit - episode.start_s)
+        if sounded is not None:
+            total.to_sound_s.append(sounded - episode.start_s)
+        if sounding_at_end[k]:
+            end_s = world.ticks * world.period_s
+            total.to_silence_s.append((silent if silent is not None else end_s) - episode.end_s)
+    total.lost = sum(e.end_s - e.start_s >= config.observe.view_hold_s + 1 for e in lost)
+    total.unsure = sum(
+        seen
+        for seen, e in zip(seen_lost, lost, strict=True)
+        if e.end_s - e.start_s >= config.observe.view_hold_s + 1
+    )
+    total.looks = looks(world, config)
+    total.sessions = [(total.hours, total.false_sounds, total.false_lights)]
+    assert policy is config.policy
+    return total
+
+
+_LOST = frozenset({What.COVER, What.DARK, What.GLARE, What.FREEZE, What.BUMP})
+
+
+def _news(state: State, happened: int) -> list[EventType]:
+    new = min(state.happened - happened, len(state.happenings))
+    return [happening.type for happening in state.happenings[-new:]] if new > 0 else []
+
+
+def looks(world: World, config: Config) -> int:
+    """How many looks gating leaves, for a stretch that was partly skipped: ticks with something
+    going on are counted as looked at, the others by the gate's own rule."""
+    settings = config.observe
+    done = 0
+    looked_s = float("-inf")
+    stirred = True
+    for index in range(world.ticks):
+        at_s = index * world.period_s
+        stats: SceneStats = world.stats[index]
+        stirred = stirred or stats.change >= settings.gate_change
+        age_s = at_s - looked_s
+        if (
+            world.busy[index]
+            or age_s >= settings.gate_longest_s
+            or (stirred and age_s >= settings.gate_calm_s)
+        ):
+            done += 1
+            looked_s, stirred = at_s, False
+    return done
