@@ -125,9 +125,7 @@ def report_card(
             card for card in (_label(pictures, label, rounds) for label in labels) if card.objects
         ),
         areas=tuple(_area(with_phone, (low, high), threshold) for low, high in pairwise(AREAS)),
-        mistaken=tuple(
-            row for row in mistaken if row.mistaken or row.label in LOOK_ALIKES
-        ),
+        mistaken=tuple(row for row in mistaken if row.mistaken or row.label in LOOK_ALIKES),
         elsewhere=elsewhere,
         false_alarms=alarms,
     )

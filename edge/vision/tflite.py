@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,13 @@ def _check_kind(spec: ModelSpec) -> None:
         raise ModelError(f"the model file {spec.path} cannot be read: {exc.strerror}") from exc
     if beginning[4:] != IDENTIFIER:
         raise ModelError(f"{spec.path} is not a TensorFlow Lite model")
+
+
+def bare_invoke(path: Path, threads: int) -> Callable[[], None]:
+    """Inference of any model file, on whatever its input holds. Raises ModelError."""
+    spec_of_file(path, family=Family.YOLOX, labels=(), colour=Colour.RGB, fit=Fit.STRETCH)
+    interpreter = _interpreter(str(path), threads)
+    return lambda: interpreter.invoke()
 
 
 def spec_of_file(

@@ -1,0 +1,265 @@
+"""`procrastobot bench`: how fast the box is on this machine; `bench scenarios`: how right."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from edge.commands.progress import progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.config import Config
+    from edge.domain import Frame
+
+NAME = "bench"
+HELP = "measure the speed of the box on this machine"
+WIDTH_PX, HEIGHT_PX = 640, 480
+WARM_UP = 3
+EPILOG = """examples:
+  procrastobot bench                         the default model, on pictures of noise
+  procrastobot bench --source FOLDER         on pictures of your own
+  procrastobot bench --model fast --threads 4
+  procrastobot bench --against other.tflite  and another model's inference, side by side
+  procrastobot bench scenarios --help        not how fast, but how well it judges
+
+Ticks of the real loop, with simulated pins and the detector run on every frame, take turns with
+bare inferences of the same model, so that whatever else this machine does slows both. The names of
+--json, times being medians:
+  invoke_ms      the runtime's bare inference
+  tick_ms        the whole tick: frame, scene, preprocessing, inference, decoding, observe, decide,
+                 effects
+  tick_ratio     tick_ms / invoke_ms
+  fps            ticks a second
+  peak_rss_mib   most memory that this process had, in MiB
+  ready_s        from the start of the process to its first decision
+With --against also against_invoke_ms, and invoke_ratio: this model's time by the other's.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="figures for a program")
+    parser.add_argument(
+        "--frames", type=int, default=50, metavar="N", help="ticks to be measured (50)"
+    )
+    parser.add_argument(
+        "--source", default="", metavar="FILE", help="a video file or a folder of pictures"
+    )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE", help="compare with the inference of this .tflite"
+    )
+    parser.add_argument("--model", default="", metavar="NAME", help="a model of the manifest")
+    parser.add_argument("--manifest", default="", metavar="FILE", help="another manifest.toml")
+    parser.add_argument(
+        "--threads", type=int, default=2, metavar="N", help="threads of the runtime (2)"
+    )
+    if importlib.util.find_spec("edge.commands.bench_scenarios"):
+        module = importlib.import_module("edge.commands.bench_scenarios")
+        others = parser.add_subparsers(dest="bench", metavar="[scenarios]", required=False)
+        scenarios = others.add_parser(
+            "scenarios",
+            help=module.HELP,
+            description=module.HELP[0].upper() + module.HELP[1:] + ".",
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(scenarios)
+
+
+def run(args: argparse.Namespace) -> int:
+    if getattr(args, "bench", None) == "scenarios":
+        return int(importlib.import_module("edge.commands.bench_scenarios").run(args))
+    if args.frames < 1:
+        print("--frames must be at least 1", file=sys.stderr)
+        return 2
+
+    from edge import app
+    from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
+    from edge.ports import CameraMissing
+    from edge.vision.manifest import ModelError
+    from edge.vision.tflite import TfliteDetector
+
+    config = Config(
+        model=ModelConfig(name=args.model, manifest=args.manifest, threads=args.threads),
+        hardware=HardwareConfig(pins="simulated"),
+        observe=ObserveConfig(gate=False),
+    )
+    try:
+        images = pictures(args.source, config) if args.source else noise()
+        with app.build(config, camera=Pictures(images)) as box:
+            box.loop.tick()
+            ready_s = since_process_start_s()
+            detector = box.detector
+            assert isinstance(detector, TfliteDetector)
+            ticks, invokes = take_turns([box.loop.tick, detector.invoke], args.frames, "measuring")
+            seen = box.loop.observation
+            peak_mib = peak_rss_mib()
+            against = (
+                compare(detector, args.against, threads=args.threads, rounds=args.frames)
+                if args.against
+                else {}
+            )
+            description = detector.spec.description
+    except app.CannotStart as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+    except (CameraMissing, ModelError) as exc:
+        print(exc, file=sys.stderr)
+        return 78
+    invoke_ms, tick_ms = median(invokes) * 1000, median(ticks) * 1000
+    figures = {
+        "invoke_ms": round(invoke_ms, 2),
+        "tick_ms": round(tick_ms, 2),
+        "tick_ratio": round(tick_ms / invoke_ms, 3),
+        "fps": round(1000 / tick_ms, 2),
+        "peak_rss_mib": round(peak_mib, 1),
+        "ready_s": round(ready_s, 2),
+        **against,
+    }
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        detections = 0 if seen is None else len(seen.detections)
+        print(in_words(figures, description, args, detections))
+    return 0
+
+
+def in_words(
+    figures: dict[str, float], description: str, args: argparse.Namespace, detections: int
+) -> str:
+    shown = args.source or "pictures of noise"
+    lines = [
+        f"{description}; {args.threads} threads; {shown}, {WIDTH_PX}x{HEIGHT_PX}",
+        f"{args.frames} ticks, {detections} detections in the last",
+        "",
+        f"inference alone     {figures['invoke_ms']:8.1f} ms",
+        f"whole tick          {figures['tick_ms']:8.1f} ms   {figures['tick_ratio']:.3f} times",
+        f"frames per second   {figures['fps']:8.1f}",
+        f"most memory         {figures['peak_rss_mib']:8.1f} MiB",
+        f"first decision after{figures['ready_s']:8.1f} s",
+    ]
+    if "against_invoke_ms" in figures:
+        lines.append(
+            f"{args.against.name}: {figures['against_invoke_ms']:.1f} ms; this model takes"
+            f" {figures['invoke_ratio']:.2f} times as long"
+        )
+    return "\n".join(lines)
+
+
+def take_turns(
+    jobs: Sequence[Callable[[], None]], rounds: int, what: str
+) -> tuple[list[float], ...]:
+    """Seconds of each job in each round, after a warm-up; who goes first changes every round."""
+    taken: tuple[list[float], ...] = tuple([] for _ in jobs)
+    for number in progress(range(-WARM_UP, rounds), what):
+        for index in range(len(jobs)) if number % 2 else reversed(range(len(jobs))):
+            began_s = time.perf_counter()
+            jobs[index]()
+            if number >= 0:
+                taken[index].append(time.perf_counter() - began_s)
+    return taken
+
+
+def compare(detector: object, path: Path, *, threads: int, rounds: int) -> dict[str, float]:
+    """Inference of the model against that of another file, in turns. Raises ModelError."""
+    from edge.vision.tflite import TfliteDetector, bare_invoke
+
+    assert isinstance(detector, TfliteDetector)
+    other = bare_invoke(path, threads)
+    ours, theirs = take_turns([detector.invoke, other], rounds, "comparing")
+    return {
+        "against_invoke_ms": round(median(theirs) * 1000, 2),
+        "invoke_ratio": round(median(ours) / median(theirs), 3),
+    }
+
+
+class Pictures:
+    """A camera that hands over the same pictures again and again, as fast as they are taken."""
+
+    live = False
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
+        self._images = images
+        self._number = 0
+        self.description = f"{len(images)} pictures for a benchmark"
+
+    def open(self) -> None:
+        pass
+
+    def read(self) -> Frame:
+        from edge.domain import Frame
+
+        image = self._images[self._number % len(self._images)]
+        self._number += 1
+        # A camera hands over a new array; so does this.
+        return Frame(image.copy(), self._number * 0.1, self._number, "benchmark")
+
+    def close(self) -> None:
+        pass
+
+
+def noise() -> list[NDArray[np.uint8]]:
+    """Pictures that change everywhere: the scene measurement has all there is to do."""
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    return [random.integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8) for _ in range(4)]
+
+
+def pictures(source: str, config: Config, most: int = 16) -> list[NDArray[np.uint8]]:
+    """The first pictures of a file or folder, fitted into 640x480 on grey. Raises CameraMissing."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from edge.devices.camera import open_camera
+    from edge.ports import CameraMissing, EndOfStream
+
+    camera = open_camera(
+        replace(config.camera, source=source, realtime=False, picture_s=0.1), clock=time.monotonic
+    )
+    if camera.live:
+        raise CameraMissing(f"{source} is a live source; a file or a folder of pictures is wanted")
+    camera.open()
+    images: list[NDArray[np.uint8]] = []
+    try:
+        while len(images) < most:
+            shown = camera.read().image[:HEIGHT_PX, :WIDTH_PX]
+            image = np.full((HEIGHT_PX, WIDTH_PX, 3), 114, np.uint8)
+            image[: shown.shape[0], : shown.shape[1]] = shown
+            images.append(image)
+    except EndOfStream:
+        pass
+    finally:
+        camera.close()
+    if not images:
+        raise CameraMissing(f"{source} has no pictures")
+    return images
+
+
+def peak_rss_mib() -> float:
+    """The most memory this process ever had resident (VmHWM: unlike ru_maxrss, its own only)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def since_process_start_s() -> float:
+    """Age of this process, imports included."""
+    import os
+
+    # Field 22 of proc_pid_stat(5); the second may hold blanks, and ends with the last bracket.
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    started_s = ticks / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
