@@ -42,6 +42,7 @@ LEAST_VISIBLE = 0.25
 MOST_PHONE_COVER = 0.3
 MOST_COVER = 0.6
 REAL_SHARE = 0.4
+OWN_SKIN = 0.7  # hands in the tone of the face they go with, where one is found
 TRIES = 6
 
 # How often each is drawn. A little under half are phones; the harder a look-alike, the more often.
@@ -80,6 +81,7 @@ class _Spot:
     spin_rad: float | None
     held: bool | None
     style: str | None
+    face_px: tuple[float, float, float] | None = None  # where a face should be: x, y, radius
 
 
 def measure(image: U8) -> Scene:
@@ -163,7 +165,8 @@ def _spot_at_person(rng: np.random.Generator, person: Box, kind: str) -> _Spot:
         spin = float(rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.3))
     elif rng.random() < 0.08:
         spin = None
-    return _Spot(at[0], at[1], PHONE_M * px_m * near, spin, held, style)
+    face_px = (middle, head_y, 0.05 * px_m)
+    return _Spot(at[0], at[1], PHONE_M * px_m * near, spin, held, style, face_px)
 
 
 def _spot_anywhere(rng: np.random.Generator, height: int, width: int) -> _Spot:
@@ -309,7 +312,33 @@ def _pick_kind(rng: np.random.Generator, weights: dict[str, float]) -> str:
     return names[int(rng.choice(len(names), p=shares / shares.sum()))]
 
 
-def _draw(rng: np.random.Generator, spot: _Spot, kind: str, bank: dict[str, list[Face]]) -> Cutout:
+def _skin_of(image: U8, spot: _Spot, scene: Scene) -> tuple[float, float, float] | None:
+    """The tone of the person's face, as it would be in plain light; None when it is no skin."""
+    if spot.face_px is None or scene.grey:
+        return None
+    x, y, radius = spot.face_px
+    part = image[
+        max(0, int(y - radius)) : max(0, int(y + radius) + 1),
+        max(0, int(x - radius)) : max(0, int(x + radius) + 1),
+    ]
+    if part.size < 12:
+        return None
+    plain = (max(scene.level, 1) / 122) ** 0.75
+    tone = np.median(part.reshape(-1, 3), axis=0) / (
+        np.array(scene.cast) * np.clip(plain, 0.16, 1.4)
+    )
+    r, g, b = (float(c) for c in np.clip(tone * 1.1, 0, 255))
+    skin = r > 45 and 1.08 * g < r < 2.4 * g and b < 1.05 * g and b > 0.35 * g
+    return (r, g, b) if skin else None
+
+
+def _draw(
+    rng: np.random.Generator,
+    spot: _Spot,
+    kind: str,
+    bank: dict[str, list[Face]],
+    skin: tuple[float, float, float] | None,
+) -> Cutout:
     face = None
     real = bank.get(kind, [])
     if real and rng.random() < REAL_SHARE:
@@ -327,7 +356,9 @@ def _draw(rng: np.random.Generator, spot: _Spot, kind: str, bank: dict[str, list
     name = f"hand holding {kind}" if held and kind != "hand" else kind
     scale = _REAL_SIZE.get(kind, 1.0) * rng.uniform(0.92, 1.08)
     size_px = max(LEAST_PX + 2, round(size * scale))
-    return render(name, rng, size_px, spin_rad=spot.spin_rad, style=spot.style, face=face)
+    return render(
+        name, rng, size_px, spin_rad=spot.spin_rad, style=spot.style, face=face, skin=skin
+    )
 
 
 # Long side against a phone's: what is small in the hand is small in the picture.
@@ -388,7 +419,8 @@ def compose(
                 break
         else:
             spot = replace(_spot_anywhere(rng, height, width), held=spot.held)
-        cutout = _draw(rng, spot, kind, faces)
+        skin = _skin_of(out, spot, scene) if rng.random() < OWN_SKIN else None
+        cutout = _draw(rng, spot, kind, faces, skin)
         done = _paste(out, owner, cutout, spot, scene, phones, glow, len(pasted) + 1, rng)
         if done:
             pasted.append((cutout.label, done))

@@ -477,6 +477,19 @@ def _sheen(face: U8, rng: np.random.Generator, strength: float) -> U8:
     return np.clip(face + light, 0, 255).astype(np.uint8)
 
 
+def _bevel(face: U8, alpha: U8, rng: np.random.Generator) -> U8:
+    """The rim of metal or lacquer: bright where it turns to the light, dark elsewhere."""
+    height, width = alpha.shape
+    inside = cv2.distanceTransform((alpha > 127).astype(np.uint8), cv2.DIST_L2, 3)
+    ring = np.clip(1 - np.abs(inside - 1.8) / rng.uniform(1.2, 2.6), 0, 1)
+    angle = rng.uniform(0, 2 * np.pi)
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None] * np.float32(np.cos(angle))
+    side = np.clip((y + x) * 1.2 + rng.normal(0, 0.3), -1, 1)
+    light = ring * np.where(side > 0, side * rng.uniform(60, 200), side * rng.uniform(10, 60))
+    return np.clip(face + light[..., None], 0, 255).astype(np.uint8)
+
+
 # ---------------------------------------------------------------- faces
 
 
@@ -548,6 +561,8 @@ def _phone_front(rng: np.random.Generator) -> Face:
     if rng.random() < 0.55:
         rgb = _sheen(rgb, rng, rng.uniform(0.05, 0.5))
     thick = rng.uniform(7, 9) + (3 if cased else 0)
+    if rng.random() < 0.65:
+        rgb = _bevel(rgb, _rounded(height, width, radius), rng)
     edge = _clip(frame) if not cased else tuple(float(c) for c in rgb[height // 2, 0])
     return Face(
         rgb, _rounded(height, width, radius), lit, long_mm, thick, edge, 0.8, looked_at=True
@@ -678,6 +693,8 @@ def _phone_back(rng: np.random.Generator) -> Face:
     gloss = rng.uniform(0.1, 0.9)
     if rng.random() < 0.5 * gloss + 0.1:
         rgb = _sheen(rgb, rng, rng.uniform(0.05, 0.45) * gloss)
+    if rng.random() < 0.55:
+        rgb = _bevel(rgb, _rounded(height, width, radius), rng)
     edge = _mix(base, _grey(rng, 20, 210), 0.0 if cased else 0.7)
     lit = np.zeros((height, width), np.uint8)
     thick = rng.uniform(7, 9) + (3.5 if cased else 0)
@@ -774,6 +791,8 @@ def _calculator(rng: np.random.Generator) -> Face:
             )  # fmt: skip
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.25))
     alpha = _rounded(height, width, width * rng.uniform(0.03, 0.14))
+    if rng.random() < 0.4:
+        rgb = _bevel(rgb, alpha, rng)
     none = np.zeros((height, width), np.uint8)
     return Face(
         rgb,
@@ -834,6 +853,8 @@ def _remote(rng: np.random.Generator) -> Face:
         warp = cv2.getPerspectiveTransform(source, target)
         rgb = cv2.warpPerspective(rgb, warp, (width, height), borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
         alpha = cv2.warpPerspective(alpha, warp, (width, height))  # type: ignore[assignment]
+    if rng.random() < 0.4:
+        rgb = _bevel(rgb, alpha, rng)
     none = np.zeros((height, width), np.uint8)
     return Face(
         rgb,
@@ -983,6 +1004,8 @@ def _power_bank(rng: np.random.Generator) -> Face:
             _box(rgb, width * x, 0, width * 0.16, 4, shade)
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.35))
     alpha = _rounded(height, width, width * rng.uniform(0.05, 0.35))
+    if rng.random() < 0.4:
+        rgb = _bevel(rgb, alpha, rng)
     return Face(
         rgb, alpha, lit, rng.uniform(95, 160), rng.uniform(13, 26), _mix(base, (0, 0, 0), 0.15), 0.5
     )
@@ -1054,6 +1077,8 @@ def _mouse(rng: np.random.Generator) -> Face:
             _mix(base, (128, 128, 128), 0.6),
         )
     rgb = _sheen(rgb, rng, rng.uniform(0, 0.4))
+    if rng.random() < 0.4:
+        rgb = _bevel(rgb, alpha, rng)
     none = np.zeros((height, width), np.uint8)
     return Face(
         rgb,
@@ -1220,9 +1245,7 @@ class _Limb:
     colour: Rgb | None = None
 
 
-def _draw_limb(
-    canvas: _Canvas, limb: _Limb, skin: F32, light: F32, rng: np.random.Generator, contact: float
-) -> None:
+def _draw_limb(canvas: _Canvas, limb: _Limb, skin: F32, light: F32, contact: float) -> None:
     reach = float(limb.radii.max()) * 1.5 + 2
     low = np.floor(limb.points.min(axis=0) - reach).astype(int)
     high = np.ceil(limb.points.max(axis=0) + reach).astype(int)
@@ -1568,6 +1591,7 @@ def render(
     style: str | None = None,
     number: int | None = None,
     face: Face | None = None,
+    skin: Rgb | None = None,
 ) -> Cutout:
     """Draw one of KINDS, its long side `size_px` before it is tilted away.
 
@@ -1575,6 +1599,7 @@ def render(
     style:    grip: wrap, screen, pinch, palm, ends; any by default
     number:   which of the faces; any by default
     face:     a face of the caller's own in place of a drawn one
+    skin:     0..255 RGB of the hand; any tone by default
     Raises ValueError for an unknown kind or a size under LEAST_PX.
     """
     if kind not in KINDS:
@@ -1616,7 +1641,7 @@ def render(
     lean = rng.normal(0, 0.5, 2)
     light = np.array([lean[0], lean[1] - 0.45, 1.0], np.float32)
     light /= np.linalg.norm(light)
-    skin = _skin(rng)
+    tone = _skin(rng) if skin is None else np.array(skin, np.float32)
     grip = None
     if held:
         grip, mirror, quarter = _take_hold(rng, half_w, half_l, style, bare, thing, face.looked_at)
@@ -1631,14 +1656,14 @@ def render(
             )
 
         for limb in grip.behind:
-            _draw_limb(canvas, place(limb), skin, light, rng, 0.35)
+            _draw_limb(canvas, place(limb), tone, light, 0.35)
     whole = 0.0
     if not bare:
         _draw_slab(canvas, face, project, (half_w, half_l), turn, light, rng)
         whole = float(canvas.thing.sum())
     if grip is not None:
         for limb in grip.front:
-            _draw_limb(canvas, place(limb), skin, light, rng, 0.5)
+            _draw_limb(canvas, place(limb), tone, light, 0.5)
     return _finish(canvas, size_px / work, whole, "hand" if bare else thing, held, bare)
 
 
