@@ -17,7 +17,7 @@ from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
-from edge.domain import SessionAction, SetSession
+from edge.domain import PublishState, SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -28,10 +28,12 @@ from edge.ports import (
     CameraStalled,
     Detector,
     EndOfStream,
+    Inbox,
     Lights,
+    Viewer,
     Watchdog,
 )
-from edge.telling import Telling, open_teller
+from edge.telling import Telling, history_path, local_time, open_teller
 from edge.vision.manifest import ModelError, load_model
 from edge.vision.scene import Scene
 from edge.vision.second_look import open_detector
@@ -144,13 +146,16 @@ def build(
         buzzer: Buzzer = board.buzzer
         if show is not None and board.simulated:
             lights, buzzer = shown(lights, buzzer, show)
-        outputs = Outputs(lights, buzzer, teller)
+        viewers = open_viewers(config, inbox)
+        for viewer in viewers:
+            stack.callback(viewer.close)
+        outputs = Outputs(lights, buzzer, teller, viewers)
         stack.callback(outputs.silence)
         started_s = clock() if camera.live else 0.0
         state = decide.start(
             config, at_s=started_s, totals=teller.totals, look_alikes=teller.look_alikes
         )
-        teller.publish(state)  # subscribers see an idle box too
+        outputs.apply(PublishState(state), state)  # subscribers see an idle box too
         loop = Loop(
             config=config,
             state=state,
@@ -180,6 +185,20 @@ def build(
             stack=stack.pop_all(),
             on_tick=on_tick,
         )
+
+
+def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
+    """The local page, where it is wanted. A page that cannot be served costs nothing but itself."""
+    if not config.web.enabled:
+        return []
+    from edge.web.server import Page, PageFailed
+
+    kept = history_path(config) if config.history.enabled else None
+    try:
+        return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
+    except PageFailed as exc:
+        log.error("%s", exc)
+        return []
 
 
 def may_appear(config: Config) -> bool:

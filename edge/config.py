@@ -356,11 +356,14 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """The local page."""
+    """The local page: what the box is doing, the last days, controls. It shows no picture."""
 
-    enabled: bool = setting(False, "Serve a page on the local network: today, history, controls.")
-    host: str = setting("127.0.0.1", "Address to listen on.")
+    enabled: bool = setting(False, "Serve the page.")
+    host: str = setting(
+        "127.0.0.1", "Address to listen on; 0.0.0.0: the whole network, and then with a password."
+    )
     port: int = setting(8080, "Port to listen on.", low=0, high=65535)
+    password: str = setting("", "Password of the page; any user name will do.", secret=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

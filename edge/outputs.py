@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from edge.domain import Effect, PlaySound, PublishState, ShowLights, State, Tell
-from edge.ports import Buzzer, Lights, Teller
+from edge.ports import Buzzer, Lights, Teller, Viewer
 
 log = logging.getLogger(__name__)
 
 
 class Outputs:
-    def __init__(self, lights: Lights, buzzer: Buzzer, teller: Teller) -> None:
+    def __init__(
+        self, lights: Lights, buzzer: Buzzer, teller: Teller, viewers: Sequence[Viewer] = ()
+    ) -> None:
         self._lights = lights
         self._buzzer = buzzer
         self._teller = teller
+        self._viewers = tuple(viewers)
         self.failures: Counter[str] = Counter()
 
     def apply(self, effect: Effect, state: State) -> None:
@@ -30,6 +34,8 @@ class Outputs:
                 self._guarded("history", lambda: self._teller.tell(effect, state))
             case PublishState(published):
                 self._guarded("mqtt", lambda: self._teller.publish(published))
+                for viewer in self._viewers:
+                    self._guarded("page", partial(viewer.publish, published))
 
     def health(self, figures: dict[str, float | int | None]) -> None:
         self._guarded("mqtt", lambda: self._teller.health(figures))

@@ -109,6 +109,16 @@ class Teller(Protocol):
     def close(self) -> None: ...
 
 
+class Viewer(Protocol):
+    """Shows the state somewhere else: the local page."""
+
+    def publish(self, state: State) -> None:
+        """Return at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Inbox(Protocol):
     """What callbacks may do: leave a value, and go. `queue.SimpleQueue` fits behind it."""
 
@@ -136,5 +146,6 @@ __all__ = [
     "Lights",
     "Press",
     "Teller",
+    "Viewer",
     "Watchdog",
 ]

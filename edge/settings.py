@@ -284,6 +284,10 @@ def _contradictions(config: Config) -> Iterator[SettingFault]:
     if bool(config.mqtt.cert_file) != bool(config.mqtt.key_file):
         missing = "key_file" if config.mqtt.cert_file else "cert_file"
         yield SettingFault(f"mqtt.{missing}", ": a client certificate needs its key, and a key its")
+    if config.web.enabled and not config.web.password and not _is_loopback(config.web.host):
+        yield SettingFault(
+            "web.password", ": needed when the page is served to more than this machine (web.host)"
+        )
     for name in ("ca_file", "cert_file", "key_file"):
         path = getattr(config.mqtt, name)
         if path and not config.mqtt.tls:
@@ -297,6 +301,10 @@ def _contradictions(config: Config) -> Iterator[SettingFault]:
             yield SettingFault(
                 f"modes.{mode}", ": light, sound and loud must come in this order, later and later"
             )
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 # ---------------------------------------------------------------- showing

@@ -1,0 +1,157 @@
+"use strict";
+// Asks the box for its state every second, and shows it. Everything is text: nothing that comes
+// from outside is ever taken for markup.
+
+const at = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
+let state = {};
+let aheadMs = 0; // of the box's clock
+
+function element(name, text = "", attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function minutes(seconds) {
+  const whole = Math.round(seconds / 60);
+  return whole < 60 ? `${whole} min` : `${Math.floor(whole / 60)} h ${whole % 60} min`;
+}
+
+function countdown(until) {
+  const left = Math.max(0, Math.round((new Date(until) - Date.now() - aheadMs) / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  return `${Math.floor(left / 60)}:${two(left % 60)}`;
+}
+
+function look() {
+  if (state.level >= 2) return "sound";
+  if (state.level === 1) return "light";
+  return state.session;
+}
+
+const SESSIONS = { idle: "Nothing runs", focus: "Focus", break: "Break", paused: "Paused" };
+
+function show() {
+  at("box").textContent = state.box || "Procrastobot";
+  at("now").dataset.look = look();
+  at("session").textContent = SESSIONS[state.session] || state.session;
+  at("clock").textContent = state.until ? countdown(state.until) : " ";
+  at("reason").textContent = state.reason || (state.session === "focus" ? "All is well." : " ");
+  at("seats").replaceChildren(
+    ...Object.entries(state.seats || {}).map(([name, seat]) =>
+      element("li", `${name}: ${state.session === "focus" ? seat.activity : "not watched"}`)),
+  );
+  at("faults").textContent = (state.faults || []).length ? `Not working: ${state.faults.join(", ")}` : "";
+  const shown = {
+    start: state.session === "idle" || state.session === "break",
+    pause: state.session === "focus",
+    resume: state.session === "paused",
+    break: state.session !== "break",
+    stop: state.session !== "idle",
+  };
+  for (const button of document.querySelectorAll('[data-command="session"]'))
+    button.hidden = !shown[button.dataset.payload];
+  document.querySelector('[data-command="not_a_phone"]').hidden = state.activity !== "phone";
+  document.querySelector('[data-command="snooze"]').hidden = state.session !== "focus";
+  at("mute").textContent = state.muted ? "Unmute" : "Mute";
+  at("mute").dataset.payload = state.muted ? "off" : "on";
+  const mode = at("mode");
+  if (mode.options.length !== (state.modes || []).length)
+    mode.replaceChildren(...(state.modes || []).map((name) => element("option", name, { value: name })));
+  if (document.activeElement !== mode) mode.value = state.mode;
+  if (document.activeElement !== at("volume")) at("volume").value = state.volume;
+  const learnt = state.learnt || [];
+  at("learnt-section").hidden = learnt.length === 0;
+  at("learnt").replaceChildren(...learnt.map((entry) => {
+    const item = element("li", `${entry.seat}, said ${entry.times} times `);
+    item.append(element("button", "Forget",
+      { "data-command": "forget", "data-payload": String(entry.number) }));
+    return item;
+  }));
+}
+
+function bar(day, longest) {
+  const drawn = document.createElementNS(SVG, "svg");
+  drawn.setAttribute("class", "bar");
+  drawn.setAttribute("viewBox", "0 0 100 10");
+  drawn.setAttribute("preserveAspectRatio", "none");
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", `${minutes(day.phone_s)} phone of ${minutes(day.focus_s)} focus`);
+  const unit = 100 / Math.max(longest, 1);
+  const parts = [["focus", 0, day.focus_s - day.phone_s], ["phone", day.focus_s - day.phone_s, day.phone_s]];
+  for (const [kind, from, length] of parts) {
+    const part = document.createElementNS(SVG, "rect");
+    part.setAttribute("class", kind);
+    part.setAttribute("x", Math.max(0, from) * unit);
+    part.setAttribute("width", Math.max(0, length) * unit);
+    part.setAttribute("height", 10);
+    drawn.append(part);
+  }
+  return drawn;
+}
+
+function showDays(answer) {
+  const longest = Math.max(...answer.days.map((day) => day.focus_s), 0);
+  at("days").replaceChildren(...[...answer.days].reverse().map((day) => {
+    const row = element("tr");
+    const name = new Date(`${day.date}T12:00:00`).toLocaleDateString(undefined,
+      { weekday: "short", day: "numeric", month: "short" });
+    const drawn = element("td");
+    drawn.append(bar(day, longest));
+    row.append(element("td", name), drawn,
+      element("td", minutes(day.focus_s)), element("td", minutes(day.phone_s)),
+      element("td", String(day.pickups)), element("td", `${day.clean_sessions} of ${day.sessions}`));
+    return row;
+  }));
+  at("days-why").textContent = answer.why || (answer.days.length ? "" : "No history is kept.");
+}
+
+async function ask(path) {
+  const answer = await fetch(path, { cache: "no-store" });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return answer.json();
+}
+
+async function refresh() {
+  try {
+    state = await ask("/api/state");
+    aheadMs = new Date(state.now) - Date.now();
+    at("connection").textContent = "connected";
+    show();
+  } catch (error) {
+    at("connection").textContent = "the box does not answer";
+  }
+}
+
+async function refreshDays() {
+  try {
+    showDays(await ask("/api/days"));
+  } catch (error) {
+    at("days-why").textContent = "the box does not answer";
+  }
+}
+
+async function tell(command, payload) {
+  try {
+    const answer = await fetch(`/api/command/${command}`,
+      { method: "POST", body: payload, headers: { "X-Procrastobot": "1" } });
+    const words = await answer.json();
+    at("answer").textContent = answer.ok ? "" : `Refused: ${words.error}`;
+  } catch (error) {
+    at("answer").textContent = "The box does not answer.";
+  }
+  setTimeout(refresh, 250);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-command]");
+  if (button) tell(button.dataset.command, button.dataset.payload);
+});
+at("mode").addEventListener("change", (event) => tell("mode", event.target.value));
+at("volume").addEventListener("change", (event) => tell("volume", event.target.value));
+refresh();
+refreshDays();
+setInterval(refresh, 1000);
+setInterval(refreshDays, 60000);
