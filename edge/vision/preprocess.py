@@ -78,6 +78,7 @@ class Preprocessor:
         self._shape = shape
         self._stored = stored_as(family, dtype, quant)
         self._scaler: VideoReformatter | None = None
+        self._one_thread: dict[str, Any] = {}
 
     def fill(self, image: Image, tensor: NDArray[Any]) -> Placed:
         """Write `image` (height, width, 3) uint8 RGB into `tensor` (height, width, 3)."""
@@ -110,10 +111,19 @@ class Preprocessor:
 
         if self._scaler is None:
             self._scaler = VideoReformatter()
+            # More threads gain nothing at this size (measured), and waiting for the slowest costs
+            # milliseconds on a busy machine. Older versions have one anyway.
+            if "threads" in (VideoReformatter.reformat.__doc__ or ""):
+                self._one_thread = {"threads": 1}
         colours = "rgb24" if self._shape.colour is Colour.RGB else "bgr24"
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         small = self._scaler.reformat(
-            frame, width=width, height=height, format=colours, interpolation=Interpolation.BILINEAR
+            frame,
+            width=width,
+            height=height,
+            format=colours,
+            interpolation=Interpolation.BILINEAR,
+            **self._one_thread,
         )
         # Not to_ndarray: in older versions it copies lines that are padded, as these can be.
         plane = small.planes[0]
