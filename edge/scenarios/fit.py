@@ -50,16 +50,24 @@ class _Found:
 
 
 def fit(
-    data: Path, spec: ModelSpec, detector: Detector, progress: Progress, *, every: int = 1
+    data: Path,
+    spec: ModelSpec,
+    detector: Detector,
+    progress: Progress,
+    *,
+    only: frozenset[str] | None = None,
 ) -> dict[str, Any]:
     """Measure on `data/dev`, `data/webcam_dev` and `data/video`; returns the tree of `noise.json`.
 
-    `detector` must report scores from LOWEST on. `every` of n takes one picture in n: for tests.
+    `detector` must report scores from LOWEST on. `only` names the pictures to measure on, so that
+    those that the model was trained on can be left out.
     """
     found = _Found()
     rng = np.random.default_rng(1)
     for name in ("dev", "webcam_dev"):
-        pictures = load_dataset(data / name)[::every]
+        pictures = load_dataset(data / name)
+        if only is not None:
+            pictures = tuple(p for p in pictures if p.path.name in only)
         for picture in progress(pictures, name):
             _measure(picture, detector, found, rng)
             if name == "webcam_dev" and any(truth.label == PHONE for truth in picture.truths):
