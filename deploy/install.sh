@@ -1,0 +1,195 @@
+#!/bin/sh
+# Installs, upgrades or removes the box as a service, on Raspberry Pi OS or Debian (12 or 13).
+#
+#   sudo ./install.sh                  from a bundle (deploy/bundle): no network needed
+#   sudo ./install.sh --upgrade        the same; a version that is not healthy is taken back
+#   sudo ./install.sh --remove         takes the program away, keeps configuration and history
+#   sudo ./install.sh --remove --purge takes everything away
+#
+# Options: --bundle DIR    the bundle; default: where this file is
+#          --no-apt        install no packages of the system (the camera and lgpio are the system's)
+#          --no-start      only put things in place
+# Safe to run again: what is there already stays as it is.
+set -eu
+
+base=/opt/procrastobot
+unit=procrastobot.service
+bundle=$(cd "$(dirname "$0")" && pwd)
+action=install
+apt=yes
+start=yes
+purge=no
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --bundle) [ $# -ge 2 ] || fail "--bundle needs a folder"; bundle=$2; shift ;;
+        --upgrade) ;; # what installing over an older version does anyway
+        --remove) action=remove ;;
+        --purge) purge=yes ;;
+        --no-apt) apt=no ;;
+        --no-start) start=no ;;
+        -h|--help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        *) fail "no such option: $1 (--help tells)" ;;
+    esac
+    shift
+done
+[ "$(id -u)" = 0 ] || fail "needs root: sudo $0"
+
+has_systemd() { [ -d /run/systemd/system ]; }
+systemd() { if has_systemd; then systemctl "$@"; fi; }
+
+remove() {
+    if has_systemd; then
+        systemctl disable --now "$unit" >/dev/null 2>&1 || true
+    fi
+    rm -f "/etc/systemd/system/$unit" /etc/systemd/system/multi-user.target.wants/$unit \
+        /usr/local/bin/procrastobot \
+        /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
+        /etc/udev/rules.d/60-procrastobot.rules
+    rm -rf "$base"
+    systemd daemon-reload
+    if [ "$purge" = yes ]; then
+        rm -rf /etc/procrastobot /var/lib/procrastobot /run/procrastobot
+        rm -f /etc/credstore/procrastobot.mqtt-*
+        if getent passwd procrastobot >/dev/null; then userdel procrastobot 2>/dev/null || true; fi
+        if getent group procrastobot >/dev/null; then groupdel procrastobot 2>/dev/null || true; fi
+        say "removed, with configuration and history"
+    else
+        say "removed; /etc/procrastobot and /var/lib/procrastobot are kept (--purge takes them too)"
+    fi
+}
+
+verify_bundle() {
+    [ -f "$bundle/SHA256SUMS" ] || fail "$bundle is no bundle (no SHA256SUMS); deploy/bundle makes one"
+    (cd "$bundle" && sha256sum --quiet --check SHA256SUMS) ||
+        fail "the bundle is damaged: the files above are not what was packed; copy it again"
+}
+
+system_packages() {
+    [ "$apt" = yes ] || return 0
+    wanted=
+    if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
+        # These belong to the system: they fit its kernel and its libcamera.
+        wanted="python3-picamera2 python3-lgpio"
+    fi
+    missing=
+    for package in python3 $wanted; do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            missing="$missing $package"
+    done
+    [ -z "$missing" ] && return 0
+    say "installing$missing"
+    apt-get -qq update || fail "apt-get update failed; without a network use --no-apt"
+    # shellcheck disable=SC2086 # a list of names
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+}
+
+# make_venv: one folder for each version and Python, complete or not there at all.
+make_venv() {
+    python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    requirements=$bundle/requirements-$python.txt
+    [ -f "$requirements" ] || fail "the bundle has nothing for Python $python: $(cd "$bundle" && echo requirements-*)"
+    wheel=$(basename "$bundle"/wheels/procrastobot-*.whl)
+    # The hash too: a development version changes without its number.
+    hash=$(sha256sum "$requirements" | cut -c 1-8)
+    version=$(echo "$wheel" | cut -d - -f 2)-py$python-$hash
+    venv=$base/$version
+    if [ -f "$venv/complete" ]; then
+        say "$version is in place already"
+        return 0
+    fi
+    say "installing $version"
+    rm -rf "$venv"
+    mkdir -p "$base"
+    # With the system's packages: picamera2 and lgpio are there. Without pip: Debian's venv has none.
+    python3 -m venv --system-site-packages --without-pip "$venv"
+    pip=$(echo "$bundle"/wheels/pip-*.whl)
+    "$venv/bin/python" "$pip/pip" install --quiet --disable-pip-version-check --no-input \
+        --no-cache-dir --root-user-action=ignore --no-index --find-links "$bundle/wheels" \
+        --no-deps --require-hashes -r "$requirements" ||
+        { rm -rf "$venv"; fail "pip refused; nothing was changed"; }
+    # An import is not enough: tflite-runtime imports with a NumPy that it cannot work with.
+    tried=$("$venv/bin/procrastobot" selftest --yes --only detector \
+        --config /etc/procrastobot/config.toml 2>&1) ||
+        { rm -rf "$venv"; say "$tried" >&2; fail "this version does not run here; nothing was changed"; }
+    say "$tried" | head -n 1
+    : >"$venv/complete"
+}
+
+place() { # place FILE TARGET MODE: copies when different
+    cmp -s "$1" "$2" || install -D -m "$3" "$1" "$2"
+}
+
+place_configuration() {
+    if [ ! -e /etc/procrastobot/config.toml ]; then
+        install -D -m 640 "$bundle/config.example.toml" /etc/procrastobot/config.toml
+    fi
+    place "$bundle/config.example.toml" /etc/procrastobot/config.example.toml 644
+}
+
+place_files() {
+    lib=$bundle/overlay/usr/lib
+    place "$lib/sysusers.d/procrastobot.conf" /etc/sysusers.d/procrastobot.conf 644
+    place "$lib/tmpfiles.d/procrastobot.conf" /etc/tmpfiles.d/procrastobot.conf 644
+    place "$lib/udev/rules.d/60-procrastobot.rules" /etc/udev/rules.d/60-procrastobot.rules 644
+    place "$bundle/procrastobot.service" "/etc/systemd/system/$unit" 644
+    systemd-sysusers /etc/sysusers.d/procrastobot.conf
+    systemd-tmpfiles --create /etc/tmpfiles.d/procrastobot.conf
+    if has_systemd && command -v udevadm >/dev/null; then
+        # Not in a container, where there is no udev to be told.
+        udevadm control --reload 2>/dev/null &&
+            udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap || true
+    fi
+}
+
+point_to() { # point_to VERSION: the switch is one rename
+    ln -sfn "$1" "$base/next"
+    mv -T "$base/next" "$base/current"
+    ln -sfn "$base/current/bin/procrastobot" /usr/local/bin/procrastobot
+}
+
+# healthy: the service became ready (Type=notify) and is not on its way down again.
+healthy() {
+    systemctl restart "$unit" || return 1
+    sleep 3
+    systemctl is-active --quiet "$unit"
+}
+
+case $action in
+    remove) remove; exit 0 ;;
+esac
+
+verify_bundle
+system_packages
+place_configuration
+make_venv
+before=$(readlink "$base/current" 2>/dev/null || true)
+place_files
+"$venv/bin/procrastobot" check /etc/procrastobot/config.toml ||
+    fail "this version does not accept the configuration above; correct it and run this again"
+point_to "$version"
+if has_systemd && [ "$start" = yes ]; then
+    systemctl daemon-reload
+    systemctl enable --quiet "$unit"
+    systemctl reset-failed "$unit" 2>/dev/null || true
+    if ! healthy; then
+        systemctl status --no-pager --lines=15 "$unit" >&2 || true
+        if [ -n "$before" ] && [ "$before" != "$version" ] && [ -f "$base/$before/complete" ]; then
+            point_to "$before"
+            systemctl reset-failed "$unit" 2>/dev/null || true
+            systemctl restart "$unit" || true
+            fail "$version does not get ready; taken back to $before"
+        fi
+        fail "$version does not get ready; see: journalctl -u $unit -e; then: procrastobot selftest"
+    fi
+    say "running: systemctl status $unit"
+fi
+# Keep the one before, for the way back by hand; others go.
+for old in "$base"/*-py*; do
+    name=$(basename "$old")
+    [ "$name" = "$version" ] || [ "$name" = "$before" ] || rm -rf "$old"
+done
+say "$version installed; settings: /etc/procrastobot/config.toml; try: sudo procrastobot selftest"

@@ -1,0 +1,190 @@
+"""A real systemd as process 1 of a container, for the tests of the service.
+
+The root is a minimal Debian, built once by mmdebstrap (a minute) and kept in the cache folder:
+PROCRASTOBOT_CACHE, else ~/.cache/procrastobot. Each container writes to a layer of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "udev",
+    "python3",
+    "libstdc++6",  # the TFLite runtime links it and does not bring it
+    "mosquitto",
+    "mosquitto-clients",
+)
+
+NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
+
+
+def why_not() -> str:
+    """What is missing for containers here; empty when nothing is."""
+    if os.geteuid() != 0:
+        return "containers need root"
+    missing = [
+        tool for tool in ("systemd-nspawn", "mmdebstrap", "nsenter") if not shutil.which(tool)
+    ]
+    if missing:
+        return f"needs {', '.join(missing)} (apt install systemd-container mmdebstrap)"
+    return ""
+
+
+def cache() -> Path:
+    given = os.environ.get("PROCRASTOBOT_CACHE")
+    folder = Path(given) if given else Path.home() / ".cache" / "procrastobot"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def debian_root(suite: str) -> Path:
+    """The cached root of that release, built when it is not there. Raises CalledProcessError."""
+    root = cache() / f"root-{suite}-1"
+    if not root.is_dir():
+        half = root.with_suffix(".building")
+        shutil.rmtree(half, ignore_errors=True)
+        subprocess.run(
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                f"--include={','.join(PACKAGES)}",
+                suite,
+                half,
+                "http://deb.debian.org/debian",
+            ],
+            check=True,
+        )
+        half.rename(root)
+    return root
+
+
+def bundle(python: str, machine: str, *, output: Path) -> Path:
+    """What deploy/bundle makes of this checkout; what it loaded before is kept in the cache."""
+    kept = cache() / f"wheels-{python}-{machine}"
+    kept.mkdir(exist_ok=True)
+    (output / "wheels").mkdir(parents=True)
+    for wheel in kept.glob("*.whl"):
+        os.link(wheel, output / "wheels" / wheel.name)
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "deploy" / "bundle",
+            f"--output={output}",
+            f"--machine={machine}",
+            f"--python={python}",
+        ],
+        check=True,
+        env={**os.environ, "PIP_FIND_LINKS": str(kept)},
+    )
+    for wheel in (output / "wheels").glob("*.whl"):
+        if not wheel.name.startswith("procrastobot-") and not (kept / wheel.name).exists():
+            shutil.copy(wheel, kept)
+    return output
+
+
+class Container:
+    """A booted container; `run` is a command inside it."""
+
+    def __init__(self, suite: str, folder: Path) -> None:
+        self.root = folder / "root"
+        upper, work = folder / "upper", folder / "work"
+        for each in (self.root, upper, work):
+            each.mkdir(parents=True)
+        lower = debian_root(suite)
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+        self._log = folder / "console.log"
+
+    def boot(self) -> None:
+        with self._log.open("wb") as log:
+            self._nspawn = subprocess.Popen(
+                [
+                    "systemd-nspawn",
+                    "--quiet",
+                    "--boot",
+                    "--register=no",
+                    "--keep-unit",
+                    "--private-network",
+                    "--console=pipe",
+                    "--machine=procrastobot-test",
+                    f"--directory={self.root}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Debian 13's systemd refuses the older hierarchies, which some hosts still mount.
+                env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            )
+        pid = self._nspawn.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        wait_for(lambda: bool(self._running() and children.read_text().split()), self._console)
+        self._leader = int(children.read_text().split()[0])
+        wait_for(
+            lambda: (
+                self.run("systemctl", "is-system-running", check=False).stdout.strip()
+                in ("running", "degraded")
+            ),
+            self._console,
+        )
+        self.run("ip", "link", "set", "lo", "up", check=False)
+
+    def run(
+        self, *command: str, check: bool = True, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["nsenter", f"--target={self._leader}", *NAMESPACES, "--", *command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+    def close(self) -> None:
+        if self._nspawn is not None and self._nspawn.poll() is None:
+            self._nspawn.terminate()  # an orderly power-off
+            try:
+                self._nspawn.wait(30)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+        subprocess.run(["umount", self.root], check=True)
+
+    def _running(self) -> bool:
+        return self._nspawn is not None and self._nspawn.poll() is None
+
+    def _console(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
+
+
+def wait_for(
+    condition: Callable[[], bool], explain: Callable[[], str] = str, patience_s: float = 60.0
+) -> None:
+    """Wait until the condition holds; fail, with the explanation, when it does not come to."""
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"it never came to be; {explain()}"
+        time.sleep(0.05)
