@@ -8,7 +8,7 @@ specification".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import flatbuffers
@@ -198,6 +198,7 @@ def write(
     *,
     scales: Mapping[str, Scale] | None = None,
     silu: bool = False,
+    outputs: Sequence[str] = OUTPUTS,
     description: str = "Procrastobot desk detector",
 ) -> bytes:
     """The file. scales: of every tensor of the program, for int8; None writes float32.
@@ -258,7 +259,7 @@ def write(
         else:
             msg = f"{op.out}: no TFLite operation for {op.kind}"
             raise ValueError(msg)
-    return w.finish([ids["image"]], [ids[name] for name in OUTPUTS], description)
+    return w.finish([ids["image"]], [ids[name] for name in outputs], description)
 
 
 def quantize_kernel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -22,7 +23,14 @@ from pseudo import letterbox
 class File:
     """A TFLite file: real-valued heads by name for one letterboxed picture."""
 
-    def __init__(self, path: Path | None = None, content: bytes | None = None, threads: int = 1):
+    def __init__(
+        self,
+        path: Path | None = None,
+        content: bytes | None = None,
+        names: Sequence[str] = OUTPUTS,
+        threads: int = 1,
+    ) -> None:
+        self._names = names
         self._i = Interpreter(
             str(path) if path else None, model_content=content, num_threads=threads
         )
@@ -40,7 +48,7 @@ class File:
         self._i.set_tensor(self._input["index"], x[None])
         self._i.invoke()
         found = {}
-        for name, output in zip(OUTPUTS, self._outputs, strict=True):
+        for name, output in zip(self._names, self._outputs, strict=True):
             raw = self._i.get_tensor(output["index"])[0].astype(np.float32)
             scale, zero = output["quantization"]
             found[name] = (raw - zero) * scale if scale else raw

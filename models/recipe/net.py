@@ -72,6 +72,9 @@ class Program:
     channels: dict[str, int] = field(default_factory=lambda: {"image": 3})
 
     def _add(self, op: Op, channels: int) -> str:
+        if op.out in self.channels:
+            msg = f"two tensors are called {op.out}"
+            raise ValueError(msg)
         self.ops.append(op)
         self.channels[op.out] = channels
         return op.out
@@ -132,14 +135,14 @@ def yolox_nano(classes: int = len(LABELS), dense: int = DENSE) -> Program:
     c5 = p.csp("dark5", x, 256, 1, shortcut=False)
 
     lateral5 = p.conv("lateral5", c5, 128)
-    x = p.concat("up4.cat", p.upsample("up4", lateral5), c4)
+    x = p.concat("fpn4.in", p.upsample("up4", lateral5), c4)
     x = p.csp("fpn4", x, 128, 1, shortcut=False)
     lateral4 = p.conv("lateral4", x, 64)
-    x = p.concat("up3.cat", p.upsample("up3", lateral4), c3)
+    x = p.concat("fpn3.in", p.upsample("up3", lateral4), c3)
     n3 = p.csp("fpn3", x, 64, 1, shortcut=False)
-    x = p.concat("pan4.cat", p.separable("pan4.down", n3, 64, 3, 2), lateral4)
+    x = p.concat("pan4.in", p.separable("pan4.down", n3, 64, 3, 2), lateral4)
     n4 = p.csp("pan4", x, 128, 1, shortcut=False)
-    x = p.concat("pan5.cat", p.separable("pan5.down", n4, 128, 3, 2), lateral5)
+    x = p.concat("pan5.in", p.separable("pan5.down", n4, 128, 3, 2), lateral5)
     n5 = p.csp("pan5", x, 256, 1, shortcut=False)
 
     for stride, level in zip(STRIDES, (n3, n4, n5), strict=True):

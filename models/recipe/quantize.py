@@ -6,12 +6,12 @@ enlarging) must share theirs with what they are made of, so they form groups wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from export import Kernel, Scale, write
-from net import Net, Program, key
+from net import OUTPUTS, Net, Program, key
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -140,8 +140,37 @@ def kernels(net: Net) -> dict[str, Kernel]:
     return found
 
 
-def int8_file(net: Net, scales: Mapping[str, Scale], height: int, width: int) -> bytes:
-    return write(net.program, kernels(net), height, width, scales=scales)
+def int8_file(
+    net: Net,
+    scales: Mapping[str, Scale],
+    height: int,
+    width: int,
+    outputs: Sequence[str] = OUTPUTS,
+) -> bytes:
+    return write(net.program, kernels(net), height, width, scales=scales, outputs=outputs)
+
+
+@torch.no_grad()
+def worst_steps(net: Quantized, canvas: NDArray[np.uint8]) -> dict[str, float]:
+    """For every operation, by how many steps the int8 file's result is off at most when both
+    start from the file's own tensors. Halves may round either way, so 1 is as good as it gets.
+
+    canvas: (H, W, 3) uint8, as shown to the model
+    """
+    from judge import File
+
+    names = [op.out for op in net.program.ops]
+    model = File(content=int8_file(net, net.scales, *canvas.shape[:2], outputs=names), names=names)
+    values = {
+        name: torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1)))[None]
+        for name, v in ({"image": canvas.astype(np.float32)} | model.heads(canvas)).items()
+    }
+    worst = {}
+    for op in net.program.ops:
+        mine = net.apply_op(op, [values[name] for name in op.inputs])
+        gap = (mine - values[op.out]).abs().max() / net.scales[op.out].scale
+        worst[op.out] = float(gap)
+    return worst
 
 
 def float_file(net: Net, height: int, width: int) -> bytes:
