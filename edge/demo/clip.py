@@ -72,15 +72,15 @@ PERSON: Path2 = (
 CALCULATOR: Path2 = ((4.0, 330, 400), (4.7, 320, 250), (8.3, 322, 246), (9.0, 330, 400))
 PHONE: Path2 = (
     (12.0, 430, 400),
-    (13.0, 320, 236),
-    (15.0, 296, 214),
-    (17.5, 326, 232),
-    (20.0, 300, 210),
-    (22.5, 332, 224),
-    (25.0, 304, 236),
-    (27.5, 330, 212),
-    (30.0, 302, 226),
-    (31.4, 320, 236),
+    (13.0, 322, 226),
+    (15.0, 300, 196),
+    (17.5, 336, 206),
+    (20.0, 304, 190),
+    (22.5, 338, 200),
+    (25.0, 306, 212),
+    (27.5, 336, 192),
+    (30.0, 308, 204),
+    (31.4, 322, 230),
     (32.0, 430, 400),
 )
 PHONE_AWAY_S = (12.3, 32.0)  # while it does not lie on the desk
@@ -190,10 +190,11 @@ class _Studio:
         sway = 2.0 * math.sin(moment_s * 0.9)
         _place(image, self._person, PERSON, moment_s, dx=sway)
         for things, path in ((self._calculators, CALCULATOR), (self._phones, PHONE)):
-            # Tilting a little, as hands do.
+            # A hand that holds something is never still: it turns, sinks and comes up again.
             turn = round((len(things) - 1) * (0.5 + 0.5 * math.sin(moment_s * 1.3)))
-            tremble = 1.5 * math.sin(moment_s * 5), 1.5 * math.cos(moment_s * 4)
-            _place(image, things[turn], path, moment_s, dx=sway + tremble[0], dy=tremble[1])
+            dx = sway + 8 * math.sin(moment_s * 2.1) + 2 * math.sin(moment_s * 5.3)
+            dy = 9 * math.sin(moment_s * 1.7 + 1) + 2 * math.cos(moment_s * 4.1)
+            _place(image, things[turn], path, moment_s, dx=dx, dy=dy)
         image[DESK_PX:] = self._desk
         paste(image, self._cup, *CUP_PX)
         if not PHONE_AWAY_S[0] <= moment_s < PHONE_AWAY_S[1]:

@@ -26,7 +26,7 @@ from edge.config import CameraConfig, Config
 from edge.demo.clip import DemoClip, shown_at
 from edge.demo.screen import Screen
 from edge.demo.story import Moment, Story
-from edge.demo.view import Snapshot, draw, phone_in_words, sees
+from edge.demo.view import LEAST_HEIGHT, LEAST_WIDTH, Snapshot, draw, phone_in_words, sees
 from edge.devices.camera import open_camera
 from edge.devices.camera_timing import Clock, Sleep
 from edge.devices.terminal import in_words, levels, tune_in_words
@@ -44,6 +44,8 @@ LAST_WORDS_S = 2.0  # how long the last messages may take to arrive
 QUIET_S = 0.4
 MESSAGES_KEPT = 50
 PAYLOAD_CHARS = 200
+MOST_WIDTH, MOST_HEIGHT = 160, 50  # larger ones cost time that the detector needs
+SVG_SIZE = 112, 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ class Onlooker:
         """After the screen is gone: the picture of it, and what the run came to."""
         if self._options.screenshot is not None and self._best is not None:
             title = "procrastobot demo: the picture, what is seen in it, and all that follows"
-            picture = draw(self._best[1]).svg(title)
+            picture = draw(self._best[1], width=SVG_SIZE[0], height=SVG_SIZE[1]).svg(title)
             self._options.screenshot.write_text(picture, encoding="utf-8")
         if self._options.as_json:
             figures = self.story.figures() | self._health() | {"messages": dict(self.heard)}
@@ -253,7 +255,7 @@ class Onlooker:
         heard = self._listener.heard() if self._listener is not None else []
         for message in heard:
             self.heard[short_topic(message.topic)] += 1
-            self._messages.append((message.topic, message.payload))
+            self._messages.append((short_topic(message.topic), message.payload))
             self._display.message(message)
         return bool(heard)
 
@@ -302,7 +304,7 @@ def choose_display(options: Options, out: TextIO) -> Display:
     if options.plain or not out.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return Lines(out)
     columns, rows = os.get_terminal_size(out.fileno())
-    if columns < Screen().width or rows < Screen().height:
+    if columns < LEAST_WIDTH or rows < LEAST_HEIGHT:
         return Lines(out)
     return FullScreen(out)
 
@@ -389,11 +391,17 @@ class FullScreen:
         if time.monotonic() < self._due_s:
             return
         self._due_s = time.monotonic() + DRAW_EVERY_S
-        size = tuple(os.get_terminal_size(self._out.fileno()))
+        width, height = size = tuple(os.get_terminal_size(self._out.fileno()))
         if size != self._size:
             self._size, self._shown = size, None
             self._out.write("\x1b[2J")
-        screen = draw(snap, keys=KEYS if self._keyboard.open else "Ctrl-C: quit")
+        screen = draw(
+            snap,
+            # A last column left free: writing there scrolls some terminals.
+            width=max(LEAST_WIDTH, min(width - 1, MOST_WIDTH)),
+            height=max(LEAST_HEIGHT, min(height, MOST_HEIGHT)),
+            keys=KEYS if self._keyboard.open else "Ctrl-C: quit",
+        )
         self._out.write(screen.ansi(self._shown, true_colour=self._true_colour))
         self._out.flush()
         self._shown = screen

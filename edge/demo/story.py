@@ -29,7 +29,7 @@ class Moment:
 class Pickup:
     """The phone in the hand, from `begins_s` to `ends_s`; the rest in seconds from there, or None.
 
-    silent_s counts from `ends_s`.
+    silent_s and dark_s, when the nudging stopped, count from `ends_s`.
     """
 
     begins_s: float
@@ -38,6 +38,7 @@ class Pickup:
     light_s: float | None
     sound_s: float | None
     silent_s: float | None
+    dark_s: float | None
 
 
 class Story:
@@ -58,8 +59,8 @@ class Story:
         for begins, ends in self._parts():
             during = [m for m in self._moments if begins <= m.at_s < ends]
             after = [m for m in self._moments if m.at_s >= ends]
-            loud_at_end = any(m.level > Level.NONE for m in during[-1:])
-            quiet = next((m for m in after if m.level is Level.NONE), None)
+            was_loud = any(m.sounds for m in during)
+            was_lit = any(m.level > Level.NONE for m in during)
             found.append(
                 Pickup(
                     begins,
@@ -67,7 +68,8 @@ class Story:
                     _first(during, begins, lambda m: m.activity is Activity.PHONE),
                     _first(during, begins, lambda m: m.level >= Level.LIGHT),
                     _first(during, begins, lambda m: m.sounds),
-                    quiet.at_s - ends if quiet is not None and loud_at_end else None,
+                    _first(after, ends, lambda m: not m.sounds) if was_loud else None,
+                    _first(after, ends, lambda m: m.level is Level.NONE) if was_lit else None,
                 )
             )
         return found
@@ -91,6 +93,7 @@ class Story:
             "to_light_s": [_rounded(p.light_s) for p in pickups],
             "to_sound_s": [_rounded(p.sound_s) for p in pickups],
             "to_silence_s": [_rounded(p.silent_s) for p in pickups],
+            "to_dark_s": [_rounded(p.dark_s) for p in pickups],
             "false_sounds": self.false_sounds(),
         }
 
@@ -104,7 +107,7 @@ class Story:
             for name, value in (("light", pickup.light_s), ("sound", pickup.sound_s)):
                 parts.append(f"no {name}" if value is None else f"{name} after {value:.1f} s")
             if pickup.silent_s is not None:
-                parts.append(f"dark and silent {pickup.silent_s:.1f} s after it was put down")
+                parts.append(f"silent {pickup.silent_s:.1f} s after it was put down")
             yield f"The phone in the hand at {pickup.begins_s:.1f} s: {', '.join(parts)}."
         if any(moment.shows for moment in self._moments):
             count = self.false_sounds()

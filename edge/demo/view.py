@@ -1,4 +1,4 @@
-"""The demo on a terminal of 80 x 24: the picture with what is seen in it, and all that follows."""
+"""The demo on a terminal of at least 80 x 24: the picture, what is seen in it, what follows."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from edge.domain import (
     Tune,
 )
 
-PICTURE_COLUMNS, PICTURE_ROWS = 42, 16
-PANEL_X = PICTURE_COLUMNS + 2
-VALUE_X = PANEL_X + 9
-MESSAGES = 5
+PANEL_WIDTH = 36
+NAME_WIDTH = 9
+LEAST_MESSAGES = 5
+LEAST_WIDTH, LEAST_HEIGHT = 80, 24
+PANEL_ROWS = 16
 HONEST = "simulated: lights, buzzer, button    real: detector, decisions, broker, MQTT"
+RETAINED = ("state", "today", "health")  # of these only the newest is of interest
 
 DIM: Rgb = (128, 134, 148)
 BAR: Rgb = (38, 44, 60)
@@ -58,7 +60,7 @@ class Snapshot:
 
     image:    (height, width, 3) uint8 RGB, or None while the camera is closed
     shows:    what the picture shows, where the source knows; else what the source is
-    messages: (topic, payload) as a subscriber heard them, the newest last
+    messages: (topic without what is the same for all, payload), the newest last
     """
 
     at_s: float
@@ -77,14 +79,50 @@ class Snapshot:
     looked: float | None = None  # share of the frames that the detector was run on
 
 
-def draw(snap: Snapshot, *, keys: str = HONEST) -> Screen:
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are on a screen of this size; all in cells."""
+
+    width: int
+    height: int
+    columns: int  # of the picture
+    rows: int
+
+    @property
+    def panel_x(self) -> int:
+        return self.columns + 2
+
+    @property
+    def value_x(self) -> int:
+        return self.panel_x + NAME_WIDTH
+
+    @property
+    def messages_y(self) -> int:
+        return 1 + max(self.rows, PANEL_ROWS)
+
+
+def lay_out(width: int, height: int) -> Layout:
+    """The picture as large as leaves room for the rest; a cell is half as wide as it is high."""
+    columns = max(20, width - PANEL_WIDTH - 2)
+    rows = max(PANEL_ROWS, height - LEAST_MESSAGES - 3)
+    if columns * 3 > rows * 8:  # pictures are 4:3, near enough
+        columns = rows * 8 // 3
+    else:
+        rows = columns * 3 // 8
+    return Layout(width, height, columns, rows)
+
+
+def draw(
+    snap: Snapshot, *, width: int = LEAST_WIDTH, height: int = LEAST_HEIGHT, keys: str = HONEST
+) -> Screen:
     """The whole screen; `keys` is its last line."""
-    screen = Screen()
+    screen = Screen(width, height)
+    at = lay_out(width, height)
     _title(screen, snap)
-    _picture(screen, snap)
-    _panel(screen, snap)
-    _messages(screen, snap)
-    _bar(screen, screen.height - 1, keys, ink=DIM)
+    _picture(screen, at, snap)
+    _panel(screen, at, snap)
+    _messages(screen, at, snap)
+    _bar(screen, height - 1, keys, ink=DIM)
     return screen
 
 
@@ -97,17 +135,25 @@ def thumbnail(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 
 
 def with_boxes(picture: NDArray[np.uint8], detections: tuple[Detection, ...]) -> NDArray[np.uint8]:
-    """The small picture with a frame around each thing; phones last, so that they stay visible."""
+    """The small picture with a frame around each thing."""
     framed = picture.copy()
     height, width = framed.shape[:2]
-    for found in sorted(detections, key=lambda d: (d.label == PHONE, d.score)):
+    for found in by_importance(detections):
         box = found.box
         top, bottom = (min(height - 1, int(y * height)) for y in (box.ymin, box.ymax))
         left, right = (min(width - 1, int(x * width)) for x in (box.xmin, box.xmax))
-        colour = RED if found.label == PHONE else GREEN if found.label == PERSON else BLUE
-        framed[[top, bottom], left : right + 1] = colour
-        framed[top : bottom + 1, [left, right]] = colour
+        framed[[top, bottom], left : right + 1] = _colour(found)
+        framed[top : bottom + 1, [left, right]] = _colour(found)
     return framed
+
+
+def by_importance(detections: tuple[Detection, ...]) -> list[Detection]:
+    """Phones last, so that they are drawn over the rest."""
+    return sorted(detections, key=lambda found: (found.label == PHONE, found.score))
+
+
+def _colour(found: Detection) -> Rgb:
+    return RED if found.label == PHONE else GREEN if found.label == PERSON else BLUE
 
 
 def sees(detections: tuple[Detection, ...]) -> str:
@@ -148,43 +194,49 @@ def _title(screen: Screen, snap: Snapshot) -> None:
     screen.put(screen.width - len(right) - 1, 0, right, ink=DIM, ground=BAR)
 
 
-def _picture(screen: Screen, snap: Snapshot) -> None:
+def _picture(screen: Screen, at: Layout, snap: Snapshot) -> None:
     if snap.image is None:
-        screen.put(12, 8, "the camera is off", ink=DIM)
+        screen.put(at.columns // 2 - 8, at.rows // 2, "the camera is off", ink=DIM)
         return
-    small = thumbnail(snap.image, PICTURE_COLUMNS, 2 * PICTURE_ROWS)
+    small = thumbnail(snap.image, at.columns, 2 * at.rows)
     screen.picture(0, 1, with_boxes(small, snap.detections))
+    for found in by_importance(snap.detections):
+        x, y = int(found.box.xmin * at.columns), 1 + int(found.box.ymin * at.rows)
+        label = f"{found.label} {found.score:.2f}".replace(" 0.", " .")
+        x = max(0, min(x, at.columns - len(label)))
+        screen.put(x, y, label, ink=GROUND, ground=_colour(found), width=at.columns - x)
 
 
-def _panel(screen: Screen, snap: Snapshot) -> None:
+def _panel(screen: Screen, at: Layout, snap: Snapshot) -> None:
     state = snap.state
     seat = max(state.seats, key=lambda each: each.level)
     left = "" if state.until_s is None else f", {duration(state.until_s - state.at_s)} left"
-    _row(screen, 1, "source", snap.source, ink=DIM)
-    _row(screen, 2, "shows", snap.shows)
-    _row(screen, 3, "sees", sees(snap.detections), rows=2)
-    _row(screen, 5, "session", f"{state.session}{left}, {state.mode}")
+    _row(screen, at, 1, "source", snap.source, ink=DIM)
+    _row(screen, at, 2, "shows", snap.shows)
+    _row(screen, at, 3, "sees", sees(snap.detections), rows=2)
+    _row(screen, at, 5, "session", f"{state.session}{left}, {state.mode}")
     since = duration(state.at_s - seat.since_s)
-    _row(screen, 6, "activity", f"{seat.activity}, {since}", ink=ACTIVITY_INK[seat.activity])
-    _row(screen, 7, "level", _level(state.level), ink=LEVEL_INK[state.level])
-    _row(screen, 8, "why", seat.reason or phone_in_words(seat.phone) or "-", rows=3)
-    _lights(screen, 12, snap)
+    _row(screen, at, 6, "activity", f"{seat.activity}, {since}", ink=ACTIVITY_INK[seat.activity])
+    _row(screen, at, 7, "level", _level(state.level), ink=LEVEL_INK[state.level])
+    _row(screen, at, 8, "why", seat.reason or phone_in_words(seat.phone) or "-", rows=3)
+    _lights(screen, at, 12, snap)
     sounding = snap.levels.buzzer_hz > 0
     note = f"♪ {snap.levels.buzzer_hz:.0f} Hz  " if sounding else ""
     ink = RED if sounding else TEXT
-    _row(screen, 14, "buzzer", note + tune_in_words(snap.tune), ink=ink, rows=2)
+    _row(screen, at, 14, "buzzer", note + tune_in_words(snap.tune), ink=ink, rows=2)
     totals = state.totals[0]
     plural = "s" * (totals.pickups != 1)
-    so_far = f"phone {duration(totals.phone_s)}, {totals.pickups} pick-up{plural}"
-    _row(screen, 16, "so far", f"{so_far}, away {duration(totals.away_s)}")
+    _row(screen, at, 16, "so far", f"{totals.pickups} pick-up{plural}, {duration(totals.phone_s)}")
 
 
-def _row(screen: Screen, y: int, name: str, value: str, *, ink: Rgb = TEXT, rows: int = 1) -> None:
-    screen.put(PANEL_X, y, name, ink=DIM)
-    width = screen.width - VALUE_X
+def _row(
+    screen: Screen, at: Layout, y: int, name: str, value: str, *, ink: Rgb = TEXT, rows: int = 1
+) -> None:
+    screen.put(at.panel_x, y, name, ink=DIM)
+    width = screen.width - at.value_x
     lines = textwrap.wrap(value, width, max_lines=rows, placeholder="…") or [""]
     for line in lines:
-        screen.put(VALUE_X, y, line, ink=ink)
+        screen.put(at.value_x, y, line, ink=ink)
         y += 1
 
 
@@ -192,12 +244,12 @@ def _level(level: Level) -> str:
     return "■" * level + "□" * (Level.LOUD - level) + f"  {int(level)} {LEVEL_WORD[level]}"
 
 
-def _lights(screen: Screen, y: int, snap: Snapshot) -> None:
-    screen.put(PANEL_X, y, "lights", ink=DIM)
-    screen.put(VALUE_X, y, "    ", ground=_glow(snap.levels.status))
-    screen.put(VALUE_X + 5, y, in_words(snap.pattern).split(", warning")[0])
-    screen.put(PANEL_X, y + 1, "warning", ink=DIM)
-    x = VALUE_X
+def _lights(screen: Screen, at: Layout, y: int, snap: Snapshot) -> None:
+    x = at.value_x
+    screen.put(at.panel_x, y, "lights", ink=DIM)
+    screen.put(x, y, "    ", ground=_glow(snap.levels.status))
+    screen.put(x + 5, y, in_words(snap.pattern).split(", warning")[0])
+    screen.put(at.panel_x, y + 1, "warning", ink=DIM)
     for bright in snap.levels.warnings:
         screen.put(x, y + 1, "  ", ground=_glow((bright, bright * 0.62, bright * 0.1)))
         x += 3
@@ -211,12 +263,25 @@ def _glow(light: tuple[float, float, float]) -> Rgb:
     return red, green, blue
 
 
-def _messages(screen: Screen, snap: Snapshot) -> None:
-    _bar(screen, 17, f"MQTT, as a subscriber hears it from {snap.broker}", ink=DIM)
-    for y, (topic, payload) in enumerate(snap.messages[-MESSAGES:], start=18):
-        short = topic.split("/", 2)[-1]
-        screen.put(1, y, short, ink=AMBER if short == "event" else BLUE, width=24)
-        screen.put(2 + min(24, len(short)), y, payload, ink=DIM)
+def _messages(screen: Screen, at: Layout, snap: Snapshot) -> None:
+    _bar(screen, at.messages_y, f"MQTT, as a subscriber hears it from {snap.broker}", ink=DIM)
+    first = at.messages_y + 1
+    room = screen.height - 1 - first
+    for y, (topic, payload) in enumerate(newest(snap.messages)[-room:], start=first):
+        screen.put(1, y, topic, ink=AMBER if topic == "event" else BLUE, width=24)
+        screen.put(2 + min(24, len(topic)), y, payload, ink=DIM)
+
+
+def newest(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """In the order of their arrival, but of what replaces the one before only the newest."""
+    kept: list[tuple[str, str]] = []
+    later: set[str] = set()
+    for topic, payload in reversed(messages):
+        if topic in RETAINED and topic in later:
+            continue
+        later.add(topic)
+        kept.append((topic, payload))
+    return kept[::-1]
 
 
 __all__ = ["GROUND", "Snapshot", "draw", "duration", "phone_in_words", "sees", "thumbnail"]
