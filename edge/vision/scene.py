@@ -8,6 +8,7 @@ plane fitted to their difference, takes away what exposure, gain and a lamp at o
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,8 +117,9 @@ def _detail(grid: Grid) -> float:
 
 
 def _glare(lines: NDArray[np.uint8]) -> float:
-    bright = lines >= SATURATED
-    return float(np.mean(bright[:, 0::3] & bright[:, 1::3] & bright[:, 2::3]))
+    bright = lines[::LINES_PER_ROW] >= SATURATED
+    white = bright[:, 0::3] & bright[:, 1::3] & bright[:, 2::3]
+    return int(np.count_nonzero(white)) / int(white.size)
 
 
 def _plane_fit() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -158,7 +160,9 @@ def _changed(logs: Grid, before: Grid) -> Cells:
 
 def _boxes(changed: Cells) -> tuple[Box, ...]:
     """Bounding boxes of connected cells, diagonals included; merged until none overlap."""
-    cells = {(int(y), int(x)) for y, x in np.argwhere(changed)}
+    # Numbered row by row, with an empty column after each, so that rows are no neighbours.
+    rows, columns = np.nonzero(changed)
+    cells = set((rows * (COLUMNS + 1) + columns).tolist())
     if not cells:
         return ()
     groups: list[list[int]] = []  # ymin, xmin, ymax, xmax in cells, the last two exclusive
@@ -166,14 +170,12 @@ def _boxes(changed: Cells) -> tuple[Box, ...]:
         groups.append(_bounds(cells))
         cells = set()
     while cells:
-        group = {cells.pop()}
-        edge = list(group)
-        while edge:
-            y, x = edge.pop()
-            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & cells
-            cells -= near
-            group |= near
-            edge.extend(near)
+        group = [cells.pop()]
+        for cell in group:
+            for step in _NEIGHBOURS:
+                if cell + step in cells:
+                    cells.remove(cell + step)
+                    group.append(cell + step)
         _merge(groups, _bounds(group))
     groups.sort(key=lambda g: -(g[2] - g[0]) * (g[3] - g[1]))
     while len(groups) > MOST_BOXES:
@@ -185,9 +187,13 @@ def _boxes(changed: Cells) -> tuple[Box, ...]:
     )
 
 
-def _bounds(cells: set[tuple[int, int]]) -> list[int]:
-    rows, columns = [y for y, _ in cells], [x for _, x in cells]
-    return [min(rows), min(columns), max(rows) + 1, max(columns) + 1]
+_NEIGHBOURS = tuple(dy * (COLUMNS + 1) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
+
+
+def _bounds(cells: Collection[int]) -> list[int]:
+    columns = [cell % (COLUMNS + 1) for cell in cells]
+    first, last = min(cells) // (COLUMNS + 1), max(cells) // (COLUMNS + 1)
+    return [first, min(columns), last + 1, max(columns) + 1]
 
 
 def _around(a: list[int], b: list[int]) -> list[int]:
