@@ -494,6 +494,23 @@ def test_the_whole_field_of_view_is_asked_for(pi):
     assert pi.last.configuration["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
 
 
+def test_the_modes_of_the_sensor_are_asked_for_once(pi):
+    asked = []
+
+    class Counting(pi):
+        @property
+        def sensor_modes(self):
+            asked.append(self)
+            return FakePicamera2.sensor_modes
+
+    sys.modules["picamera2"].Picamera2 = Counting
+    camera = opened_pi()
+    camera.close()
+    camera.open()
+    assert len(asked) == 1
+    assert Counting.last.configuration["sensor"]["output_size"] == (2304, 1296)
+
+
 def test_a_sensor_without_modes_chooses_for_itself(pi):
     pi.sensor_modes = ({"format": "NV12"},)
     opened_pi()

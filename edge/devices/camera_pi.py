@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import Any
 
@@ -30,6 +31,9 @@ STALE_S = 1.0
 
 def find_pi_camera() -> str | None:
     """The model of the first Pi camera (not a webcam); None when there is none, or no picamera2."""
+    # Both tell each step of opening a camera; a session opens it, and one line says so.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")
+    logging.getLogger("picamera2").setLevel(logging.WARNING)
     try:
         from picamera2 import Picamera2
     except (ImportError, OSError):
@@ -53,7 +57,9 @@ class Picamera2Camera:
         self._config = config
         self._clock = clock
         self._picam2: Any = None
+        self._asked_for_modes = False
         self._model = find_pi_camera() or ""
+        self._mode: dict[str, Any] | None = None  # the sensor's, once it is known
         self._base: int | None = None  # the kernel's clock that stamps the frames
         self._stamp_ns = 0
         self._number = -1
@@ -90,12 +96,16 @@ class Picamera2Camera:
         config = self._config
         period_us = round(1e6 / config.fps)
         turned = config.rotate_deg == 180
+        if not self._asked_for_modes:
+            # Once: picamera2 finds out by configuring each mode in turn.
+            self._mode = _widest_mode(picam2, config.fps)
+            self._asked_for_modes = True
         # queue=False: a capture waits for the next frame instead of taking one that lay ready.
         # "BGR888" names the order in a little-endian word: in memory, and in the array, it is RGB.
         return picam2.create_video_configuration(
             main={"size": (config.width_px, config.height_px), "format": "BGR888"},
             raw=None,
-            sensor=_widest_mode(picam2, config.fps),
+            sensor=self._mode,
             transform=transform(hflip=turned, vflip=turned),
             buffer_count=4,
             queue=False,

@@ -109,6 +109,9 @@ class FileCamera:
             frame, at_s = next(self._frames)
         except StopIteration:
             raise EndOfStream(f"{self._path} is over") from None
+        except FFmpegError as exc:
+            log.warning("%s cannot be read to its end: %s", self._path, reason_of(exc))
+            raise EndOfStream(f"{self._path} broke off") from exc
         if self._config.realtime:
             wait_s = self._opened_at_s + at_s - self._began_s - self._clock()
             if wait_s > 0:
