@@ -145,7 +145,7 @@ class Proxy:
     """Stands between a box and its broker, and can be as bad as a network gets."""
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
         self.connections = 0
@@ -153,6 +153,7 @@ class Proxy:
         self._flowing = threading.Event()
         self._flowing.set()
         self._accepting = True
+        self._refusing = False
         self.delay_s = 0.0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -162,6 +163,14 @@ class Proxy:
 
     def flow(self) -> None:
         self._flowing.set()
+
+    def refuse(self) -> None:
+        """Close every connection, and every new one at once."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        self._refusing = False
 
     def cut(self) -> None:
         """Close every connection; new ones are taken."""
@@ -181,8 +190,11 @@ class Proxy:
             except OSError:
                 return
             self.connections += 1
+            if self._refusing:
+                client.close()
+                continue
             try:
-                broker = socket.create_connection(("127.0.0.1", self._target))
+                broker = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 client.close()
                 continue
