@@ -1,0 +1,163 @@
+"""A desk for tests of the judgement: what is seen there, frame by frame, on a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from edge import decide
+from edge.config import Config, SessionConfig
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Box,
+    Command,
+    Detection,
+    EventType,
+    Happening,
+    Observation,
+    SceneStats,
+    SessionAction,
+    SetSession,
+    State,
+    Thresholds,
+)
+from edge.observe import Memory, observe, wants_look
+
+THRESHOLDS = Thresholds(0.25, {"phone": 0.45, "person": 0.3})
+SITTER = Detection(PERSON, 0.9, Box(0.10, 0.30, 0.80, 0.70))
+ON_DESK = (0.88, 0.20)
+AT_CHEST = (0.50, 0.50)
+AT_FACE = (0.20, 0.58)
+CALM = SceneStats(
+    brightness=0.45, contrast=0.2, detail=0.05, glare=0.0, change=0.0, shift=0.0, identical=False
+)
+STIRRED = replace(CALM, change=0.2)  # somewhere
+PERIOD_S = 0.1
+
+Seen = tuple[Detection, ...]
+Script = Callable[[float], tuple[Seen, SceneStats]]
+
+
+def phone(
+    place: tuple[float, float], score: float = 0.8, *, size: tuple[float, float] = (0.14, 0.08)
+) -> Detection:
+    return thing(PHONE, place, score, size=size)
+
+
+def thing(
+    label: str,
+    place: tuple[float, float],
+    score: float = 0.8,
+    *,
+    size: tuple[float, float] = (0.14, 0.08),
+) -> Detection:
+    (y, x), (height, width) = place, size
+    return Detection(
+        label, score, Box(y - height / 2, x - width / 2, y + height / 2, x + width / 2)
+    )
+
+
+def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
+    """What a hand does: a few centimetres to and fro."""
+    return place[0] + 0.02 * (int(at_s * 5) % 3), place[1] + 0.015 * (int(at_s * 5) % 2)
+
+
+class Desk:
+    """Plays frames to observe and decide, and keeps what came of them."""
+
+    def __init__(self, config: Config | None = None, *, gate: bool = False) -> None:
+        self.config = config or Config(session=SessionConfig(focus_min=60))
+        if not gate:
+            self.config = replace(self.config, observe=replace(self.config.observe, gate=False))
+        self.now_s = 0.0
+        self.memory = Memory()
+        self.state = decide.start(self.config, at_s=0.0)
+        self.seen: Observation | None = None
+        self.looks = 0
+        self.states: list[State] = [self.state]
+        self.minute = 600
+
+    def tell(self, command: Command) -> Desk:
+        self.state = decide.obey(
+            self.state,
+            command,
+            at_s=self.now_s,
+            config=self.config,
+            minute_of_day=self.minute,
+        )
+        self.states.append(self.state)
+        return self
+
+    def focus(self) -> Desk:
+        return self.tell(SetSession(SessionAction.START))
+
+    def frame(self, seen: Iterable[Detection], stats: SceneStats = STIRRED) -> Desk:
+        """One more frame, PERIOD_S later."""
+        self.now_s = round(self.now_s + PERIOD_S, 6)
+        observation = None
+        if decide.watching(self.state):
+            look = wants_look(self.memory, stats, at_s=self.now_s, config=self.config)
+            self.looks += look
+            self.memory, observation = observe(
+                self.memory,
+                tuple(seen) if look else None,
+                stats,
+                at_s=self.now_s,
+                config=self.config,
+                thresholds=THRESHOLDS,
+            )
+        else:
+            self.memory = Memory()
+        self.seen = observation
+        self.state = decide.step(
+            self.state,
+            observation,
+            at_s=self.now_s,
+            config=self.config,
+            minute_of_day=self.minute,
+        )
+        self.states.append(self.state)
+        return self
+
+    def play(self, seconds: float, script: Script) -> Desk:
+        until_s = self.now_s + seconds
+        while self.now_s < until_s - 1e-6:
+            self.frame(*script(self.now_s))
+        return self
+
+    def working(self, seconds: float, *more: Detection) -> Desk:
+        """Somebody sits there and moves; `more` lies about."""
+        return self.play(seconds, lambda _: ((SITTER, *more), STIRRED))
+
+    def using(
+        self, seconds: float, place: tuple[float, float] = AT_CHEST, score: float = 0.8
+    ) -> Desk:
+        """A phone in the hand."""
+        return self.play(
+            seconds, lambda at_s: ((SITTER, phone(swaying(place, at_s), score)), STIRRED)
+        )
+
+    def nobody(self, seconds: float) -> Desk:
+        return self.play(seconds, lambda _: ((), CALM))
+
+    def looking_at(self, stats: SceneStats, seconds: float, *seen: Detection) -> Desk:
+        return self.play(seconds, lambda _: (seen, stats))
+
+    @property
+    def seat(self):
+        return self.state.seats[0]
+
+    @property
+    def sight(self):
+        return self.seen.seats[0] if self.seen else None
+
+    def happenings(self) -> list[Happening]:
+        found: list[Happening] = []
+        for before, after in zip(self.states, self.states[1:], strict=False):
+            new = after.happened - before.happened
+            found += after.happenings[len(after.happenings) - new :]
+        return found
+
+    def types(self) -> list[EventType]:
+        return [happening.type for happening in self.happenings()]

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
+from edge.domain import Box, Dock, PhoneUse, View
+from tests.desk import (
+    AT_CHEST,
+    AT_FACE,
+    CALM,
+    ON_DESK,
+    SITTER,
+    STIRRED,
+    Desk,
+    phone,
+    swaying,
+    thing,
+)
+
+SESSION = SessionConfig(focus_min=60)
+
+
+def use_of(desk: Desk) -> PhoneUse | None:
+    return desk.sight.phone.use if desk.sight.phone else None
+
+
+@pytest.mark.parametrize(
+    ("scores", "confirmed"),
+    [
+        pytest.param([0.8, 0.8], False, id="two frames are too few"),
+        pytest.param([0.8, 0.8, 0.8], True, id="three are enough"),
+        pytest.param([0.8, 0.0, 0.8, 0.8], True, id="one was missed"),
+        pytest.param([0.4] * 12, False, id="never sure"),
+        pytest.param([0.3, 0.9, 0.3, 0.3, 0.3], False, id="one sure frame among weak ones"),
+        pytest.param([0.2] * 12, False, id="below the floor"),
+        pytest.param([0.9, 0.0, 0.0, 0.9, 0.0, 0.0, 0.9, 0.0], False, id="mostly missed"),
+    ],
+)
+def test_a_phone_is_confirmed_by_several_frames_and_their_median(scores, confirmed):
+    desk = Desk().focus().working(3)
+    for number, score in enumerate(scores):
+        seen = (SITTER, phone(swaying(AT_CHEST, number / 5), score)) if score else (SITTER,)
+        desk.frame(seen)
+    assert (use_of(desk) is PhoneUse.IN_USE) == confirmed
+
+
+def test_a_phone_that_lies_still_is_parked_for_however_long():
+    desk = Desk().focus()
+    desk.working(60, phone(ON_DESK))
+    assert use_of(desk) is PhoneUse.PARKED
+    assert desk.seat.pickups == 0
+
+
+def test_a_parked_phone_that_is_picked_up_is_in_use_from_its_first_movement():
+    desk = Desk().focus().working(10, phone(ON_DESK))
+    began_s = desk.now_s
+    desk.using(1.0)
+    assert use_of(desk) is PhoneUse.IN_USE
+    assert desk.sight.phone.use_since_s - began_s <= 0.5
+
+
+def test_a_phone_put_down_is_parked_within_a_second():
+    desk = Desk().focus().working(3).using(5)
+    desk.working(0.9, phone(ON_DESK))
+    assert use_of(desk) in (PhoneUse.PARKED, PhoneUse.SUSPECTED)
+
+
+def test_a_call_is_in_use_although_it_is_held_still():
+    desk = Desk().focus().working(3).using(2, AT_FACE)
+    desk.working(15, phone(AT_FACE))
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_a_phone_on_a_stand_before_the_chest_since_the_beginning_is_parked():
+    desk = Desk().focus().working(30, phone(AT_CHEST))
+    assert use_of(desk) is PhoneUse.PARKED
+
+
+def test_boxes_that_jitter_over_still_pixels_are_no_movement():
+    desk = Desk().focus().working(3, phone(ON_DESK))
+    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), CALM))
+    assert use_of(desk) is PhoneUse.PARKED
+
+
+def test_a_hand_that_covers_a_parked_phone_does_not_pick_it_up():
+    desk = Desk().focus().working(5, phone(ON_DESK))
+    y, x = ON_DESK
+    half = phone((y, x - 0.02), size=(0.14, 0.04))
+    desk.working(3, half)
+    assert use_of(desk) is PhoneUse.PARKED
+
+
+@pytest.mark.parametrize(
+    ("rival", "confirmed"),
+    [(0.9, False), (0.7, False), (0.3, True)],
+    ids=["surely a calculator", "about as likely one", "hardly one"],
+)
+def test_another_label_on_the_same_thing_speaks_against_a_phone(rival, confirmed):
+    desk = Desk().focus().working(3)
+
+    def seen(at_s):
+        place = swaying(AT_CHEST, at_s)
+        return (SITTER, phone(place, 0.75), thing("calculator", place, rival)), STIRRED
+
+    desk.play(3, seen)
+    assert (use_of(desk) is PhoneUse.IN_USE) == confirmed
+
+
+def test_a_label_elsewhere_says_nothing_about_the_phone():
+    desk = Desk().focus().working(3)
+    desk.play(
+        3,
+        lambda at_s: (
+            (SITTER, phone(swaying(AT_CHEST, at_s)), thing("calculator", ON_DESK)),
+            STIRRED,
+        ),
+    )
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_something_that_flickers_where_it_always_was_did_not_come_from_elsewhere():
+    poster = phone((0.2, 0.4), 0.6)
+    desk = Desk().focus()
+    for _ in range(20):
+        desk.working(0.5, poster).working(2.5)
+    assert desk.seat.pickups == 0
+
+
+def test_two_phones_are_two_tracks_and_the_one_in_use_counts():
+    desk = Desk().focus().working(4, phone(ON_DESK))
+    desk.play(2, lambda at_s: ((SITTER, phone(ON_DESK), phone(swaying(AT_CHEST, at_s))), STIRRED))
+    assert use_of(desk) is PhoneUse.IN_USE
+    assert len(desk.memory.tracks) == 2
+
+
+# ---------------------------------------------------------------- seats and docks
+
+TWO = Config(
+    session=SESSION,
+    seats=(
+        SeatConfig(name="left", box=Box(0, 0, 1, 0.5)),
+        SeatConfig(name="right", box=Box(0, 0.5, 1, 1)),
+    ),
+)
+
+
+def test_people_are_told_apart_by_where_they_sit():
+    desk = Desk(TWO).focus()
+    left = replace(SITTER, box=Box(0.1, 0.05, 0.8, 0.40))
+    desk.play(3, lambda at_s: ((left, phone(swaying((0.5, 0.2), at_s))), STIRRED))
+    one, other = desk.seen.seats
+    assert (one.person, other.person) == (True, False)
+    assert one.phone.use is PhoneUse.IN_USE
+    assert other.phone is None
+
+
+DOCKED = Config(session=SESSION, seats=(SeatConfig(dock=Box(0.8, 0.1, 0.98, 0.3)),))
+
+
+def test_a_docked_phone_is_fine_whatever_the_hands_do():
+    desk = Desk(DOCKED).focus()
+    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), STIRRED))
+    assert use_of(desk) is PhoneUse.DOCKED
+    assert desk.sight.dock is Dock.HOLDS
+    assert desk.seat.level == 0
+
+
+def test_a_phone_taken_from_its_dock_leaves_it_empty():
+    desk = Desk(DOCKED).focus().working(5, phone(ON_DESK)).using(3)
+    assert desk.sight.dock is Dock.EMPTY
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_a_seat_without_a_dock_misses_none():
+    desk = Desk().focus().working(5)
+    assert desk.sight.dock is Dock.NONE
+
+
+# ---------------------------------------------------------------- the view
+
+
+@pytest.mark.parametrize(
+    ("changes", "view"),
+    [
+        ({}, View.CLEAR),
+        ({"brightness": 0.01, "contrast": 0.02, "detail": 0.006}, View.DARK),
+        ({"brightness": 0.01, "contrast": 0.002, "detail": 0.0005}, View.COVERED),
+        ({"brightness": 0.2, "contrast": 0.01, "detail": 0.001}, View.COVERED),
+        ({"brightness": 0.9, "glare": 0.8}, View.GLARE),
+        ({"identical": True}, View.FROZEN),
+        ({"shift": 0.8}, View.MOVED),
+    ],
+    ids=lambda value: str(value) if isinstance(value, View) else "",
+)
+def test_a_lost_view_is_told_apart(changes, view):
+    desk = Desk().focus().working(3)
+    desk.looking_at(replace(CALM, **changes), 6)
+    assert desk.memory.view is view
+    desk.working(1)
+    assert desk.memory.view is View.CLEAR
+
+
+def test_a_moment_without_a_view_is_none_lost():
+    desk = Desk().focus().working(3)
+    desk.looking_at(replace(CALM, brightness=0.01), 1)
+    assert desk.memory.view is View.CLEAR
+
+
+def test_pictures_of_a_file_may_repeat():
+    config = Config(session=SESSION, observe=ObserveConfig(frozen_frames=0))
+    desk = Desk(config).focus().looking_at(replace(CALM, identical=True), 20)
+    assert desk.memory.view is View.CLEAR
+
+
+# ---------------------------------------------------------------- gating
+
+
+def test_nothing_is_looked_at_while_nothing_changes():
+    desk = Desk(gate=True).focus().working(2)
+    looks = desk.looks
+    desk.looking_at(CALM, 60, SITTER)
+    assert desk.looks - looks <= 31
+
+
+def test_changes_are_looked_at_within_the_bound():
+    desk = Desk(gate=True).focus().working(2).looking_at(CALM, 10, SITTER)
+    began_s = desk.now_s
+    while desk.memory.looked_s < began_s:
+        desk.frame((SITTER,), STIRRED)
+    assert desk.memory.looked_s - began_s <= desk.config.observe.gate_calm_s
+
+
+def test_a_change_between_two_looks_is_not_forgotten():
+    desk = Desk(gate=True).focus().working(2).looking_at(CALM, 10, SITTER)
+    while desk.memory.looked_s < desk.now_s:
+        desk.frame((SITTER,), CALM)
+    looked_s = desk.now_s
+    desk.frame((SITTER,), STIRRED)
+    desk.looking_at(CALM, 0.4, SITTER)
+    assert desk.memory.looked_s > looked_s
+
+
+def test_every_frame_is_looked_at_while_a_phone_may_be_in_use():
+    desk = Desk(gate=True).focus().working(3).using(1)
+    looks = desk.looks
+    desk.using(2)
+    assert desk.looks - looks == 20
+
+
+def test_with_gating_a_pickup_is_seen_as_soon_but_for_the_bound():
+    times = []
+    for gate in (False, True):
+        desk = Desk(gate=gate).focus().working(10, phone(ON_DESK)).using(5)
+        (pickup,) = [h for h in desk.happenings() if h.type == "pickup"]
+        times.append(pickup.at_s)
+    assert times[1] - times[0] <= desk.config.observe.gate_calm_s
+
+
+def test_memory_stays_small_whatever_is_seen():
+    desk = Desk().focus()
+    for number in range(400):
+        places = [(0.1 + 0.8 * ((number * k) % 17) / 17, 0.05 * k) for k in range(1, 19)]
+        desk.frame([SITTER, *(phone(place, 0.6) for place in places)])
+    assert len(desk.memory.tracks) <= 16
+    assert len(desk.memory.places) <= 16
+    assert all(len(track.scores) <= 25 for track in desk.memory.tracks)
