@@ -58,6 +58,11 @@ class Telling:
         """Where the broker in the box listens; None: there is none."""
         return None if self._broker is None else self._broker.port
 
+    @property
+    def queued(self) -> int:
+        """How many events the broker has not acknowledged yet."""
+        return self._recorder.queued
+
     def tell(self, tell: Tell, state: State) -> None:
         self._recorder.tell(tell.happening, state)
 

@@ -285,6 +285,10 @@ class Store:
                 "INSERT OR IGNORE INTO acknowledged VALUES (?)", [(p,) for p in places]
             )
 
+    def check(self) -> str:
+        """The database's own full check of itself; "ok" when it is whole."""
+        return str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+
     def continue_after(self, number: int) -> None:
         """Number the next event no lower than `number` + 1."""
         self._number = max(self._number, number)
