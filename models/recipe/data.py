@@ -1,14 +1,20 @@
-"""The labelled pictures: what is in which set, what each picture's labels say, and its split."""
+"""The labelled pictures: what is in which set, what each picture's labels say, and its split.
+
+    python data.py --data ../../../shared/data --out FOLDER
+
+writes the judging parts as folders that `procrastobot evaluate` reads: FOLDER/dev, FOLDER/webcam.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from net import LABELS
 from numpy.typing import NDArray
 
 # Category ids of the annotation files, in the order of `LABELS`.
@@ -109,5 +115,29 @@ def _frame(picture: Picture) -> int:
     return int(found[1])
 
 
-def names(known: NDArray[np.bool_]) -> list[str]:
-    return [label for label, k in zip(LABELS, known, strict=True) if k]
+def write_subset(folder: Path, pictures: list[Picture], out: Path) -> None:
+    """Copy these pictures of a COCO-style folder, and what is written about them."""
+    names = {p.path.name for p in pictures}
+    text = json.loads((folder / "annotations.json").read_text())
+    images = [i for i in text["images"] if i["file_name"] in names]
+    ids = {i["id"] for i in images}
+    text["images"] = images
+    text["annotations"] = [a for a in text["annotations"] if a["image_id"] in ids]
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(folder / "images" / name, out / "images" / name)
+    (out / "annotations.json").write_text(json.dumps(text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    dev, webcam = args.data / "dev", args.data / "webcam_dev"
+    write_subset(dev, split_dev(load(dev))[1], args.out / "dev")
+    write_subset(webcam, split_webcam(load(webcam, "webcam"))[1], args.out / "webcam")
+
+
+if __name__ == "__main__":
+    main()
