@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import os
@@ -23,9 +24,10 @@ from edge.config import CameraConfig
 from edge.demo import clip
 from edge.demo.clip import LENGTH_S, PHONE, STORY, DemoClip, position, shown_at
 from edge.demo.play import Repeated
-from edge.demo.screen import BLANK, Screen
+from edge.demo.screen import GROUND, Screen
 from edge.demo.story import PHONE_IN_HAND, Moment, Story
-from edge.demo.view import Snapshot, draw, duration, lay_out, newest, thumbnail
+from edge.demo.view import Snapshot, draw, duration, in_brief, lay_out, newest, thumbnail
+from edge.devices.camera_picture import load_picture
 from edge.devices.terminal import Levels
 from edge.domain import (
     Activity,
@@ -206,14 +208,20 @@ def test_a_terminal_without_all_colours_gets_those_that_it_has():
     assert "38;2" not in screen.ansi(true_colour=False)
 
 
-def test_the_svg_is_well_formed_and_holds_the_text():
+def test_the_svg_is_well_formed_and_holds_the_text_and_the_picture(tmp_path):
     screen = Screen(30, 2)
     screen.put(0, 0, 'level <2> & "more"', ink=(1, 2, 3))
     screen.picture(0, 1, np.full((2, 3, 3), 200, dtype=np.uint8))
     root = ET.fromstring(screen.svg("a <title>"))
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert 'level <2> & "more"' in texts
-    assert any(node.get("fill") == "#c8c8c8" for node in root.iter())
+    (image,) = root.iter("{http://www.w3.org/2000/svg}image")
+    png = tmp_path / "grounds.png"
+    png.write_bytes(base64.b64decode(image.get("href").split(",")[1]))
+    grounds = load_picture(png)
+    assert grounds.shape == (4, 30, 3)
+    assert (grounds[2:, :3] == 200).all(), "the picture is there, two pixels to a cell"
+    assert (grounds[:2] == GROUND).all()
 
 
 def test_a_thumbnail_is_the_mean_of_what_it_covers():
@@ -257,7 +265,10 @@ def snapshot(**changes):
         "pattern": LightPattern(Color.RED, 0.5, 0.5),
         "tune": Tune("chirp", ()),
         "levels": Levels((1.0, 0.0, 0.0), (0.5, 0.5), 880.0),
-        "messages": (("event", '{"type":"pickup"}'), ("state", '{"level":2}')),
+        "messages": (
+            ("event", '{"id":"1","type":"pickup","details":{"median":0.7}}'),
+            ("state", '{"level":2}'),
+        ),
     }
     return Snapshot(**(values | changes))
 
@@ -273,8 +284,8 @@ def test_the_screen_tells_the_whole_chain():
         "phone in hand for 6 s",
         "red, blinking",
         "880 Hz",
-        'event {"type":"pickup"}',
-        'state {"level":2}',
+        "event type pickup, median 0.7",
+        "state level 2",
         "simulated: lights, buzzer, button",
     ):
         assert part in text
@@ -296,13 +307,25 @@ def test_of_what_replaces_the_one_before_only_the_newest_is_shown():
     assert newest(messages) == [("event", "a"), ("state", "2"), ("event", "b"), ("health", "x")]
 
 
+@pytest.mark.parametrize(
+    ("payload", "brief"),
+    [
+        ("online", "online"),
+        ("[1, 2]", "[1, 2]"),
+        ('{"id":"x","at":"now"}', '{"id":"x","at":"now"}'),
+        (
+            '{"at":"now","level":0,"reason":"","seats":{"desk":{}},"muted":false}',
+            "level 0, muted False",
+        ),
+    ],
+)
+def test_a_message_in_brief(payload, brief):
+    assert in_brief(payload) == brief
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(5, "0:05"), (65.4, "1:05"), (3725, "1:02:05")])
 def test_durations_as_a_clock_shows_them(seconds, text):
     assert duration(seconds) == text
-
-
-def test_blank_is_blank():
-    assert BLANK.char == " "
 
 
 # ---------------------------------------------------------------- what it came to

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from xml.sax.saxutils import escape
+from zlib import compress, crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +100,14 @@ class Screen:
             out.append("\x1b[0m")
         return "".join(_without_repeats(out))
 
+    def _grounds(self) -> NDArray[np.uint8]:
+        """(2 * height, width, 3) uint8: what is behind the text, and the halves of half blocks."""
+        pixels = np.empty((2 * self.height, self.width, 3), np.uint8)
+        for y, row in enumerate(self._rows):
+            pixels[2 * y] = [cell.ink if cell.char == UPPER_HALF else cell.ground for cell in row]
+            pixels[2 * y + 1] = [cell.ground for cell in row]
+        return pixels
+
     def svg(self, title: str) -> str:
         """The screen as an SVG document; its title is what a screen reader says."""
         width, height = self.width * CELL_W, self.height * CELL_H
@@ -104,12 +115,14 @@ class Screen:
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:g}"'
             f' height="{height}" viewBox="0 0 {width:g} {height}">',
             f"<title>{escape(title)}</title>",
-            f'<rect width="100%" height="100%" rx="6" fill="{_hex(GROUND)}"/>',
+            # All grounds as one small picture: thousands of rectangles would be far larger.
+            f'<image width="{width:g}" height="{height}" preserveAspectRatio="none"'
+            f' style="image-rendering:pixelated" href="data:image/png;base64,'
+            f'{base64.b64encode(_png(self._grounds())).decode()}"/>',
             f'<g font-family="ui-monospace,Menlo,Consolas,DejaVu Sans Mono,monospace"'
-            f' font-size="{FONT_PX}" xml:space="preserve" shape-rendering="crispEdges">',
+            f' font-size="{FONT_PX}" xml:space="preserve">',
         ]
         for y, row in enumerate(self._rows):
-            parts += _svg_grounds(row, y)
             parts += _svg_text(row, y)
         return "\n".join([*parts, "</g>", "</svg>", ""])
 
@@ -149,23 +162,24 @@ def _hex(colour: Rgb) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def _svg_grounds(row: list[Cell], y: int) -> Iterator[str]:
-    """Backgrounds, and the halves of half blocks: fonts draw those with seams."""
-    top = y * CELL_H
-    halves = (
-        (top, CELL_H / 2, [c.ink if c.char == UPPER_HALF else c.ground for c in row]),
-        (top + CELL_H / 2, CELL_H / 2, [c.ground for c in row]),
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """(height, width, 3) uint8 RGB as a PNG file."""
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + width * 3), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = pixels.reshape(height, -1)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", header),
+            chunk(b"IDAT", compress(rows.tobytes(), 9)),
+            chunk(b"IEND", b""),
+        )
     )
-    for at, height, colours in halves:
-        x = 0
-        for colour, run in groupby(colours):
-            length = len(list(run))
-            if colour != GROUND:
-                yield (
-                    f'<rect x="{x * CELL_W:g}" y="{at:g}" width="{length * CELL_W:g}"'
-                    f' height="{height:g}" fill="{_hex(colour)}"/>'
-                )
-            x += length
 
 
 def _svg_text(row: list[Cell], y: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ LEAST_MESSAGES = 5
 LEAST_WIDTH, LEAST_HEIGHT = 80, 24
 PANEL_ROWS = 16
 HONEST = "simulated: lights, buzzer, button    real: detector, decisions, broker, MQTT"
+UNTOLD = frozenset({"id", "number", "at", "late", "date", "since", "session_since", "until"})
 RETAINED = ("state", "today", "health")  # of these only the newest is of interest
 
 DIM: Rgb = (128, 134, 148)
@@ -264,12 +266,13 @@ def _glow(light: tuple[float, float, float]) -> Rgb:
 
 
 def _messages(screen: Screen, at: Layout, snap: Snapshot) -> None:
-    _bar(screen, at.messages_y, f"MQTT, as a subscriber hears it from {snap.broker}", ink=DIM)
+    title = f"MQTT, as a subscriber hears it from {snap.broker}; shortened"
+    _bar(screen, at.messages_y, title, ink=DIM)
     first = at.messages_y + 1
     room = screen.height - 1 - first
     for y, (topic, payload) in enumerate(newest(snap.messages)[-room:], start=first):
         screen.put(1, y, topic, ink=AMBER if topic == "event" else BLUE, width=24)
-        screen.put(2 + min(24, len(topic)), y, payload, ink=DIM)
+        screen.put(2 + min(24, len(topic)), y, in_brief(payload), ink=TEXT)
 
 
 def newest(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -282,6 +285,22 @@ def newest(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         later.add(topic)
         kept.append((topic, payload))
     return kept[::-1]
+
+
+def in_brief(payload: str) -> str:
+    """What a message says, without ids, times and nesting; unchanged when it is not JSON."""
+    try:
+        tree = json.loads(payload)
+    except ValueError:
+        return payload
+    if not isinstance(tree, dict):
+        return payload
+    details = tree.pop("details", None)
+    if isinstance(details, dict):
+        tree |= details
+    plain = {key: value for key, value in tree.items() if not isinstance(value, dict | list)}
+    told = {key: value for key, value in plain.items() if key not in UNTOLD and value is not None}
+    return ", ".join(f"{key} {value}" for key, value in told.items() if value != "") or payload
 
 
 __all__ = ["GROUND", "Snapshot", "draw", "duration", "phone_in_words", "sees", "thumbnail"]
