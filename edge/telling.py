@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge import __version__
 from edge.config import Config
@@ -14,11 +15,13 @@ from edge.domain import EventType, Fault, FaultChange, LookAlike, State, Tell, T
 from edge.history.days import Day
 from edge.history.recorder import Recorder
 from edge.mqtt import discovery
-from edge.mqtt.broker import Broker, BrokerFailed, open_broker
 from edge.mqtt.client import Address, MqttClient, configured_address
 from edge.mqtt.commands import Refusal
 from edge.ports import Inbox
 from edge.state_dir import state_dir
+
+if TYPE_CHECKING:
+    from edge.mqtt.broker import Broker
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +96,7 @@ def open_teller(
 
     Neither can fail the start: what does not work is logged and left in the inbox as a fault.
     """
-    broker = None
-    try:
-        broker = open_broker(config.broker)
-    except BrokerFailed as exc:
-        log.error("%s", exc)
-        inbox.put(FaultChange(Fault.BROKER, True, str(exc)))
+    broker = _broker(config, inbox) if config.broker.enabled else None
     address = configured_address(config)
     if address is None and broker is not None:
         address = Address("127.0.0.1", broker.port, only_311=True)
@@ -144,6 +142,18 @@ def open_teller(
     recorder.note(EventType.STARTED, {"version": __version__})
     recorder.look_at_the_clock()
     return Telling(recorder, clients[0] if clients else None, broker)
+
+
+def _broker(config: Config, inbox: Inbox) -> Broker | None:
+    # Imported only where it is wanted: asyncio alone takes memory that a small board has little of.
+    from edge.mqtt.broker import BrokerFailed, open_broker
+
+    try:
+        return open_broker(config.broker)
+    except BrokerFailed as exc:
+        log.error("%s", exc)
+        inbox.put(FaultChange(Fault.BROKER, True, str(exc)))
+        return None
 
 
 def _discovery(config: Config, recorder: Recorder) -> Sequence[bytes]:

@@ -1,7 +1,8 @@
 """Kill -9 at random moments, with a broker that comes and goes: `python -m tests.long.kills`.
 
-A process records events in bursts and is killed, again and again on one history. The connection is cut, the broker restarted, all at random. In the end every event of the
-history must have reached the subscriber: in order, each repetition with the id of the first.
+A process records events in bursts and is killed, again and again on one history. The connection is
+cut, the broker restarted, all at random. In the end every event of the history must have reached
+the subscriber: in order, each repetition with the id of the first.
 
 The broker keeps the subscriber's messages over a restart (persistence), as any that is to lose
 nothing has to; it is stopped like by its administrator, since killing it loses what it had
