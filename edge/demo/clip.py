@@ -130,7 +130,7 @@ class DemoClip:
         self._first = 0
         self._opened_at_s: float | None = None
         self._studio = _Studio()
-        self.description = f"demo clip, {WIDTH_PX}x{HEIGHT_PX} at {config.fps:g}/s, made as it runs"
+        self.description = f"demo clip, {WIDTH_PX}x{HEIGHT_PX} at {config.fps:g}/s"
 
     def open(self) -> None:
         if self._opened_at_s is None:

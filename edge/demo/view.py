@@ -31,7 +31,8 @@ LEAST_MESSAGES = 5
 LEAST_WIDTH, LEAST_HEIGHT = 80, 24
 PANEL_ROWS = 16
 HONEST = "simulated: lights, buzzer, button    real: detector, decisions, broker, MQTT"
-UNTOLD = frozenset({"id", "number", "at", "late", "date", "since", "session_since", "until"})
+UNTOLD = frozenset({"id", "number", "at", "late", "date", "next_break"})
+UNTOLD |= {"since", "session_since", "until", "snooze_until"}
 RETAINED = ("state", "today", "health")  # of these only the newest is of interest
 
 DIM: Rgb = (128, 134, 148)
