@@ -261,8 +261,16 @@ def test_a_day_is_what_its_counter_grew_by_however_often_it_is_reported(steps, r
         assert getattr(day.totals[0], name) == pytest.approx(grown[name])
 
 
-def test_a_counter_that_went_down_was_started_anew():
+def test_a_counter_with_less_session_time_was_started_anew():
     assert difference(Totals(focus_s=5), Totals(focus_s=90, pickups=2)) == Totals(focus_s=5)
+
+
+def test_a_pickup_that_was_none_is_taken_back():
+    day = Day("2026-03-05", SEATS, (Totals(focus_s=50, working_s=40, phone_s=10, pickups=2),))
+    before = Totals(focus_s=30, working_s=20, phone_s=10, pickups=1)
+    after = Totals(focus_s=31, working_s=31, phone_s=0, pickups=0)
+    expected = Totals(focus_s=51, working_s=51, phone_s=0, pickups=1)
+    assert add(day, (after,), (before,)).totals == (expected,)
 
 
 # ---------------------------------------------------------------- cards that fail

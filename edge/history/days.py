@@ -26,14 +26,19 @@ class Day:
 
 
 def difference(now: Totals, last: Totals) -> Totals:
-    """What was added between two reports of one counter.
+    """What changed between two reports of one counter.
 
-    A counter that went down was started anew: all that it shows has been added since.
+    A pick-up that was none is taken back, so some figures may fall. Session time never does: a
+    counter with less of it was started anew, and all that it shows has been added since.
     """
-    if any(getattr(now, name) < getattr(last, name) for name in SUMMED):
+    if _session_s(now) < _session_s(last) - 1e-6:
         return now
     changes = {name: getattr(now, name) - getattr(last, name) for name in SUMMED}
     return replace(now, **changes)
+
+
+def _session_s(totals: Totals) -> float:
+    return totals.focus_s + totals.break_s + totals.paused_s
 
 
 def add(day: Day, now: tuple[Totals, ...], last: tuple[Totals, ...]) -> Day:
@@ -44,6 +49,10 @@ def add(day: Day, now: tuple[Totals, ...], last: tuple[Totals, ...]) -> Day:
     grown = []
     for totals, new, old in zip(day.totals, now, last, strict=True):
         change = difference(new, old)
-        sums = {name: getattr(totals, name) + getattr(change, name) for name in SUMMED}
+        sums = {
+            # What is taken back just after midnight may belong to the day before.
+            name: max(0, getattr(totals, name) + getattr(change, name))
+            for name in SUMMED
+        }
         grown.append(Totals(**sums, streak=new.streak))
     return replace(day, totals=tuple(grown))
