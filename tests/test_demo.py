@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import importlib.util
 import json
 import os
@@ -10,8 +11,10 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -428,15 +431,17 @@ class Terminal:
     """A demo on a terminal of its own, 80 x 24, that can be typed into."""
 
     def __init__(self, command):
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
-            os.execv(command[0], command)
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self._fd, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self._process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm-256color"},
+            start_new_session=True,
+        )
+        os.close(theirs)
         self.shown = ""
         self.deadline_s = time.monotonic() + PATIENCE_S
 
@@ -449,13 +454,18 @@ class Terminal:
         os.write(self._fd, keys.encode())
 
     def signal(self, number):
-        os.kill(self.pid, number)
+        self._process.send_signal(number)
 
     def exit_code(self):
         while self._read():
             pass
         os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._process.wait(PATIENCE_S)
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
     def _read(self):
         assert time.monotonic() < self.deadline_s
@@ -471,8 +481,9 @@ class Terminal:
 
 @needs_pictures
 @pytest.mark.parametrize("end", ["q", "SIGTERM"])
-def test_a_terminal_gets_the_screen_and_is_left_as_it_was(shipped_model, end):
+def test_a_terminal_gets_the_screen_and_is_left_as_it_was(shipped_model, request, end):
     terminal = Terminal([*CLIP, "--loop"])
+    request.addfinalizer(terminal.close)
     terminal.until("\x1b[?1049h")
     terminal.until("▀")
     terminal.until("session")
