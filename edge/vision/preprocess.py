@@ -70,7 +70,7 @@ def stored_as(family: Family, dtype: np.dtype[Any], quant: Quant) -> _Stored:
 
 
 class Preprocessor:
-    """Writes frames into an input tensor; keeps the scaler and its buffers from frame to frame."""
+    """Writes frames into an input tensor; keeps the scaler from frame to frame."""
 
     def __init__(
         self, shape: ModelInput, family: Family, *, dtype: np.dtype[Any], quant: Quant
@@ -84,11 +84,14 @@ class Preprocessor:
         """Write `image` (height, width, 3) uint8 RGB into `tensor` (height, width, 3)."""
         height, width = image.shape[:2]
         new_width, new_height = placed_px(width, height, self._shape)
+        filled = tensor[:new_height, :new_width]
+        if self._shape.colour is Colour.BGR:
+            filled = filled[..., ::-1]
         if (new_width, new_height) == (width, height):
-            pixels = image if self._shape.colour is Colour.RGB else image[..., ::-1]
+            self._store(image, filled)
         else:
-            pixels = self._scaled(image, new_width, new_height)
-        self._store(pixels, tensor[:new_height, :new_width])
+            for index, plane in enumerate(self._scaled(image, new_width, new_height)):
+                self._store(plane, filled[..., index])
         pad = self._stored.table[self._shape.pad]
         tensor[new_height:] = pad
         tensor[:new_height, new_width:] = pad
@@ -102,10 +105,12 @@ class Preprocessor:
         else:
             tensor[...] = self._stored.table[pixels]
 
-    def _scaled(self, image: Image, width: int, height: int) -> Image:
-        # swscale is what decodes the camera's pictures anyway, and scales 640x480 in 2 ms where
-        # numpy alone needs several times that. Its bilinear filter widens as it shrinks, so fine
-        # patterns do not alias. Imported here: a camera that delivers the right size needs no av.
+    def _scaled(self, image: Image, width: int, height: int) -> tuple[Image, Image, Image]:
+        """Red, green and blue, each (height, width)."""
+        # swscale is what decodes the camera's pictures anyway, and scales 640x480 in a millisecond
+        # where numpy alone needs several. Its bilinear filter widens as it shrinks, so fine
+        # patterns do not alias. Planes, since its packed RGB comes out the same to the bit but
+        # three times as slowly. Imported here: pictures of the right size need no av.
         from av import VideoFrame
         from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -115,17 +120,17 @@ class Preprocessor:
             # milliseconds on a busy machine. Older versions have one anyway.
             if "threads" in (VideoReformatter.reformat.__doc__ or ""):
                 self._one_thread = {"threads": 1}
-        colours = "rgb24" if self._shape.colour is Colour.RGB else "bgr24"
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
         small = self._scaler.reformat(
             frame,
             width=width,
             height=height,
-            format=colours,
+            format="gbrp",
             interpolation=Interpolation.BILINEAR,
             **self._one_thread,
         )
-        # Not to_ndarray: in older versions it copies lines that are padded, as these can be.
-        plane = small.planes[0]
-        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        return lines[:height, : width * 3].reshape(height, width, 3)
+        green, blue, red = (
+            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[:height, :width]
+            for plane in small.planes
+        )
+        return red, green, blue
