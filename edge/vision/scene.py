@@ -66,9 +66,12 @@ class Scene:
         elif another:
             changed[:] = True
         change = float(changed.mean())
+        flat = grid.ravel()
+        mean = float(flat.sum()) / flat.size
+        deviation = flat - np.float32(mean)
         stats = SceneStats(
-            brightness=float(grid.mean()) / 255,
-            contrast=float(grid.std()) / 255,
+            brightness=mean / 255,
+            contrast=math.sqrt(float(deviation @ deviation) / flat.size) / 255,
             detail=detail,
             glare=_glare(lines),
             change=change,
@@ -89,7 +92,7 @@ class Scene:
             # A covered lens must not become the scene that the uncovered one is compared with.
             share = 1 - math.exp(-max(0.0, at_s - self._at_s) / REFERENCE_S)
             self._reference = self._reference + np.float32(share) * (logs - self._reference)
-        return float(shifted.mean())
+        return int(np.count_nonzero(shifted)) / shifted.size
 
 
 def _some_lines(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -111,9 +114,9 @@ def _cells(lines: NDArray[np.uint8]) -> Grid:
 
 
 def _detail(grid: Grid) -> float:
-    down = np.abs(np.diff(grid, axis=0)).mean()
-    across = np.abs(np.diff(grid, axis=1)).mean()
-    return float(down + across) / 2 / 255
+    down = np.abs(grid[1:] - grid[:-1])
+    across = np.abs(grid[:, 1:] - grid[:, :-1])
+    return (float(down.sum()) / down.size + float(across.sum()) / across.size) / 2 / 255
 
 
 def _glare(lines: NDArray[np.uint8]) -> float:
@@ -137,12 +140,20 @@ def _less_light(difference: Grid) -> Grid:
     Fitted twice, the second time with the cells far from the first plane drawn onto it, so that
     something that moved does not tilt it much.
     """
-    flat = difference.ravel() - np.median(difference)
-    spread = 2 * float(np.median(np.abs(flat))) + 0.02
-    plane = _BASIS @ (_INVERSE @ np.clip(flat, -spread, spread))
+    flat = difference.ravel()
+    flat = flat - _middle(flat)
+    spread = 2 * _middle(np.abs(flat)) + np.float32(0.02)
+    plane = _BASIS @ (_INVERSE @ np.minimum(np.maximum(flat, -spread), spread))
     rest = flat - plane
-    plane += _BASIS @ (_INVERSE @ np.clip(rest, -spread, spread))
-    return np.asarray(flat - plane, np.float32).reshape(difference.shape)
+    rest -= _BASIS @ (_INVERSE @ np.minimum(np.maximum(rest, -spread), spread))
+    return np.asarray(rest.reshape(difference.shape), np.float32)
+
+
+def _middle(values: Grid) -> np.float32:
+    """The upper of the two medians; several times as fast as numpy's own for so few."""
+    half = values.size // 2
+    middle: np.float32 = np.partition(values, half)[half]
+    return middle
 
 
 def _difference(logs: Grid, before: Grid) -> Grid:
@@ -153,7 +164,9 @@ def _difference(logs: Grid, before: Grid) -> Grid:
 
 def _changed(logs: Grid, before: Grid) -> Cells:
     rest = _difference(logs, before)
-    noise = 1.4826 * float(np.median(rest))  # standard deviation, from the median of a normal one
+    noise = 1.4826 * float(
+        _middle(rest.ravel())
+    )  # standard deviation, from the median of a normal one
     limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
     return np.asarray(rest > limit)
 
