@@ -132,6 +132,7 @@ class FakePicamera2:
         {"size": (2304, 1296), "bit_depth": 10, "crop_limits": (0, 0, 4608, 2592), "fps": 56.0},
         {"size": (4608, 2592), "bit_depth": 10, "crop_limits": (0, 0, 4608, 2592), "fps": 14.0},
     )
+    camera_controls: dict[str, tuple[int, int, int]] = {}  # noqa: RUF012 - as picamera2 has it
     last: FakePicamera2 | None = None
 
     def __init__(self) -> None:

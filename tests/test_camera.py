@@ -494,6 +494,17 @@ def test_the_whole_field_of_view_is_asked_for(pi):
     assert pi.last.configuration["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
 
 
+@pytest.mark.parametrize(
+    ("offered", "asked"), [({"AfMode": (0, 2, 0)}, 2), ({"ExposureTime": (1, 2, 1)}, None)]
+)
+def test_a_lens_that_can_focus_is_told_to_follow(pi, offered, asked):
+    pi.camera_controls = offered
+    opened_pi()
+    controls = pi.last.configuration["controls"]
+    assert controls.get("AfMode") == asked
+    assert controls["FrameDurationLimits"] == (33333, 33333)
+
+
 def test_the_modes_of_the_sensor_are_asked_for_once(pi):
     asked = []
 

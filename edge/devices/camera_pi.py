@@ -27,6 +27,7 @@ NOT_FOUND = (
 )
 # A frame this old was waiting somewhere: the process slept, or the machine did.
 STALE_S = 1.0
+AF_CONTINUOUS = 2  # libcamera's controls.AfModeEnum.Continuous
 
 
 def find_pi_camera() -> str | None:
@@ -100,6 +101,10 @@ class Picamera2Camera:
             # Once: picamera2 finds out by configuring each mode in turn.
             self._mode = _widest_mode(picam2, config.fps)
             self._asked_for_modes = True
+        controls: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
+        if "AfMode" in picam2.camera_controls:
+            # Left alone, a Camera Module 3 stays focused on what is far away; a desk is near.
+            controls["AfMode"] = AF_CONTINUOUS
         # queue=False: a capture waits for the next frame instead of taking one that lay ready.
         # "BGR888" names the order in a little-endian word: in memory, and in the array, it is RGB.
         return picam2.create_video_configuration(
@@ -109,7 +114,7 @@ class Picamera2Camera:
             transform=transform(hflip=turned, vflip=turned),
             buffer_count=4,
             queue=False,
-            controls={"FrameDurationLimits": (period_us, period_us)},
+            controls=controls,
         )
 
     def read(self) -> Frame:
