@@ -17,7 +17,7 @@ class Backoff:
         self,
         *,
         first_s: float = 2.0,
-        longest_s: float = 60.0,
+        longest_s: float = 30.0,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._first_s = first_s

@@ -25,7 +25,7 @@ from edge import settings
 from edge.config import Config
 from edge.mqtt import discovery
 from tests.broker import Mosquitto, Proxy, Subscriber, free_port
-from tests.long.ha import HomeAssistant, default_environment, make_environment
+from tests.long.ha import HomeAssistant, Refused, default_environment, make_environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
@@ -197,7 +197,7 @@ class Check:
         while time.monotonic() - began < patience_s:
             try:
                 complaint = wanted()
-            except (OSError, KeyError, ValueError) as exc:
+            except (OSError, KeyError, ValueError, AssertionError, Refused) as exc:
                 complaint = f"{type(exc).__name__}: {exc}"
             if not complaint:
                 break
