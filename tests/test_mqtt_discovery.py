@@ -55,9 +55,9 @@ def test_every_command_of_a_component_is_one_that_the_box_knows(config):
 @pytest.mark.parametrize("config", [ONE, TWO], ids=["one seat", "two seats"])
 def test_every_template_reads_a_field_that_is_published(config):
     """What Home Assistant makes of them is seen in `python -m tests.long.homeassistant`."""
-    from tests.samples import payloads
+    from edge.mqtt.contract import samples
 
-    published = payloads(config)
+    published = samples(config)
     for key, part in discovery.components(config).items():
         template = part.get("value_template", part.get("state_value_template"))
         if template is None:
