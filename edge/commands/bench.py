@@ -6,6 +6,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ With --against also against_invoke_ms, and invoke_ratio: this model's time by th
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="figures for a program")
     parser.add_argument(
-        "--frames", type=int, default=50, metavar="N", help="ticks to be measured (50)"
+        "--frames", type=int, default=100, metavar="N", help="ticks to be measured (100)"
     )
     parser.add_argument(
         "--source", default="", metavar="FILE", help="a video file or a folder of pictures"
@@ -153,6 +154,13 @@ def in_words(
             f"{args.against.name}: {figures['against_invoke_ms']:.1f} ms; this model takes"
             f" {figures['invoke_ratio']:.2f} times as long"
         )
+    waiting, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if waiting > processors + 1:
+        lines += [
+            "",
+            f"This machine is busy (load {waiting:.1f} on {processors} processors): times are upper"
+            " bounds.",
+        ]
     return "\n".join(lines)
 
 
@@ -257,8 +265,6 @@ def peak_rss_mib() -> float:
 
 def since_process_start_s() -> float:
     """Age of this process, imports included."""
-    import os
-
     # Field 22 of proc_pid_stat(5); the second may hold blanks, and ends with the last bracket.
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     started_s = ticks / os.sysconf("SC_CLK_TCK")
