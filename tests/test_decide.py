@@ -497,13 +497,14 @@ def test_a_new_day_begins_with_nothing_but_the_streak():
     desk = Desk(Config(session=SessionConfig(focus_min=60)))
     desk.state = replace(desk.state, totals=(Totals(streak=4, pickups=7),))
     desk.minute = 23 * 60 + 59
-    desk.focus().working(20).using(5)
+    desk.focus().working(20).using(1)
     desk.minute = 0
     desk.using(5)
     total = desk.state.totals[0]
     assert total.streak == 4
-    assert total.pickups == 0
+    assert total.pickups == 1
     assert total.focus_s == pytest.approx(5, abs=0.2)
+    assert min(total.working_s, total.phone_s) >= 0
     desk.working(5)
     total = desk.state.totals[0]
     shared = total.working_s + total.phone_s + total.away_s + total.unsure_s

@@ -76,16 +76,16 @@ commands = st.one_of(
 # A stretch of a timeline: how long, with how many frames a second, what is seen, a command first.
 stretches = st.lists(
     st.tuples(
-        st.floats(0.1, 25),
-        st.sampled_from([0.1, 0.2, 0.5]),
-        st.sampled_from(["nobody", "working", "using", "using", "parked", "calculator", "flicker"]),
-        st.sampled_from(PLACES),
-        st.floats(0.2, 1.0),
-        st.sampled_from([*VIEWS[:2], *VIEWS[:2], *VIEWS]),
-        st.none() | commands,
+        st.sampled_from([8.0, 15.0, 2.5, 0.4, 25.0]),
+        st.sampled_from([0.2, 0.1, 0.5]),
+        st.sampled_from([*["using"] * 5, "nobody", "working", "parked", "calculator", "flicker"]),
+        st.sampled_from([PLACES[1], *PLACES]),
+        st.sampled_from([0.9, 0.7, 0.9, 0.5, 0.3]),
+        st.sampled_from([STIRRED] * 6 + list(VIEWS)),
+        st.none() | st.none() | commands,
     ),
-    min_size=1,
-    max_size=12,
+    min_size=3,
+    max_size=10,
 )
 
 
