@@ -299,16 +299,26 @@ class MqttConfig:
 
     host: str = setting("", "Host name or address of the broker; empty: no broker.")
     port: int = setting(0, "Port; 0: 1883, or 8883 with TLS.", low=0, high=65535)
-    username: str = setting("", "User name.")
+    username: str = setting(
+        "", "User name; empty: the systemd credential mqtt-username, where there is one."
+    )
     password: str = setting("", "Password; better: password_file.", secret=True)
     password_file: str = setting(
         "",
         "File with the password; empty: the systemd credential mqtt-password, where there is one.",
     )
     tls: bool = setting(False, "Encrypt the connection.")
-    ca_file: str = setting("", "Certificate authority of the broker; empty: the system's.")
-    cert_file: str = setting("", "Client certificate.")
-    key_file: str = setting("", "Key of the client certificate.")
+    ca_file: str = setting(
+        "",
+        "Certificate authority of the broker; empty: the systemd credential mqtt-ca, else those"
+        " that the system trusts.",
+    )
+    cert_file: str = setting(
+        "", "Client certificate; empty: the systemd credential mqtt-cert, where there is one."
+    )
+    key_file: str = setting(
+        "", "Its key; empty: the systemd credential mqtt-key, where there is one."
+    )
     allow_plaintext: bool = setting(
         False, "Say nothing about an unencrypted connection to a broker on another machine."
     )
