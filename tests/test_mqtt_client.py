@@ -482,6 +482,56 @@ def test_a_wrong_password_is_one_clear_line(tmp_path, caplog, only_311):
     broker.kill()
 
 
+@needs_mosquitto
+def test_user_and_password_come_from_the_services_credentials(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "passwords").write_text("box:from a credential\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(tmp_path / "passwords")], check=True)
+    os.chmod(tmp_path / "passwords", 0o600)
+    broker = Mosquitto(tmp_path, f"password_file {tmp_path / 'passwords'}")
+    broker.start()
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "mqtt-username").write_text("box\n")
+    (credentials / "mqtt-password").write_text("from a credential\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    phone = Telephone(tmp_path, Address("127.0.0.1", broker.port))
+    phone.tell()
+    phone.until_sent()
+    phone.close()
+    broker.kill()
+    assert "from a credential" not in caplog.text
+
+
+@needs_mosquitto
+def test_events_that_the_broker_does_not_take_are_kept_until_it_does(tmp_path, caplog):
+    rules = tmp_path / "rules"
+    rules.write_text(
+        f"topic readwrite {BASE}/state\ntopic readwrite {BASE}/availability\n"
+        f"topic read {BASE}/command/+\n"
+    )
+    os.chmod(rules, 0o600)
+    broker = Mosquitto(tmp_path, f"acl_file {rules}")
+    broker.start()
+    subscriber = Subscriber(broker.port, (f"{BASE}/availability",))
+    phone = Telephone(tmp_path, Address("127.0.0.1", broker.port))
+    phone.tell(3)
+    subscriber.wait_for(is_online)
+    deadline = time.monotonic() + 10
+    while "does not take events" not in caplog.text and time.monotonic() < deadline:
+        phone.inbox.wait(0.05)
+    assert caplog.text.count("does not take events") == 1
+    phone.recorder.drain()
+    assert phone.recorder.queued == 3
+    broker.stop()
+    rules.write_text("topic readwrite #\n")
+    broker.start()
+    phone.until_sent()
+    phone.close()
+    subscriber.close()
+    broker.kill()
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))

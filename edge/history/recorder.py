@@ -261,7 +261,11 @@ class Recorder:
                 self._finish()
                 return
             if not isinstance(last, _Acknowledged):
-                self._do(last)
+                try:
+                    self._do(last)
+                except sqlite3.Error:
+                    # Not even memory took it; what follows may fare better.
+                    log.exception("an event or a total is lost")
             if not self._on_card and self._path is not None and self._clock() >= self._retry_at_s:
                 self._return_to_card()
 
