@@ -199,6 +199,17 @@ def test_what_was_learnt_outlives_a_restart(tmp_path):
     assert RecordingBox(tmp_path / "h.db", box.wall).recorder.look_alikes == (learnt,)
 
 
+@pytest.mark.parametrize("note", ["{", "[1]", '[{"number": 1}]', '{"session": "focus"}', "null"])
+def test_notes_of_another_version_do_not_keep_the_box_from_starting(tmp_path, note):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        store.save({"session": note, "look_alikes": note}, None)
+    box = RecordingBox(path)
+    assert box.recorder.look_alikes == ()
+    box.tell()
+    assert len(box.waiting()) == 1
+
+
 # ---------------------------------------------------------------- days
 
 

@@ -146,21 +146,23 @@ class Recorder:
         self._overflowing = False
         self._on_card = False
         self._retry_at_s = 0.0
-        self._store = self._open()
-        self._first_number = self._store.last_number
-        self._day = self._store.day(self._date(), seats)
-        # A state begins with these; the first report is a difference to them.
-        self.today = self._day  # as it was when the history was opened
-        self._last_totals = self._day.totals
-        self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
         self._standing: _Standing | None = None
         self._saved_at_s = clock()
         self._today_at_s = float("-inf")
         self._unbounded = BOUND_EVERY
         self._clock_offset_s = self._offset_s()
-        self._note_interruption()
-        self.queued = self._store.queued()
-        self.announced = self._store.note(_ANNOUNCED_NOTE)
+        self._day: Day
+        self.look_alikes: tuple[LookAlike, ...]
+        self.announced: str | None
+        self._store = self._open()
+        try:
+            self._recall()
+        except sqlite3.Error as exc:
+            self._leave_card(exc)
+            self._recall()
+        # A state begins with these; the first report is a difference to them.
+        self._last_totals = self._day.totals
+        self.today = self._day
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
@@ -386,32 +388,24 @@ class Recorder:
         learnt = json.dumps([asdict(look_alike) for look_alike in standing.look_alikes])
         return {_SESSION_NOTE: json.dumps(value), _LEARNT_NOTE: learnt}
 
-    def _note_interruption(self) -> None:
-        """A session that was going on when the box last stopped to write ended there."""
-        text = self._store.note(_SESSION_NOTE)
-        last = json.loads(text) if text else {"session": Session.IDLE.value}
-        if last["session"] == Session.IDLE.value:
-            return
-        since, seen = (datetime.fromisoformat(last[name]) for name in ("since", "seen"))
-        idle = json.dumps({**last, "session": Session.IDLE.value})
-        details: Details = {
-            "session": last["session"],
-            "since": last["since"],
-            "last_seen": last["seen"],
-            "lasted_s": round((seen - since).total_seconds()),
-            "cause": "stopped" if last["stopped"] else "power lost or crashed",
-        }
-        log.info("the last %s was interrupted (%s)", last["session"], details["cause"])
-        self._persist(
-            lambda: self._store_interruption(details, idle),
-        )
+    def _recall(self) -> None:
+        """Read what the last run left. Raises sqlite3.Error."""
+        self._first_number = self._store.last_number
+        self._day = self._store.day(self._date(), self._seats)
+        self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
+        self.announced = self._store.note(_ANNOUNCED_NOTE)
+        found = _interruption(self._store.note(_SESSION_NOTE))
+        if found is not None:
+            log.info("the last %s was interrupted (%s)", found["session"], found["cause"])
+            self._store_interruption(found)
+        self.queued = self._store.queued()
 
-    def _store_interruption(self, details: Details, idle: str) -> None:
+    def _store_interruption(self, details: Details) -> None:
         self._store.add(
             EventType.INTERRUPTED,
             self._wall_clock(),
             details=details,
-            notes={_SESSION_NOTE: idle},
+            notes={_SESSION_NOTE: ""},
             send=self._sending,
         )
 
@@ -510,7 +504,32 @@ class Recorder:
         self._persist(lambda: self._store.shift_outbox(after=self._first_number, seconds=jump_s))
 
 
+def _interruption(text: str | None) -> Details | None:
+    """What the last noted standing says of a session that was still going on."""
+    if not text:
+        return None
+    try:
+        last = json.loads(text)
+        if last["session"] == Session.IDLE.value:
+            return None
+        since, seen = (datetime.fromisoformat(last[name]) for name in ("since", "seen"))
+        return {
+            "session": str(last["session"]),
+            "since": since.isoformat(),
+            "last_seen": seen.isoformat(),
+            "lasted_s": round((seen - since).total_seconds()),
+            "cause": "stopped" if last["stopped"] else "power lost or crashed",
+        }
+    except (ValueError, TypeError, KeyError) as exc:
+        log.warning("what was noted of the last session is not understood: %s", exc)
+        return None
+
+
 def _look_alikes(text: str | None) -> tuple[LookAlike, ...]:
-    """What earlier runs learnt, as it was noted."""
-    entries = json.loads(text) if text else []
-    return tuple(LookAlike(**{**entry, "box": Box(**entry["box"])}) for entry in entries)
+    """What earlier runs learnt, as it was noted; nothing when another version noted it."""
+    try:
+        entries = json.loads(text) if text else []
+        return tuple(LookAlike(**{**entry, "box": Box(**entry["box"])}) for entry in entries)
+    except (ValueError, TypeError, KeyError) as exc:
+        log.warning("what was learnt before is not understood: %s", exc)
+        return ()
