@@ -27,7 +27,8 @@ EPILOG = """examples:
   procrastobot bench scenarios                        a first answer in a minute or two
   procrastobot bench scenarios --hours 100 --parked-hours 1000 --report report.html
   procrastobot bench scenarios --only texting calls
-  procrastobot bench scenarios --fit ../shared/data   measure the detector anew, for all of these
+  procrastobot bench scenarios --pictures ../shared/data   real pictures, through the real model
+  procrastobot bench scenarios --fit ../shared/data   measure the detector anew, for the simulation
 
 The scenes are data, in tests/scenarios of a checkout. What the detector makes of the things in them
 is drawn from what the shipped one made of real labelled pictures (edge/scenarios/noise.json, which
@@ -87,10 +88,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " file, and end",
     )
     parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DATA",
+        help="judge sequences composed from the real pictures of DATA, and its clips, through the"
+        " real model instead",
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, metavar="N", help="one composed sequence in N (1: all)"
+    )
+    parser.add_argument(
         "--unseen",
         type=Path,
         metavar="FILE",
-        help="fit on the pictures named in FILE only, one a line: those not trained on",
+        help="of DATA only the pictures named in FILE, one a line: those not trained on",
     )
     add_model_options(parser)
 
@@ -102,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.noise or noise.FITTED
     if args.fit is not None:
         return _fit(args, path)
+    if args.pictures is not None:
+        return _pictures(args)
     try:
         fitted = noise.load(path)
         scripts = load_all(args.scenarios)
@@ -130,16 +143,78 @@ def _fit(args: argparse.Namespace, path: Path) -> int:
         spec = chosen_model(args)
         low = replace(spec, thresholds=replace(spec.thresholds, floor=fit.LOWEST))
         detector = load_detector(low, args.threads, runtime_name=args.runtime)
-        only = None
-        if args.unseen is not None:
-            only = frozenset(args.unseen.read_text(encoding="utf-8").split("\n")) - {""}
-        tree = fit.fit(args.fit, spec, detector, progress, only=only)
+        tree = fit.fit(args.fit, spec, detector, progress, only=_names(args.unseen))
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
     path.write_text(fit.dump(tree), encoding="utf-8")
     print(f"{tree['pictures']} pictures measured with {tree['model']}; written to {path}")
     return 0
+
+
+def _names(path: Path | None) -> frozenset[str] | None:
+    if path is None:
+        return None
+    return frozenset(path.read_text(encoding="utf-8").splitlines()) - {""}
+
+
+def _pictures(args: argparse.Namespace) -> int:
+    """Composed sequences and clips: how many phones were noticed, how many look-alikes sounded."""
+    from edge.config import Config
+    from edge.scenarios import composed
+    from edge.scenarios.figures import percentile, share
+    from edge.scenarios.report import with_interval
+    from edge.vision.dataset import DatasetError
+    from edge.vision.manifest import ModelError
+    from edge.vision.tflite import load_detector
+
+    try:
+        spec = chosen_model(args)
+        detector = load_detector(spec, args.threads, runtime_name=args.runtime)
+        outcomes = composed.compose(
+            args.pictures,
+            detector,
+            spec.thresholds,
+            progress,
+            only=_names(args.unseen),
+            every=args.every,
+        )
+        outcomes += composed.clips(args.pictures, detector, spec.thresholds, progress)
+    except (ModelError, DatasetError, OSError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    within_s = Config().policy.phone_hold_s + composed.NOTICED_WITHIN_S
+    rows: dict[str, dict[str, Figure]] = {}
+    for kind in sorted({outcome.kind for outcome in outcomes}):
+        mine = [outcome for outcome in outcomes if outcome.kind == kind]
+        lit = [outcome.lit_s for outcome in mine if outcome.lit_s is not None]
+        silent = [outcome.silent_s for outcome in mine if outcome.silent_s is not None]
+        rows[kind] = {
+            "lit": share(len(lit), len(mine)),
+            "lit_in_time": share(sum(s <= within_s for s in lit), len(mine)),
+            "sounded": share(sum(o.sounded_s is not None for o in mine), len(mine)),
+            "to_silence_p95_s": percentile(silent, 95),
+        }
+    counts = {kind: sum(outcome.kind == kind for outcome in outcomes) for kind in rows}
+    if args.json:
+        tree = {
+            kind: {"number": counts[kind], **{name: _both(f) for name, f in row.items()}}
+            for kind, row in rows.items()
+        }
+        print(json.dumps({"model": spec.description, "in_time_s": within_s, "kinds": tree}))
+        return 0
+    print(f"sequences composed from real pictures, and clips, through {spec.description}")
+    print(f"a phone should be lit within {within_s:g} s; nothing else should sound\n")
+    heads = ("lit", "lit in time", "sounded", "silence p95 s")
+    print(f"{'shown':<14}{'number':>7}" + "".join(f"{head:>22}" for head in heads))
+    for kind, row in rows.items():
+        cells = "".join(f"{with_interval(figure):>22}" for figure in row.values())
+        print(f"{kind:<14}{counts[kind]:>7}{cells}")
+    return 0
+
+
+def _both(figure: Figure) -> dict[str, Any]:
+    return {"value": _value(figure.value), "interval": _pair(figure)}
 
 
 def _play(args: argparse.Namespace, scripts: tuple[Script, ...], fitted: Noise) -> dict[str, Tally]:
@@ -241,7 +316,7 @@ def _tree(
                 "hours": round(tallies[script.name].hours, 2),
                 "pickups": tallies[script.name].pickups,
                 **{
-                    name: {"value": _value(figure.value), "interval": _pair(figure)}
+                    name: _both(figure)
                     for name, figure in of_scenario(tallies[script.name]).items()
                 },
             }

@@ -1,0 +1,231 @@
+"""Sequences composed from real pictures, judged through the real model.
+
+Each sequence is a still picture without a phone, then one with a phone (or with something that is
+taken for one) under a camera that sways a little, as far as a hand does, then the first one again.
+The whole chain works on it: scene, gate, detector, observe, decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import decide
+from edge.config import CameraConfig, Config, SessionConfig
+from edge.devices.camera import open_camera
+from edge.devices.camera_picture import load_picture
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Activity,
+    Frame,
+    Level,
+    SessionAction,
+    SetSession,
+    State,
+    Thresholds,
+)
+from edge.observe import Memory, observe, wants_look
+from edge.ports import Detector, EndOfStream
+from edge.scenarios.fit import LOOK_ALIKES
+from edge.scenarios.noise import wander
+from edge.vision.dataset import LabelledPicture, load_dataset
+from edge.vision.scene import Scene
+
+FPS = 5.0
+BEFORE_S, SHOWN_S, AFTER_S = 2.0, 13.0, 2.0
+NOTICED_WITHIN_S = 1.0  # after the hold
+SWAY = 0.3  # of the thing's own size
+SWAY_S = 1.0
+DESK_AREA = 0.003
+SENSOR_SIGMA = 2.0
+
+Image = NDArray[np.uint8]
+Progress = Callable[[Sequence[Any], str], Iterable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one sequence; times are seconds after the thing came into the picture."""
+
+    name: str
+    kind: str
+    lit_s: float | None
+    sounded_s: float | None
+    silent_s: float | None  # after it went, when it was sounding then
+
+
+class Judge:
+    """The chain from a picture to a state, in a focus session that has just begun."""
+
+    def __init__(self, detector: Detector, thresholds: Thresholds, config: Config) -> None:
+        self._detector = detector
+        self._thresholds = thresholds
+        self._config = config
+        self._scene = Scene()
+        self._memory = Memory()
+        self.state: State = decide.obey(
+            decide.start(config, at_s=0.0),
+            SetSession(SessionAction.START),
+            at_s=0.0,
+            config=config,
+            minute_of_day=None,
+        )
+
+    def frame(self, image: Image, at_s: float) -> State:
+        frame = Frame(image, at_s)
+        stats = self._scene.measure(frame)
+        shown = None
+        if wants_look(self._memory, stats, at_s=at_s, config=self._config):
+            shown = self._detector.detect(frame)
+        self._memory, seen = observe(
+            self._memory,
+            shown,
+            stats,
+            at_s=at_s,
+            config=self._config,
+            thresholds=self._thresholds,
+        )
+        self.state = decide.step(
+            self.state, seen, at_s=at_s, config=self._config, minute_of_day=None
+        )
+        return self.state
+
+
+def for_pictures() -> Config:
+    """The box as it comes, but pictures of other places do not mean that its camera moved."""
+    config = Config(session=SessionConfig(focus_min=240))
+    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0))
+
+
+def compose(
+    data: Path,
+    detector: Detector,
+    thresholds: Thresholds,
+    progress: Progress,
+    *,
+    only: frozenset[str] | None = None,
+    every: int = 1,
+) -> list[Outcome]:
+    """Judge a sequence for each picture of `dev` and `webcam_dev` that shows a phone at desk size
+    with somebody, or a look-alike without a phone. Deterministic."""
+    pictures = [
+        p
+        for name in ("dev", "webcam_dev")
+        for p in load_dataset(data / name)
+        if only is None or p.path.name in only
+    ]
+    plain = [p for p in pictures if _shows_person(p) and not _things(p)]
+    sequences = [(p, kind) for p in pictures if (kind := _kind(p))][::every]
+    outcomes = []
+    for number, (picture, kind) in enumerate(progress(sequences, "sequences")):
+        rest = load_picture(plain[number % len(plain)].path) if plain else None
+        judge = Judge(detector, thresholds, for_pictures())
+        outcomes.append(_judged(picture, kind, rest, judge, np.random.default_rng(number)))
+    return outcomes
+
+
+def _things(picture: LabelledPicture) -> list[str]:
+    return [t.label for t in picture.truths if t.label == PHONE or t.label in LOOK_ALIKES]
+
+
+def _shows_person(picture: LabelledPicture) -> bool:
+    return any(truth.label == PERSON for truth in picture.truths)
+
+
+def _kind(picture: LabelledPicture) -> str:
+    """What the sequence of a picture tests; empty: nothing."""
+    labels = _things(picture)
+    if PHONE in labels:
+        phones = [t.box.area for t in picture.truths if t.label == PHONE]
+        webcam = PERSON not in picture.labelled
+        with_person = webcam or _shows_person(picture)
+        return PHONE if max(phones) >= DESK_AREA and with_person else ""
+    wanted = ("wallet", "earbud case", "remote", "mouse", "book")
+    return next((label for label in wanted if label in labels), "")
+
+
+def _judged(
+    picture: LabelledPicture,
+    kind: str,
+    rest: Image | None,
+    judge: Judge,
+    rng: np.random.Generator,
+) -> Outcome:
+    image = load_picture(picture.path)
+    height, width = image.shape[:2]
+    truth = max((t.box for t in picture.truths if t.label == kind), key=lambda box: box.area)
+    size = np.hypot(truth.height * height, truth.width * width)
+    count = int(SHOWN_S * FPS)
+    sway_y = SWAY * size * wander(rng, count, 1 / FPS, SWAY_S)
+    sway_x = SWAY * size * wander(rng, count, 1 / FPS, SWAY_S)
+    if rest is None:
+        rest = np.full_like(image, 114)
+    lit_s = sounded_s = silent_s = None
+    sounding = False
+    ticks = int((BEFORE_S + SHOWN_S + AFTER_S) * FPS)
+    for tick in range(ticks):
+        at_s = tick / FPS
+        since_s = at_s - BEFORE_S
+        shown = 0 <= since_s < SHOWN_S
+        if shown:
+            step = min(count - 1, int(since_s * FPS))
+            seen = _shifted(image, sway_y[step], sway_x[step])
+        else:
+            seen = rest
+        state = judge.frame(_noisy(seen, rng), at_s)
+        on_phone = state.seats[0].activity is Activity.PHONE
+        if shown and on_phone and state.level >= Level.LIGHT and lit_s is None:
+            lit_s = round(since_s, 3)
+        if shown and state.level >= Level.SOUND and sounded_s is None:
+            sounded_s = round(since_s, 3)
+        if shown:
+            sounding = state.level >= Level.SOUND
+        elif since_s > 0 and sounding and silent_s is None and state.level < Level.SOUND:
+            silent_s = round(since_s - SHOWN_S, 3)
+    return Outcome(picture.path.name, kind, lit_s, sounded_s, silent_s)
+
+
+def _shifted(image: Image, dy: float, dx: float) -> Image:
+    """The picture moved by whole pixels; the edge is continued."""
+    rows = np.clip(np.arange(image.shape[0]) - round(dy), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(image.shape[1]) - round(dx), 0, image.shape[1] - 1)
+    return np.ascontiguousarray(image[rows][:, columns])
+
+
+def _noisy(image: Image, rng: np.random.Generator) -> Image:
+    noise = rng.normal(0, SENSOR_SIGMA, image.shape[:2])[..., None]
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def clips(
+    data: Path, detector: Detector, thresholds: Thresholds, progress: Progress
+) -> list[Outcome]:
+    """The real clips, each of which shows a phone in use throughout."""
+    outcomes = []
+    for path in progress(sorted((data / "video").glob("*.mp4")), "clips"):
+        camera = open_camera(
+            CameraConfig(source=str(path), realtime=False, fps=10), clock=lambda: 0.0
+        )
+        judge = Judge(detector, thresholds, for_pictures())
+        lit_s = sounded_s = None
+        camera.open()
+        try:
+            while True:
+                frame = camera.read()
+                state = judge.frame(frame.image, frame.at_s)
+                if state.level >= Level.LIGHT and lit_s is None:
+                    lit_s = round(frame.at_s, 3)
+                if state.level >= Level.SOUND and sounded_s is None:
+                    sounded_s = round(frame.at_s, 3)
+        except EndOfStream:
+            pass
+        finally:
+            camera.close()
+        outcomes.append(Outcome(path.name, "clip", lit_s, sounded_s, None))
+    return outcomes
