@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge.config import ModelConfig
 from edge.domain import Box, Detection, Frame, Thresholds
+from edge.vision import second_look
+from edge.vision.manifest import Colour, Family, Fit, ModelInput, ModelSpec
 from edge.vision.second_look import SecondLook, merged, where_to_look
 
 THRESHOLDS = Thresholds(0.25, {"phone": 0.5, "person": 0.5})
@@ -62,7 +65,7 @@ def test_looks_are_taken_twice_at_most_once_in_so_many_frames():
     twice = SecondLook(detector, THRESHOLDS, every=4)
     for _ in range(12):
         twice.detect(FRAME)
-    assert len(detector.shown) == 12 + 3
+    assert len(detector.shown) == twice.looks == 12 + 3
 
 
 def test_the_second_look_adds_phones_and_takes_nothing_away():
@@ -72,3 +75,21 @@ def test_the_second_look_adds_phones_and_takes_nothing_away():
     cup = Detection("cup", 0.9, Box(0.1, 0.1, 0.2, 0.2))
     assert merged([SOMEBODY, weak], [sure, other, cup]) == (SOMEBODY, sure, other)
     assert merged([SOMEBODY, sure], [weak]) == (SOMEBODY, sure)
+
+
+def test_the_configuration_decides_on_it(monkeypatch, tmp_path):
+    spec = ModelSpec(
+        "m",
+        tmp_path / "m.tflite",
+        Family.YOLOX,
+        ModelInput(64, 64, Colour.RGB, Fit.LETTERBOX),
+        ("phone", "person"),
+        THRESHOLDS,
+    )
+    plain = Looks([SOMEBODY])
+    monkeypatch.setattr(second_look, "load_detector", lambda _, threads: plain)
+    assert second_look.open_detector(spec, ModelConfig()) is plain
+    twice = second_look.open_detector(spec, ModelConfig(second_look=True, second_look_every=3))
+    for _ in range(6):
+        twice.detect(FRAME)
+    assert len(plain.shown) == 6 + 2

@@ -76,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws of the pictures for the intervals (1000)",
     )
+    parser.add_argument(
+        "--second-look",
+        action="store_true",
+        help="look again, closer, at somebody without a certain phone (model.second_look)",
+    )
     add_model_options(parser)
 
 
@@ -87,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.vision.dataset import DatasetError, load_dataset
     from edge.vision.manifest import ModelError
     from edge.vision.report_card import report_card
+    from edge.vision.second_look import SecondLook
     from edge.vision.tflite import load_detector
 
     for name in ("floor", "threshold"):
@@ -98,13 +104,15 @@ def run(args: argparse.Namespace) -> int:
         dataset = load_dataset(args.dataset)
         spec = chosen_model(args)
         low = replace(spec, thresholds=replace(spec.thresholds, floor=args.floor))
-        detector = load_detector(low, args.threads, runtime_name=args.runtime)
+        detector: Detector = load_detector(low, args.threads, runtime_name=args.runtime)
     except DatasetError as exc:
         print(exc, file=sys.stderr)
         return 1
     except ModelError as exc:
         print(exc, file=sys.stderr)
         return 78
+    if args.second_look:
+        detector = SecondLook(detector, spec.thresholds, every=1)
     thresholds = spec.thresholds
     if args.threshold is not None:
         thresholds = replace(thresholds, labels={**thresholds.labels, PHONE: args.threshold})
@@ -113,11 +121,15 @@ def run(args: argparse.Namespace) -> int:
     except UnreadablePicture as exc:
         print(exc, file=sys.stderr)
         return 1
+    looks = detector.looks / len(judged) if isinstance(detector, SecondLook) else 1.0
     card = report_card(judged, spec.labels, thresholds, rounds=args.rounds)
     if args.json:
-        print(json.dumps(as_object(card, args.dataset, spec, floor=args.floor), indent=2))
+        figures = as_object(card, args.dataset, spec, floor=args.floor, looks=looks)
+        print(json.dumps(figures, indent=2))
     else:
         print(in_words(card, args.dataset, spec))
+        if args.second_look:
+            print(f"\nwith a second look: {looks:.2f} inferences per picture")
     if args.sheets is not None:
         try:
             save_sheets(args.sheets, dataset, judged, card.threshold)
@@ -145,7 +157,7 @@ def judge(dataset: Sequence[LabelledPicture], detector: Detector) -> list[Judged
 
 
 def as_object(
-    card: ReportCard, dataset: Path, spec: ModelSpec, *, floor: float
+    card: ReportCard, dataset: Path, spec: ModelSpec, *, floor: float, looks: float
 ) -> dict[str, object]:
     """What --json prints."""
     return {
@@ -156,6 +168,7 @@ def as_object(
         "sha256": spec.sha256,
         "floor": floor,
         "phone_threshold": card.threshold,
+        "inferences_per_picture": round(looks, 3),
         **{name: _number(figure.value) for name, figure in card.figures.items()},
         "intervals": {name: _interval(figure) for name, figure in card.figures.items()},
         "phone_recall_at_threshold": _number(card.recall),

@@ -40,6 +40,7 @@ class SecondLook:
         self._thresholds = thresholds
         self._every = every
         self._frames = every  # the first frame may be looked at twice
+        self.looks = 0  # inferences so far: what it costs
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -48,6 +49,7 @@ class SecondLook:
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
         seen = self._detector.detect(frame)
+        self.looks += 1
         self._frames += 1
         region = where_to_look(seen, self._thresholds)
         if region is None or self._frames < self._every:
@@ -57,6 +59,7 @@ class SecondLook:
         if bottom - top < 8 or right - left < 8:
             return seen
         self._frames = 0
+        self.looks += 1
         crop = Frame(frame.image[top:bottom, left:right], frame.at_s, frame.number, frame.name)
         exact = Box(
             top / frame.height_px,
