@@ -389,6 +389,15 @@ def test_of_a_source_that_says_nothing_nothing_is_claimed():
     assert told.figures()["pickups_shown"] == 0
 
 
+def test_silence_is_claimed_for_what_was_shown_only():
+    told = story(
+        (0.0, WORK, Activity.WORKING, Level.NONE, False),
+        (1.0, "a cup", Activity.WORKING, Level.NONE, False),
+        (2.0, WORK, Activity.WORKING, Level.NONE, False),
+    )
+    assert list(told.lines()) == ["No sound for: working; a cup."]
+
+
 # ---------------------------------------------------------------- the whole of it
 
 DEMO = [sys.executable, "-m", "edge", "demo"]

@@ -38,7 +38,7 @@ from edge.mqtt.topics import Topics
 from edge.ports import Camera, CameraMissing, EndOfStream
 
 KEYS = "space: button   l: held button   n: not a phone   q: quit"
-HONEST = "Simulated here: lights, buzzer, button. Real: detector, decisions, broker, messages."
+HONEST = "Simulated here: lights, buzzer, button. Real: detector, decisions"
 DRAW_EVERY_S = 0.08
 LAST_WORDS_S = 2.0  # how long the last messages may take to arrive
 QUIET_S = 0.4
@@ -223,7 +223,8 @@ class Onlooker:
             return
         for line in self.story.lines():
             self._out.write(line + "\n")
-        self._out.write(HONEST + "\n")
+        heard = ", broker, messages." if self.heard else f". No message was heard: {self._broker}."
+        self._out.write(HONEST + heard + "\n")
 
     def _snapshot(self, loop: Loop) -> Snapshot:
         assert self._box is not None

@@ -109,12 +109,11 @@ class Story:
             if pickup.silent_s is not None:
                 parts.append(f"silent {pickup.silent_s:.1f} s after it was put down")
             yield f"The phone in the hand at {pickup.begins_s:.1f} s: {', '.join(parts)}."
-        if any(moment.shows for moment in self._moments):
+        others = list(dict.fromkeys(m.shows for m in self._moments if m.shows != PHONE_IN_HAND))
+        if any(others):
             count = self.false_sounds()
             yield (
-                "No sound for anything else: the calculator, the phone on the desk, the empty seat."
-                if count == 0
-                else f"False sounds: {count}."
+                f"No sound for: {'; '.join(others)}." if count == 0 else f"False sounds: {count}."
             )
 
     def _parts(self) -> Iterator[tuple[float, float]]:
