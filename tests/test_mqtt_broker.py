@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,29 @@ def test_without_a_broker_of_ones_own_the_box_is_one(tmp_path):
         lambda _: [json.loads(p)["type"] for p in subscriber.of("/event")][-1:] == ["putdown"]
     )
     subscriber.close()
+    telling.close()
+
+
+def test_a_huge_message_costs_its_sender_the_connection_and_nobody_else(tmp_path):
+    config = box_with_broker(tmp_path)
+    inbox = CommandInbox()
+    telling = open_teller(config, inbox=inbox)
+    telling.publish(decide.start(config, at_s=5.0))
+    neighbour = Subscriber(telling.broker_port)
+    neighbour.wait_for(lambda _: neighbour.of("/availability"))
+    with socket.create_connection(("127.0.0.1", telling.broker_port), timeout=10) as sender:
+        # A CONNECT of MQTT 3.1.1 (section 3.1), whose answer is four bytes, then a PUBLISH that
+        # says it will be as long as the protocol allows.
+        sender.sendall(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x")
+        assert sender.recv(4) == b"\x20\x02\x00\x00"
+        sender.sendall(b"\x30\xff\xff\xff\x7f\x00\x01a")
+        with suppress(ConnectionResetError):
+            while sender.recv(4096):  # until it is hung up on, long before the message is whole
+                pass
+    neighbour.publish("procrastobot/desk/command/session", "start")
+    inbox.wait(10)
+    assert inbox.drain() == [SetSession(SessionAction.START)]
+    neighbour.close()
     telling.close()
 
 

@@ -62,7 +62,7 @@ class Broker:
             self._loop.close()
 
     async def _start(self) -> None:
-        from amqtt.broker import Broker as AmqttBroker
+        from edge.mqtt.broker_bounds import BoundedBroker
 
         settings: dict[str, Any] = {
             "listeners": {
@@ -76,7 +76,7 @@ class Broker:
                 "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True},
             },
         }
-        self._broker = AmqttBroker(settings)
+        self._broker = BoundedBroker(settings)
         await self._broker.start()
         # Port 0 asks the system for a free one.
         server = self._broker._servers["default"].instance

@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +61,17 @@ def child(directory: Path, port: int) -> None:
         time.sleep(random.choice((0, 0, 0, 0.001, 0.01, 0.05)))
 
 
+def nursery(directory: Path, port: int) -> None:
+    """Fork a child for each line read, with all imports done: prints its pid, then "gone"."""
+    for _ in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            child(directory, port)
+        print(f"pid {pid}", flush=True)
+        os.waitpid(pid, 0)
+        print("gone", flush=True)
+
+
 class Weather:
     """Cuts the connection and restarts the broker at random moments, until told to clear up."""
 
@@ -97,26 +110,41 @@ def run(kills: int, directory: Path) -> dict[str, Any]:
     proxy = Proxy(broker.port)
     subscriber = Subscriber(broker.port, ("procrastobot/desk/event",), client_id="witness")
     weather = Weather(broker, proxy)
-    command = [sys.executable, "-m", "tests.long.kills", "--child", str(directory)]
+    command = [sys.executable, "-m", "tests.long.kills", "--nursery", str(directory)]
+    boxes = subprocess.Popen(
+        [*command, "--port", str(proxy.port)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=(directory / "box.log").open("a"),
+        text=True,
+    )
+    assert boxes.stdin is not None
+    assert boxes.stdout is not None
     began = time.monotonic()
+    while_opening = 0
     try:
         for number in range(1, kills + 1):
-            box = subprocess.Popen(
-                [*command, "--port", str(proxy.port)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-                stderr=(directory / "box.log").open("a"),
-            )  # fmt: skip
-            assert box.stdout is not None
-            if random.random() < 0.9:
-                box.stdout.readline()
-                time.sleep(random.uniform(0, 0.25))
-            else:  # while it opens the history
-                time.sleep(random.uniform(0, 0.4))
-            box.kill()
-            box.wait()
+            boxes.stdin.write("go\n")
+            boxes.stdin.flush()
+            ready, pid = False, 0
+            patient = random.random() < 0.8
+            while not pid or (patient and not ready):
+                line = boxes.stdout.readline().split()
+                ready = ready or line == ["ready"]
+                pid = int(line[1]) if line[0] == "pid" else pid
+            # While it works, or else while it still opens the history.
+            time.sleep(random.uniform(0, 0.4 if patient else 0.05))
+            os.kill(pid, signal.SIGKILL)
+            while (line := boxes.stdout.readline().split()) != ["gone"]:
+                ready = ready or line == ["ready"]
+            while_opening += not ready
             if number % max(1, kills // 20) == 0:
                 print(f"{number} kills, {len(subscriber.heard)} messages", flush=True)
     finally:
         weather.clear_up()
+        boxes.stdin.close()
+        boxes.wait(10)
     history = directory / "history.db"
     # One last start in calm weather sends what still waits.
     config = Config()
@@ -149,6 +177,7 @@ def run(kills: int, directory: Path) -> dict[str, Any]:
     firsts = list(first_at)
     return {
         "kills": kills,
+        "killed_while_opening": while_opening,
         "cuts": weather.cuts,
         "broker_restarts": weather.restarts,
         "seconds": round(time.monotonic() - began, 1),
@@ -170,11 +199,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--nursery", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.child:
-        child(args.child, args.port)
+    if args.nursery:
+        nursery(args.nursery, args.port)
         return 0
     random.seed(args.seed)
     with tempfile.TemporaryDirectory(prefix="procrastobot-kills-") as name:
