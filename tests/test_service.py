@@ -221,6 +221,15 @@ def test_it_is_ready_after_its_first_tick_and_says_what_it_does(running: Service
     assert shown["Type"] == "notify"
 
 
+def test_this_release_of_systemd_agrees_with_the_unit(running: Service) -> None:
+    unit = f"/etc/systemd/system/{UNIT}"
+    verdict = running.container.run("systemd-analyze", "verify", "--man=no", unit)
+    assert UNIT not in verdict.stderr, verdict.stderr
+    offline = ("systemd-analyze", "security", "--offline=true", "--no-pager")
+    said = running.container.run(*offline, "--threshold=15", unit).stdout
+    say(said.strip().splitlines()[-1])
+
+
 def test_the_broker_got_the_password_from_the_credential_and_nobody_else_did(
     running: Service,
 ) -> None:
