@@ -21,7 +21,6 @@ import pytest
 
 from tests.camera_fakes import write_picture
 from tests.nspawn import PYTHON_OF, ROOT, Container, bundle, wait_for, why_not
-from tests.reference import YOLOX_INT8, model_table, write_manifest
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "containers work here"),
@@ -72,7 +71,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.1)
 http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Handler).serve_forever()
 """
-STAND_IN = "[model]\nmanifest = '/srv/models/manifest.toml'\n"
 CAMERA_UNIT = """
 [Service]
 ExecStart=/usr/bin/python3 /srv/camera.py
@@ -166,24 +164,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         container.close()
 
 
-def model_for(container: Container) -> str:
-    """The lines that name a reference model, for as long as the project ships none."""
-    if (ROOT / "models" / "manifest.toml").is_file():
-        return ""
-    folder = container.root / "srv" / "models"
-    if not folder.is_dir():
-        file = ROOT.parent / "shared" / "data" / "models" / YOLOX_INT8
-        if not file.is_file():
-            pytest.skip(f"there is no model, neither in models/ nor {file}")
-        folder.mkdir()
-        shutil.copy(file, folder)
-        write_manifest(folder, {"normal": model_table(file)})
-    return STAND_IN
-
-
 def prepare(container: Container, packed: Path) -> None:
     shutil.copytree(packed, container.root / "srv" / "bundle")
-    container.write("/etc/procrastobot/config.toml", CONFIG + model_for(container))
+    container.write("/etc/procrastobot/config.toml", CONFIG)
     container.write("/etc/procrastobot/board.toml", BOARD)
     container.write("/srv/camera.py", CAMERA)
     write_picture(container.root / "srv" / "picture.jpg")
@@ -204,7 +187,7 @@ def running(service: Service) -> Service:
     for drop_in in (service.container.root / f"etc/systemd/system/{UNIT}.d").glob("*"):
         drop_in.unlink()
         drop_in.parent.rmdir()
-    service.container.write("/etc/procrastobot/config.toml", CONFIG + model_for(service.container))
+    service.container.write("/etc/procrastobot/config.toml", CONFIG)
     service.container.run("chown", "root:procrastobot", "/etc/procrastobot/config.toml")
     service.container.run("systemctl", "daemon-reload")
     service.since = int(time.time())
