@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from net import LABELS, STRIDES, decode
 from torch import Tensor
@@ -122,3 +124,37 @@ def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list
     obj_sum = (entropy * obj_weight).sum()
     count = max(count, 1.0)
     return {"iou": 5.0 * iou_sum / count, "obj": obj_sum / count, "cls": cls_sum / count}
+
+
+def teaching_loss(heads: dict[str, Tensor], taught: dict[str, Tensor], truths: list[Tensor],
+                  rows: Sequence[int]) -> Tensor:  # fmt: skip
+    """How far the scores and boxes are from those of the original network, where it sees anything.
+
+    rows: the original's class for each of the first classes of `LABELS`; of phones it is believed
+    inside labelled phones only, for there the labels know better
+    """
+    boxes, obj, cls = decode(heads)
+    with torch.no_grad():
+        t_boxes, t_obj, t_cls = decode(taught)
+        t_score = (t_obj.sigmoid()[..., None] * t_cls[..., list(rows)].sigmoid()).sqrt()
+        centres, _ = anchors(heads)
+        weight = torch.ones_like(t_score)
+        for n, truth in enumerate(truths):
+            phones = truth[truth[:, 0] == 0, 1:]
+            inside = (centres[:, None] > phones[None, :, :2]) & (
+                centres[:, None] < phones[None, :, 2:]
+            )
+            weight[n, :, 0] = inside.all(2).any(1).float()
+        best = (t_score * weight).amax(2)
+        some = best > 0.2
+        weight = weight[some]
+        wanted = t_score[some]
+    score = (obj[some].sigmoid()[..., None] * cls[some][:, : len(rows)].sigmoid()).sqrt()
+    score = score.clamp(1e-4, 1 - 1e-4)
+    entropy = -(wanted * score.log() + (1 - wanted) * (1 - score).log())
+    least = -(
+        wanted * wanted.clamp(min=1e-4).log() + (1 - wanted) * (1 - wanted).clamp(min=1e-4).log()
+    )
+    _, generalized = giou(boxes[some], t_boxes[some])
+    count = best[some].sum().clamp(min=1.0)
+    return (((entropy - least) * weight).sum() + 2 * ((1 - generalized) * best[some]).sum()) / count

@@ -26,6 +26,8 @@ from torch.nn import functional
 
 STRIDES = (8, 16, 32)
 DENSE = 32
+EPSILON = 1e-3  # of batch normalization, in units of kernels of length 1
+MOMENTUM = 0.03
 
 # Class order of the shipped model, and the COCO class (0..79) whose weights start each one.
 LABELS = (
@@ -216,6 +218,73 @@ class Net(nn.Module):
                 if name not in keep:
                     del values[name]
         return values
+
+
+class Normed(Net):
+    """The network with batch normalization taken out of its folded weights again, for training.
+
+    Folded, one kernel's values are a thousand times another's, and no step size suits both: the
+    stem is lost before the rest has moved.
+    """
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.norms = nn.ModuleDict(
+            {
+                key(op.out): nn.BatchNorm2d(op.channels, eps=EPSILON, momentum=MOMENTUM)
+                for op in program.ops
+                if op.kind == "conv" and op.act
+            }
+        )
+
+    def conv(self, op: Op, x: Tensor) -> Tensor:
+        conv = self.convs[key(op.out)]
+        if not op.act:
+            return conv(x)
+        y = functional.conv2d(x, conv.weight, None, conv.stride, conv.padding, groups=conv.groups)
+        return self.act(self.norms[key(op.out)](y))
+
+    @torch.no_grad()
+    def unfold(self, net: Net, batches: Sequence[Tensor]) -> None:
+        """Become `net` exactly, with the statistics that these (N, 3, H, W) batches give."""
+        sums: dict[str, list[Tensor]] = {}
+        names = [op.out for op in net.program.ops if op.kind == "conv" and op.act]
+        inputs = {op.out: op.inputs[0] for op in net.program.ops if op.kind == "conv"}
+        for batch in batches:
+            values = net(batch, keep=list(net.program.channels))
+            for name in names:
+                conv = net.convs[key(name)]
+                y = functional.conv2d(
+                    values[inputs[name]], conv.weight, None, conv.stride, conv.padding,
+                    groups=conv.groups,
+                )  # fmt: skip
+                sums.setdefault(name, []).append(
+                    torch.stack([y.mean((0, 2, 3)), y.square().mean((0, 2, 3))])
+                )
+        self.convs.load_state_dict(net.convs.state_dict())
+        for name in names:
+            mean, square = torch.stack(sums[name]).mean(0)
+            conv, norm = self.convs[key(name)], self.norms[key(name)]
+            size = conv.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+            norm.bias.copy_(conv.bias + mean)
+            # A kernel of length 1 does the same once its statistics shrink with it.
+            conv.weight.div_(size[:, None, None, None])
+            conv.bias.zero_()
+            norm.running_mean.copy_(mean / size)
+            norm.running_var.copy_((square - mean.square()).clamp(min=0) / size.square())
+            norm.weight.copy_((norm.running_var + EPSILON).sqrt() * size)
+
+    @torch.no_grad()
+    def folded(self) -> Net:
+        """The plain network that computes what this one does in eval mode."""
+        net = Net(self.program)
+        net.relu_share = self.relu_share
+        net.convs.load_state_dict(self.convs.state_dict())
+        for name, norm in self.norms.items():
+            gain = norm.weight / (norm.running_var + EPSILON).sqrt()
+            net.convs[name].weight.mul_(gain[:, None, None, None])
+            net.convs[name].bias.copy_(norm.bias - norm.running_mean * gain)
+        return net.eval()
 
 
 def key(name: str) -> str:

@@ -2,7 +2,7 @@
 
     python train.py --data ../../../shared/data --run RUN --images 150000
 
-RUN/log.jsonl gets a line every 50 batches and one for every evaluation, RUN/last.pt the state,
+RUN/log.jsonl gets a line every 100 batches and one for every evaluation, RUN/last.pt the state,
 RUN/ema-<images>.pt the averaged weights of each evaluation.
 """
 
@@ -22,9 +22,10 @@ import data
 import numpy as np
 import score
 import torch
-from loss import detection_loss
-from net import LABELS, Net, load_onnx, yolox_nano
+from loss import detection_loss, teaching_loss
+from net import COCO_ROWS, LABELS, Net, Normed, load_onnx, yolox_nano
 from pseudo import heads_of, letterbox
+from quantize import as_batches
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -102,12 +103,13 @@ class From(torch.utils.data.Sampler):
 
 
 @torch.no_grad()
-def average(ema: Net, net: Net, step: int, most: float = 0.9985) -> None:
+def average(ema: Net, net: Net, step: int, most: float = 0.995) -> None:
     share = min(most, (1 + step) / (10 + step))
     for a, b in zip(ema.parameters(), net.parameters(), strict=True):
         a.lerp_(b, 1 - share)
     for a, b in zip(ema.buffers(), net.buffers(), strict=True):
-        a.copy_(b)
+        if a.is_floating_point():
+            a.lerp_(b, 1 - share)
 
 
 def see(net: Net, picture: data.Picture, height: int, width: int) -> score.Found:
@@ -142,15 +144,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--bank", type=Path)
-    parser.add_argument("--images", type=int, default=60_000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=4e-4)
-    parser.add_argument("--morph", type=int, default=8_000, help="images from SiLU to ReLU")
-    parser.add_argument(
-        "--mimic", type=float, default=1.0, help="weight of the original's features"
-    )
-    parser.add_argument("--mimic-late", type=float, default=0.25, help="the same after the change")
-    parser.add_argument("--render", type=float, default=0.45)
+    parser.add_argument("--images", type=int, default=30_000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--morph", type=int, default=5_000, help="images from SiLU to ReLU")
+    parser.add_argument("--mimic", type=float, default=1.0, help="weight of the features")
+    parser.add_argument("--mimic-late", type=float, default=0.5, help="the same after the change")
+    parser.add_argument("--teach", type=float, default=1.0, help="weight of the original's word")
+    parser.add_argument("--render", type=float, default=0.4)
     parser.add_argument("--shipping-from", type=float, default=0.7, help="share of the run")
     parser.add_argument("--judge-every", type=int, default=6_000)
     parser.add_argument("--threads", type=int, default=1)
@@ -163,14 +164,16 @@ def main() -> None:
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
     drawer = augment.Drawer(source, training, augment.Mix(render=args.render), args.bank)
 
-    start = Net(yolox_nano())
-    load_onnx(start, args.data / "models/yolox_nano_coco_cut9.onnx")
-    net, ema = start, Net(yolox_nano())
+    folded = Net(yolox_nano())
+    load_onnx(folded, args.data / "models/yolox_nano_coco_cut9.onnx")
+    net, ema = Normed(yolox_nano()), Normed(yolox_nano())
+    some = [drawer.one(np.random.default_rng((5, i)), 320, 416).image for i in range(96)]
+    net.unfold(folded, list(as_batches(some, 8)))
     ema.load_state_dict(net.state_dict())
     teacher = Net(yolox_nano(80, dense=0)).eval().requires_grad_(False)
     load_onnx(teacher, args.data / "models/yolox_nano_coco_cut9.onnx", range(80))
     net, ema, teacher = (m.to(memory_format=torch.channels_last) for m in (net, ema, teacher))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-3)
     step = 0
     last = args.run / "last.pt"
     if last.exists():
@@ -213,9 +216,9 @@ def main() -> None:
             total = 0.0
             for name in keep:
                 t = wanted[name].float()
-                scale = t.var((0, 2, 3), keepdim=True) + 1e-3
-                total = total + ((heads[name].float() - t).square() / scale).mean()
+                total = total + (heads[name].float() - t).square().mean() / t.var()
             parts["mimic"] = mimic * total / len(keep)
+            parts["teach"] = args.teach * teaching_loss(heads, wanted, truths, COCO_ROWS)
         loss = sum(parts.values())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -227,27 +230,28 @@ def main() -> None:
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
         sums["norm"] = sums.get("norm", 0.0) + float(norm)
-        if step % 50 == 0:
+        if step % 100 == 0:
             now = time.monotonic()
             line = {
                 "images": step * args.batch,
-                "per_s": round(50 * args.batch / (now - since), 1),
+                "per_s": round(100 * args.batch / (now - since), 1),
                 "waited": round(waited / (now - since), 2),
                 "relu": round(net.relu_share, 3),
-                **{k: round(v / 50, 3) for k, v in sums.items()},
+                **{k: round(v / 100, 3) for k, v in sums.items()},
             }
             log.write(json.dumps(line) + "\n")
             sums, since, waited = {}, now, 0.0
         done = step == steps
         if step % (args.judge_every // args.batch) == 0 or done:
-            figures = judge(ema, dev, webcam)
+            plain = ema.folded()
+            figures = judge(plain, dev, webcam)
             log.write(json.dumps({"images": step * args.batch, "judged": figures}) + "\n")
             torch.save(
-                {"net": ema.state_dict(), "relu": ema.relu_share},
+                {"net": plain.state_dict(), "relu": plain.relu_share},
                 args.run / f"ema-{step * args.batch}.pt",
             )
             since = time.monotonic()
-        if step % 150 == 0 or done:
+        if step % 250 == 0 or done:
             state = {
                 "net": net.state_dict(),
                 "ema": ema.state_dict(),
