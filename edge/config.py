@@ -124,6 +124,9 @@ class ObserveConfig:
         low=0,
         high=1,
     )
+    phone_suspect: float = setting(
+        0.7, "Share of that score which is enough for a light, but for no sound.", low=0.1, high=1
+    )
     person_floor: float = setting(
         0.0, "A person scored below this is ignored; 0: the model's own threshold.", low=0, high=1
     )

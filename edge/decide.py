@@ -686,6 +686,8 @@ def _held_back(state: State, seat: SeatState, steps: LadderConfig, config: Confi
         return " (still now)"
     if phone is None or phone.use is not PhoneUse.IN_USE:
         return " (still now)"
+    if not phone.sure:
+        return " (perhaps)"
     if state.muted:
         return " (muted)"
     if state.quiet:

@@ -193,6 +193,7 @@ class PhoneSight:
     use_since_s: float  # since it is used like this
     active_s: float = 0.0  # when it was last seen to be used: moving, or raised by somebody
     why: str = ""  # the evidence for the use, in a word or two
+    sure: bool = True  # surely a phone: enough for a sound; otherwise for a light
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
 BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 1.0  # one missed detection does not empty a seat
 VIEW_RETURNS_S = 0.5  # a view is found again after this
-CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of the threshold
+SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
+CLEARLY = 0.5  # a suspected phone stays one while its median is this share of what it takes
+SURELY = 0.75  # and a sure one
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
@@ -74,7 +76,8 @@ class Track:
     moved_s: float = float("-inf")
     active_s: float = float("-inf")
     median: float = 0.0
-    confirmed: bool = False
+    confirmed: bool = False  # enough for a light
+    sure: bool = False  # enough for a sound
     why: str = ""
 
 
@@ -306,7 +309,7 @@ def _phones(detections: Sequence[Detection], floor: float) -> list[Detection]:
         )
         if rival >= detection.score:
             continue
-        score = detection.score - rival / 2
+        score = detection.score - rival * rival / detection.score
         if score >= floor:
             found.append(detection if rival == 0 else replace(detection, score=score))
     found.sort(key=lambda detection: -detection.score)
@@ -368,8 +371,8 @@ def _follow(
 
 def _unclaimed(phones: list[Detection], tracks: tuple[Track, ...], at_s: float) -> list[Detection]:
     """The phones that continue no track."""
-    claimed = {id(track.box) for track in tracks if track.seen_s == at_s}
-    return [phone for phone in phones if id(phone.box) not in claimed]
+    claimed = {track.box for track in tracks if track.seen_s == at_s}
+    return [phone for phone in phones if phone.box not in claimed]
 
 
 def _left_places(before: tuple[Track, ...], after: tuple[Track, ...]) -> list[tuple[Box, float]]:
@@ -431,8 +434,10 @@ def _seen(
     box = phone.box
     anchor, moved_s, far = track.anchor, track.moved_s, False
     if change.at(box):
-        far = not _covered(anchor, box) and _distance(anchor, box) >= settings.still
-        if far and track.far:
+        held = track.use is PhoneUse.IN_USE
+        least = settings.still * (SWAYS if held else 1.0)
+        far = not _covered(anchor, box) and _distance(anchor, box) >= least
+        if far and (track.far or held):
             anchor, moved_s = box, at_s
     else:
         # What lies still is measured again and again: the anchor settles on the mean.
@@ -488,14 +493,16 @@ def _grown(box: Box, margin: float) -> Box:
 
 
 def _confirm(track: Track, confirm: float, settings: ObserveConfig) -> Track:
+    """What was surely a phone remains one through a few poor frames; what lies, until it goes."""
     middle = median([score for _, score in track.scores])
     hits = sum(1 for _, score in track.scores if score > 0)
+    suspect = confirm * settings.phone_suspect
     if track.confirmed:
-        # What was surely a phone remains one through a few poor frames; what lies, until it goes.
-        confirmed = _lies(track) or middle >= CLEARLY * confirm
+        confirmed = _lies(track) or middle >= CLEARLY * suspect
     else:
-        confirmed = hits >= settings.confirm_frames and middle >= confirm
-    return replace(track, median=middle, confirmed=confirmed)
+        confirmed = hits >= settings.confirm_frames and middle >= suspect
+    sure = confirmed and middle >= (SURELY if track.sure else 1.0) * confirm
+    return replace(track, median=middle, confirmed=confirmed, sure=sure)
 
 
 def _age(track: Track, at_s: float, settings: ObserveConfig) -> Track:
@@ -600,6 +607,7 @@ def _sight(track: Track, at_s: float) -> PhoneSight:
         use_since_s=track.use_since_s,
         active_s=track.active_s,
         why=track.why,
+        sure=track.sure,
     )
 
 

@@ -166,7 +166,7 @@ def test_there_is_no_sound_without_a_confirmed_phone_in_use(timeline):
                 assert seat.activity is Activity.PHONE
                 assert seat.phone is not None
                 assert seat.phone.use is PhoneUse.IN_USE
-                assert seat.phone.median >= THRESHOLDS.of("phone") / 2
+                assert seat.phone.median >= 0.75 * THRESHOLDS.of("phone")
                 assert state.at_s - seat.phone_active_s <= CONFIG.policy.fresh_s
 
 
