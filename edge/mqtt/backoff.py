@@ -18,11 +18,11 @@ class Backoff:
         *,
         first_s: float = 2.0,
         longest_s: float = 30.0,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] | None = None,
     ) -> None:
         self._first_s = first_s
         self._longest_s = longest_s
-        self._draw = draw
+        self._draw = draw or random.Random().random
         self._tries = 0
 
     def next_s(self, *, lasting: bool = False) -> float:

@@ -181,6 +181,7 @@ class MqttClient:
         self._backoff = backoff or Backoff()
         self._fault_after_s = fault_after_s
         self._birth_spread_s = birth_spread_s
+        self._random = random.Random()
 
         self._mail: queue.SimpleQueue[_Mail] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe()
@@ -518,7 +519,7 @@ class MqttClient:
         if topic == self._topics.home_assistant_status:
             if message.payload == ONLINE and not message.retain:
                 # Spread out: many boxes hear the same birth message.
-                spread_s = random.uniform(0.0, self._birth_spread_s)
+                spread_s = self._birth_spread_s * self._random.random()
                 self._announce_at_s = self._clock() + spread_s
         elif topic == self._topics.availability:
             if message.payload == OFFLINE and not self._closing:
@@ -737,6 +738,9 @@ def _tls_context(config: Config) -> ssl.SSLContext:
     ca_file = mqtt.ca_file or _credential("mqtt-ca")
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 began to insist on extensions that many a home-made authority leaves out. They
+    # name keys; who is trusted, for which host and until when is checked all the same.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     cert_file = mqtt.cert_file or _credential("mqtt-cert")
     key_file = mqtt.key_file or _credential("mqtt-key")
     for path in (cert_file, key_file):
