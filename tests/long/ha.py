@@ -48,6 +48,7 @@ class HomeAssistant:
         self._token = ""
         self._refresh_token = ""
         self._token_until = 0.0
+        self._complaints: list[str] = []
         directory.mkdir(exist_ok=True)
         (directory / "configuration.yaml").write_text(
             f"http:\n  server_host: 127.0.0.1\n  server_port: {port}\n"
@@ -92,6 +93,7 @@ class HomeAssistant:
 
     def stop(self) -> None:
         if self._process is not None:
+            self._complaints += self._complaints_of_this_run()  # the next start begins a new log
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(60)
@@ -161,15 +163,21 @@ class HomeAssistant:
         return answer["result"]
 
     def complaints(self) -> list[str]:
-        """What it has logged about MQTT, entities, blueprints or automations being wrong."""
-        found = []
-        for line in self.log.splitlines():
-            about = re.search(
-                r"\[homeassistant\.(components\.(mqtt|automation|blueprint)|helpers)", line
-            )
-            if about and re.search(r" (WARNING|ERROR) ", line):
-                found.append(line)
-        return found
+        """What it has logged, in all its runs, about MQTT, entities, automations or blueprints being
+        wrong; that a broker is away is no complaint."""
+        return [*self._complaints, *self._complaints_of_this_run()]
+
+    def _complaints_of_this_run(self) -> list[str]:
+        about = re.compile(
+            r" (WARNING|ERROR) .*\[homeassistant\."
+            r"(components\.(mqtt|automation|blueprint|device_automation)|helpers)"
+        )
+        away = re.compile(
+            r"Error returned from MQTT server: The connection|Failed to connect to MQTT"
+        )
+        return [
+            line for line in self.log.splitlines() if about.search(line) and not away.search(line)
+        ]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         return self._ask(method, path, body)
