@@ -27,13 +27,15 @@ EPILOG = """examples:
   procrastobot bench scenarios                        a first answer in a minute or two
   procrastobot bench scenarios --hours 100 --parked-hours 1000 --report report.html
   procrastobot bench scenarios --only texting calls
-  procrastobot bench scenarios --pictures ../shared/data   real pictures, through the real model
-  procrastobot bench scenarios --fit ../shared/data   measure the detector anew, for the simulation
+  procrastobot bench scenarios --pictures ../shared/data/webcam_dev ../shared/data/video
+                                                      real pictures, through the real model
+  procrastobot bench scenarios --fit JUDGED/dev JUDGED/webcam ../shared/data/video
+                                                      measure the detector anew, for the simulation
 
 The scenes are data, in tests/scenarios of a checkout. What the detector makes of the things in them
-is drawn from what the shipped one made of real labelled pictures (edge/scenarios/noise.json, which
---fit writes); observe and decide are the box's own. The names of --json, each with a 95 % interval
-under `intervals`:
+is drawn from what the shipped one made of real labelled pictures that it was not trained on
+(edge/scenarios/noise.json, which --fit writes; models/recipe/data.py picks the pictures); observe
+and decide are the box's own. The names of --json, each with a 95 % interval under `intervals`:
   pickups_noticed      share of the pick-ups of 3 s or more
   to_light_p95_s       from the first movement of a pick-up to light, 95th percentile
   to_silence_p95_s     from a put-down to silence, 95th percentile
@@ -83,25 +85,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit",
         type=Path,
-        metavar="DATA",
-        help="measure the detector on DATA/dev, DATA/webcam_dev and DATA/video, write the fitted"
-        " file, and end",
+        nargs="+",
+        metavar="FOLDER",
+        help="measure the detector on these data sets (annotations.json, images/) and folders of"
+        " clips, write the fitted file, and end",
     )
     parser.add_argument(
         "--pictures",
         type=Path,
-        metavar="DATA",
-        help="judge sequences composed from the real pictures of DATA, and its clips, through the"
-        " real model instead",
+        nargs="+",
+        metavar="FOLDER",
+        help="judge sequences composed from the real pictures of these data sets, and clips,"
+        " through the real model instead",
     )
     parser.add_argument(
         "--every", type=int, default=1, metavar="N", help="one composed sequence in N (1: all)"
-    )
-    parser.add_argument(
-        "--unseen",
-        type=Path,
-        metavar="FILE",
-        help="of DATA only the pictures named in FILE, one a line: those not trained on",
     )
     add_model_options(parser)
 
@@ -143,7 +141,7 @@ def _fit(args: argparse.Namespace, path: Path) -> int:
         spec = chosen_model(args)
         low = replace(spec, thresholds=replace(spec.thresholds, floor=fit.LOWEST))
         detector = load_detector(low, args.threads, runtime_name=args.runtime)
-        tree = fit.fit(args.fit, spec, detector, progress, only=_names(args.unseen))
+        tree = fit.fit(args.fit, spec, detector, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -152,17 +150,12 @@ def _fit(args: argparse.Namespace, path: Path) -> int:
     return 0
 
 
-def _names(path: Path | None) -> frozenset[str] | None:
-    if path is None:
-        return None
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) - {""}
-
-
 def _pictures(args: argparse.Namespace) -> int:
     """Composed sequences and clips: how many phones were noticed, how many look-alikes sounded."""
     from edge.config import Config
     from edge.scenarios import composed
     from edge.scenarios.figures import percentile, share
+    from edge.scenarios.fit import sources
     from edge.scenarios.report import with_interval
     from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
@@ -171,15 +164,9 @@ def _pictures(args: argparse.Namespace) -> int:
     try:
         spec = chosen_model(args)
         detector = load_detector(spec, args.threads, runtime_name=args.runtime)
-        outcomes = composed.compose(
-            args.pictures,
-            detector,
-            spec.thresholds,
-            progress,
-            only=_names(args.unseen),
-            every=args.every,
-        )
-        outcomes += composed.clips(args.pictures, detector, spec.thresholds, progress)
+        pictures, videos = sources(args.pictures)
+        outcomes = composed.compose(pictures, detector, spec.thresholds, progress, every=args.every)
+        outcomes += composed.clips(videos, detector, spec.thresholds, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1

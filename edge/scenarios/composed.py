@@ -34,7 +34,7 @@ from edge.observe import Memory, observe, wants_look
 from edge.ports import Detector, EndOfStream
 from edge.scenarios.fit import LOOK_ALIKES
 from edge.scenarios.noise import wander
-from edge.vision.dataset import LabelledPicture, load_dataset
+from edge.vision.dataset import LabelledPicture
 from edge.vision.scene import Scene
 
 FPS = 5.0
@@ -104,22 +104,15 @@ def for_pictures() -> Config:
 
 
 def compose(
-    data: Path,
+    pictures: Sequence[LabelledPicture],
     detector: Detector,
     thresholds: Thresholds,
     progress: Progress,
     *,
-    only: frozenset[str] | None = None,
     every: int = 1,
 ) -> list[Outcome]:
-    """Judge a sequence for each picture of `dev` and `webcam_dev` that shows a phone at desk size
-    with somebody, or a look-alike without a phone. Deterministic."""
-    pictures = [
-        p
-        for name in ("dev", "webcam_dev")
-        for p in load_dataset(data / name)
-        if only is None or p.path.name in only
-    ]
+    """Judge a sequence for each picture that shows a phone at desk size with somebody, or a
+    look-alike without a phone. Deterministic."""
     plain = [p for p in pictures if _shows_person(p) and not _things(p)]
     sequences = [(p, kind) for p in pictures if (kind := _kind(p))][::every]
     outcomes = []
@@ -204,11 +197,11 @@ def _noisy(image: Image, rng: np.random.Generator) -> Image:
 
 
 def clips(
-    data: Path, detector: Detector, thresholds: Thresholds, progress: Progress
+    videos: Sequence[Path], detector: Detector, thresholds: Thresholds, progress: Progress
 ) -> list[Outcome]:
     """The real clips, each of which shows a phone in use throughout."""
     outcomes = []
-    for path in progress(sorted((data / "video").glob("*.mp4")), "clips"):
+    for path in progress(videos, "clips"):
         camera = open_camera(
             CameraConfig(source=str(path), realtime=False, fps=10), clock=lambda: 0.0
         )

@@ -17,7 +17,7 @@ from edge.devices.camera_picture import load_picture
 from edge.domain import PERSON, PHONE, Box, Detection, Frame
 from edge.ports import Detector, EndOfStream
 from edge.scenarios.noise import FORMAT, normal_of
-from edge.vision.dataset import LabelledPicture, load_dataset
+from edge.vision.dataset import DatasetError, LabelledPicture, load_dataset
 from edge.vision.manifest import ModelSpec
 
 LOOK_ALIKES = ("remote", "mouse", "book", "cup", "keyboard", "laptop", "wallet", "earbud case")
@@ -49,39 +49,46 @@ class _Found:
         self.records.setdefault(kind, []).append(rounded)
 
 
-def fit(
-    data: Path,
-    spec: ModelSpec,
-    detector: Detector,
-    progress: Progress,
-    *,
-    only: frozenset[str] | None = None,
-) -> dict[str, Any]:
-    """Measure on `data/dev`, `data/webcam_dev` and `data/video`; returns the tree of `noise.json`.
+def sources(folders: Sequence[Path]) -> tuple[list[LabelledPicture], list[Path]]:
+    """The pictures and the clips of some folders: data sets with an annotations.json, and clips.
 
-    `detector` must report scores from LOWEST on. `only` names the pictures to measure on, so that
-    those that the model was trained on can be left out.
+    Raises DatasetError for a folder that holds neither.
     """
+    pictures: list[LabelledPicture] = []
+    clips: list[Path] = []
+    for folder in folders:
+        found = sorted(folder.glob("*.mp4"))
+        clips += found
+        if not found:
+            pictures += load_dataset(folder)
+    return pictures, clips
+
+
+def fit(
+    folders: Sequence[Path], spec: ModelSpec, detector: Detector, progress: Progress
+) -> dict[str, Any]:
+    """Measure on labelled pictures and clips (see `sources`); returns the tree of `noise.json`.
+
+    `detector` must report scores from LOWEST on. Give it pictures that it was not trained on.
+    """
+    pictures, videos = sources(folders)
     found = _Found()
     rng = np.random.default_rng(1)
-    for name in ("dev", "webcam_dev"):
-        pictures = load_dataset(data / name)
-        if only is not None:
-            pictures = tuple(p for p in pictures if p.path.name in only)
-        for picture in progress(pictures, name):
-            _measure(picture, detector, found, rng)
-            if name == "webcam_dev" and any(truth.label == PHONE for truth in picture.truths):
-                # One person, one phone, one room: what varies here is not the scene.
-                found.one_owner.append(found.records[PHONE][-1][1])
+    for picture in progress(pictures, "pictures"):
+        _measure(picture, detector, found, rng)
+        if PERSON not in picture.labelled and any(t.label == PHONE for t in picture.truths):
+            # One person, one phone, one room: what varies among these is not the scene.
+            found.one_owner.append(found.records[PHONE][-1][1])
     for kind in ("calculator", "pen", "power bank"):
         # No labelled picture of these exists: a remote and a wallet stand in for them, as worst.
         rows = found.records.get("remote", []) + found.records.get("wallet", [])
         if kind != "pen":
             found.records[kind] = list(rows)
+    for kind in (PHONE, PERSON, HANDS):
+        if kind not in found.records:
+            raise DatasetError(f"no picture shows {kind}: the scenarios need it")
     phones = np.sort([r[1] for r in found.records[PHONE] if r[0] >= 0.003])
-    clips = [
-        _clip(path, detector) for path in progress(sorted((data / "video").glob("*.mp4")), "video")
-    ]
+    clips = [_clip(path, detector) for path in progress(videos, "clips")]
     return {
         "format": FORMAT,
         "model": spec.description,
@@ -215,6 +222,8 @@ def _time(
     traces = [
         np.array([normal(d.score if d else 0.0) for d in clip]) for clip in clips if len(clip) > 20
     ]
+    if not traces:
+        raise DatasetError("there is no clip: how scores change with time is measured on clips")
     within = float(np.mean([trace.var() for trace in traces]))
     kept = min(0.8, max(0.1, 1 - within))  # throughout one clip
     owner = float(np.var([normal(score) for score in found.one_owner] or [0.5, -0.5]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge import decide
-from edge.config import Config, ObserveConfig, PolicyConfig, SeatConfig, SessionConfig
+from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
 from edge.domain import (
     Activity,
     EventType,
@@ -23,7 +23,7 @@ from edge.domain import (
 )
 from edge.observe import Memory, observe, wants_look
 from edge.scenarios.noise import Noise
-from edge.scenarios.script import Group, Script, What
+from edge.scenarios.script import VIEW_EVENTS, Group, Script
 from edge.scenarios.world import World, realise
 
 SESSION_S = 1500.0  # a focus session; longer stretches are several of them
@@ -43,7 +43,8 @@ class Tally:
     to_silence_s:       from each put-down that came while it sounded to silence
     false_lights, false_sounds: times that a phone lit or sounded while none was in a hand
     unsure:             lost views that were noticed, of `lost`
-    worst_tick_s, frames, looks: for the cost
+    frames, looks, judged: all frames, those looked at, and those really played; the others were
+                           skipped as quiet
     """
 
     hours: float = 0.0
@@ -58,8 +59,7 @@ class Tally:
     unsure: int = 0
     frames: int = 0
     looks: int = 0
-    judged: int = 0  # ticks that were really played; the others were skipped as quiet
-    sessions: list[tuple[float, int, int]] = field(default_factory=list)  # hours, sounds, lights
+    judged: int = 0
 
     def add(self, other: Tally) -> None:
         self.hours += other.hours
@@ -75,17 +75,6 @@ class Tally:
         self.frames += other.frames
         self.looks += other.looks
         self.judged += other.judged
-        self.sessions += other.sessions
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One tick that was played, as the counting needs it."""
-
-    at_s: float
-    level: Level
-    phone: bool  # the level is for a phone
-    looked: bool
 
 
 def configured(script: Script, base: Config | None = None) -> Config:
@@ -160,14 +149,18 @@ def tally(
 def count(world: World, states: Iterator[State], script: Script, config: Config) -> Tally:
     """Compare what the box did with what was there."""
     total = Tally(hours=world.ticks * world.period_s / 3600, frames=world.ticks)
-    policy: PolicyConfig = config.policy
     pickups = world.pickups
     noticed = [False] * len(pickups)
     lit_s: list[float | None] = [None] * len(pickups)
     sounded_s: list[float | None] = [None] * len(pickups)
     silent_s: list[float | None] = [None] * len(pickups)
     sounding_at_end = [False] * len(pickups)
-    lost = [e for e in world.episodes if e.what in _LOST]
+    lost = [
+        episode
+        for episode in world.episodes
+        if episode.what in VIEW_EVENTS
+        and episode.end_s - episode.start_s >= config.observe.view_hold_s + 1
+    ]
     seen_lost = [False] * len(lost)
     current = 0
     before = Level.NONE
@@ -222,19 +215,9 @@ def count(world: World, states: Iterator[State], script: Script, config: Config)
         if sounding_at_end[k]:
             end_s = world.ticks * world.period_s
             total.to_silence_s.append((silent if silent is not None else end_s) - episode.end_s)
-    total.lost = sum(e.end_s - e.start_s >= config.observe.view_hold_s + 1 for e in lost)
-    total.unsure = sum(
-        seen
-        for seen, e in zip(seen_lost, lost, strict=True)
-        if e.end_s - e.start_s >= config.observe.view_hold_s + 1
-    )
+    total.lost, total.unsure = len(lost), sum(seen_lost)
     total.looks = looks(world, config)
-    total.sessions = [(total.hours, total.false_sounds, total.false_lights)]
-    assert policy is config.policy
     return total
-
-
-_LOST = frozenset({What.COVER, What.DARK, What.GLARE, What.FREEZE, What.BUMP})
 
 
 def _news(state: State, happened: int) -> list[EventType]:
