@@ -163,7 +163,7 @@ class HomeAssistant:
         return answer["result"]
 
     def complaints(self) -> list[str]:
-        """What it has logged, in all its runs, of MQTT, entities, automations or blueprints that are
+        """What all its runs have logged of MQTT, entities, automations or blueprints that are
         wrong; that a broker is away is no complaint."""
         return [*self._complaints, *self._complaints_of_this_run()]
 
