@@ -202,10 +202,12 @@ def test_evaluate_leaves_a_picture_out_where_nobody_looked(capsys, tmp_path, man
         if each["category_id"] == 77
         or each["image_id"] not in {i["id"] for i in tree["images"] if "labelled" in i}
     ]
+    tree["images"][0]["width"], tree["images"][0]["height"] = 100, 999  # as if it were turned
     (partly / "annotations.json").write_text(json.dumps(tree))
     argv = ("--json", "--rounds", 2, "--manifest", manifest)
-    code, text, _ = output(capsys, "evaluate", partly, *argv)
+    code, text, err = output(capsys, "evaluate", partly, *argv)
     assert code == 0
+    assert "1 pictures have another shape than their annotations say" in err
     figures = json.loads(text)
     assert figures["labels"]["phone"]["pictures"] == PICTURES
     assert figures["labels"]["person"]["pictures"] == PICTURES // 2
