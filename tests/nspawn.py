@@ -121,7 +121,7 @@ class Container:
                     "--keep-unit",
                     "--private-network",
                     "--console=pipe",
-                    "--machine=procrastobot-test",
+                    f"--machine=procrastobot-{os.getpid()}",
                     f"--directory={self.root}",
                 ],
                 stdin=subprocess.DEVNULL,
@@ -181,7 +181,7 @@ class Container:
 
 
 def wait_for(
-    condition: Callable[[], bool], explain: Callable[[], str] = str, patience_s: float = 60.0
+    condition: Callable[[], bool], explain: Callable[[], str] = str, patience_s: float = 120.0
 ) -> None:
     """Wait until the condition holds; fail, with the explanation, when it does not come to."""
     deadline_s = time.monotonic() + patience_s

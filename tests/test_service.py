@@ -121,7 +121,7 @@ class Service:
         self.container.run("systemctl", "reset-failed", UNIT, check=False)
         self.container.run("systemctl", "restart", UNIT)
 
-    def wait_until(self, state: str, patience_s: float = 60.0) -> None:
+    def wait_until(self, state: str, patience_s: float = 120.0) -> None:
         wait_for(lambda: self.ask("ActiveState") == state, self.journal, patience_s)
 
     def journal(self, *more: str) -> str:
