@@ -41,7 +41,8 @@ MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in b
 MOST_SCORES = 24  # of one track's recent frames
 RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
 BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
-PERSON_STAYS_S = 1.0  # one missed detection does not empty a seat
+PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
+SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
 VIEW_RETURNS_S = 0.5  # a view is found again after this
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
 CLEARLY = 0.5  # a suspected phone stays one while its median is this share of what it takes
@@ -259,13 +260,15 @@ def _seat_people(
     thresholds: Thresholds,
 ) -> tuple[Sitter, ...]:
     """Each person belongs to the seat that holds most of them; the surest one counts."""
-    floor = config.observe.person_floor or thresholds.of(PERSON)
+    sure = config.observe.person_floor or thresholds.of(PERSON)
     best: list[Detection | None] = [None] * len(config.seats)
     for detection in detections:
-        if detection.label != PERSON or detection.score < floor:
+        if detection.label != PERSON or detection.score < min(sure, thresholds.floor):
             continue
         index = _seat_of(detection.box, config.seats)
         if index is None:
+            continue
+        if detection.score < sure and not _still_there(sitters[index], detection.box, at_s):
             continue
         known = best[index]
         if known is None or detection.score > known.score:
@@ -273,6 +276,14 @@ def _seat_people(
     return tuple(
         sitter if found is None else Sitter(found.score, found.box, at_s)
         for sitter, found in zip(sitters, best, strict=True)
+    )
+
+
+def _still_there(sitter: Sitter, box: Box, at_s: float) -> bool:
+    return (
+        sitter.box is not None
+        and at_s - sitter.seen_s <= PERSON_STAYS_S
+        and sitter.box.iou(box) >= SAME_PERSON_IOU
     )
 
 

@@ -14,7 +14,6 @@ from edge.domain import (
     EventType,
     Level,
     PhoneUse,
-    SceneStats,
     SessionAction,
     SetSession,
     State,
@@ -87,11 +86,13 @@ def configured(script: Script, base: Config | None = None) -> Config:
     )
 
 
-def play(world: World, config: Config, thresholds: Thresholds, *, skip: bool) -> Iterator[State]:
-    """Yield the state after each tick that is played.
+def play(
+    world: World, config: Config, thresholds: Thresholds, *, skip: bool
+) -> Iterator[tuple[State, int]]:
+    """Yield the state after each tick that is played, and the looks it took since the last one.
 
     With `skip`, quiet stretches are left out: the judgement has settled, nobody holds anything,
-    and nothing new would be detected.
+    and nothing new would be detected. Their looks are counted all the same.
     """
     state = decide.start(config, at_s=0.0)
     state = decide.obey(
@@ -99,23 +100,26 @@ def play(world: World, config: Config, thresholds: Thresholds, *, skip: bool) ->
     )
     memory = Memory()
     stride = max(1, int(STRIDE_S / world.period_s))
-    index = 0
+    index = looks = 0
     while index < world.ticks:
         at_s = index * world.period_s
         stats = world.stats[index]
         shown = None
         if wants_look(memory, stats, at_s=at_s, config=config):
+            looks += 1
             shown = world.shows[index]
         memory, seen = observe(
             memory, shown, stats, at_s=at_s, config=config, thresholds=thresholds
         )
         state = decide.step(state, seen, at_s=at_s, config=config, minute_of_day=600)
-        yield state
-        if skip and not world.busy[index] and _settled(state, memory):
-            ahead = world.busy[index + 1 : index + stride]
-            index += 1 + (ahead.index(True) if True in ahead else len(ahead))
-        else:
-            index += 1
+        yield state, looks
+        looks = 0
+        index += 1
+        if skip and not world.busy[index - 1] and _settled(state, memory):
+            ahead = world.busy[index : index + stride - 1]
+            quiet = ahead.index(True) if True in ahead else len(ahead)
+            looks = _looks(world, index, index + quiet, memory, config)
+            index += quiet
 
 
 def _settled(state: State, memory: Memory) -> bool:
@@ -143,10 +147,10 @@ def tally(
         noise.floor, {"phone": noise.threshold, "person": noise.person_threshold}
     )
     skip = gate and script.group in SKIPPING
-    return count(world, play(world, config, thresholds, skip=skip), script, config)
+    return count(world, play(world, config, thresholds, skip=skip), config)
 
 
-def count(world: World, states: Iterator[State], script: Script, config: Config) -> Tally:
+def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> Tally:
     """Compare what the box did with what was there."""
     total = Tally(hours=world.ticks * world.period_s / 3600, frames=world.ticks)
     pickups = world.pickups
@@ -165,8 +169,9 @@ def count(world: World, states: Iterator[State], script: Script, config: Config)
     current = 0
     before = Level.NONE
     happened = 0
-    for state in states:
+    for state, looks in played:
         total.judged += 1
+        total.looks += looks
         at_s, level = state.at_s, state.level
         while current < len(pickups) and at_s > pickups[current].end_s + 20:
             current += 1
@@ -216,7 +221,6 @@ def count(world: World, states: Iterator[State], script: Script, config: Config)
             end_s = world.ticks * world.period_s
             total.to_silence_s.append((silent if silent is not None else end_s) - episode.end_s)
     total.lost, total.unsure = len(lost), sum(seen_lost)
-    total.looks = looks(world, config)
     return total
 
 
@@ -225,23 +229,13 @@ def _news(state: State, happened: int) -> list[EventType]:
     return [happening.type for happening in state.happenings[-new:]] if new > 0 else []
 
 
-def looks(world: World, config: Config) -> int:
-    """How many looks gating leaves, for a stretch that was partly skipped: ticks with something
-    going on are counted as looked at, the others by the gate's own rule."""
+def _looks(world: World, first: int, last: int, memory: Memory, config: Config) -> int:
+    """How many of these ticks would be looked at, nobody holding anything: the gate's own rule."""
     settings = config.observe
-    done = 0
-    looked_s = float("-inf")
-    stirred = True
-    for index in range(world.ticks):
-        at_s = index * world.period_s
-        stats: SceneStats = world.stats[index]
-        stirred = stirred or stats.change >= settings.gate_change
-        age_s = at_s - looked_s
-        if (
-            world.busy[index]
-            or age_s >= settings.gate_longest_s
-            or (stirred and age_s >= settings.gate_calm_s)
-        ):
-            done += 1
-            looked_s, stirred = at_s, False
-    return done
+    looks, looked_s, stirred = 0, memory.looked_s, memory.stirred
+    for index in range(first, last):
+        age_s = index * world.period_s - looked_s
+        stirred = stirred or world.stats[index].change >= settings.gate_change
+        if age_s >= settings.gate_longest_s or (stirred and age_s >= settings.gate_calm_s):
+            looks, looked_s, stirred = looks + 1, index * world.period_s, False
+    return looks
