@@ -6,6 +6,7 @@ PROCRASTOBOT_CACHE, else ~/.cache/procrastobot. Each container writes to a layer
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -27,6 +29,7 @@ PACKAGES = (
     "mosquitto-clients",
 )
 
+LOCK = Path("/run/lock/procrastobot-container")
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
 
 
@@ -108,9 +111,13 @@ class Container:
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
+        self._turn: IO[str] | None = None
         self._log = folder / "console.log"
 
     def boot(self) -> None:
+        # Without a service manager around them, two containers would share one control group.
+        self._turn = LOCK.open("w")
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
         with self._log.open("wb") as log:
             self._nspawn = subprocess.Popen(
                 [
@@ -171,6 +178,8 @@ class Container:
             except subprocess.TimeoutExpired:
                 self._nspawn.kill()
                 self._nspawn.wait()
+        if self._turn is not None:
+            self._turn.close()
         subprocess.run(["umount", self.root], check=True)
 
     def _running(self) -> bool:
