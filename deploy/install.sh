@@ -115,7 +115,7 @@ make_venv() {
     tried=$("$venv/bin/procrastobot" selftest --yes --only detector \
         --config /etc/procrastobot/config.toml 2>&1) ||
         { rm -rf "$venv"; say "$tried" >&2; fail "this version does not run here; nothing was changed"; }
-    say "$tried" | head -n 1
+    say "$tried" | grep '^detector'
     : >"$venv/complete"
 }
 
