@@ -128,11 +128,10 @@ class HomeAssistant:
     def connect_mqtt(self, port: int) -> None:
         """Add the MQTT integration, as in its dialogue."""
         flow = self.call("POST", "/api/config/config_entries/flow", {"handler": "mqtt"})
-        done = self.call(
-            "POST",
-            f"/api/config/config_entries/flow/{flow['flow_id']}",
-            {"broker": "127.0.0.1", "port": port},
-        )
+        answers: dict[str, Any] = {"broker": "127.0.0.1", "port": port}
+        if any(field["name"] == "other_settings" for field in flow["data_schema"]):
+            answers["other_settings"] = {}  # a part of the form since 2026
+        done = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", answers)
         if done.get("type") != "create_entry":
             raise Refused(json.dumps(done))
 
