@@ -44,7 +44,6 @@ def original(shared_data: Path) -> Path:
 def network(original: Path) -> object:
     network = nets.Net(nets.yolox_nano()).eval()
     nets.load_onnx(network, original)
-    network.relu_share = 1.0
     return network
 
 
@@ -55,7 +54,7 @@ def test_the_reshaped_network_computes_what_the_original_does(original: Path) ->
     bgr = np.ascontiguousarray(canvas[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32))
     names = [output.name for output in session.get_outputs()]
     wanted = dict(zip(names, session.run(None, {session.get_inputs()[0].name: bgr}), strict=True))
-    network = nets.Net(nets.yolox_nano(80)).eval()
+    network = nets.Net(nets.yolox_nano(80), silu=True).eval()
     nets.load_onnx(network, original, range(80))
     with torch.no_grad():
         heads = network(as_tensor(canvas))

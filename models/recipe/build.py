@@ -34,7 +34,7 @@ class Tier:
     width: int
 
 
-TIERS = (Tier("normal", 416, 544), Tier("fast", 288, 384))
+TIERS = (Tier("normal", 384, 512), Tier("fast", 288, 384))
 # Scores from which a label is believed; measured on the judging pictures, see CARD.md.
 THRESHOLDS = json.loads((Path(__file__).parent / "thresholds.json").read_text())
 
@@ -51,7 +51,6 @@ def main() -> None:
     pools, _, _ = train.pools(args.data)
     parent = Net(yolox_nano()).eval()
     parent.load_state_dict(state["net"])
-    parent.relu_share = 1.0
     if "scales" in state:
         scales = qat.scales_of_json(state["scales"])
     else:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 FLOAT32, INT32, INT8 = tflite.TensorType.FLOAT32, tflite.TensorType.INT32, tflite.TensorType.INT8
 SAME = tflite.Padding.SAME
-NONE, RELU = tflite.ActivationFunctionType.NONE, tflite.ActivationFunctionType.RELU
+NONE = tflite.ActivationFunctionType.NONE
 OPTIONS = tflite.BuiltinOptions
 OPCODE = tflite.BuiltinOperator
 
@@ -197,13 +197,12 @@ def write(
     width: int,
     *,
     scales: Mapping[str, Scale] | None = None,
-    silu: bool = False,
     outputs: Sequence[str] = OUTPUTS,
     description: str = "Procrastobot desk detector",
 ) -> bytes:
     """The file. scales: of every tensor of the program, for int8; None writes float32.
 
-    silu: activations as LOGISTIC and MUL instead of the fused ReLU (float, or for timing).
+    What a convolution with an activation gives before it is the tensor `<name>.pre`.
     """
     if height % 32 or width % 32:
         msg = f"{width}x{height}: both sides must be multiples of 32"
@@ -216,7 +215,7 @@ def write(
     def activation(name: str, suffix: str = "") -> int:
         if scales is None:
             return w.tensor(name + suffix, size[name], kind)
-        s = scales[name]
+        s = scales[name + suffix]
         return w.tensor(name + suffix, size[name], kind, None, [s.scale], [s.zero_point])
 
     ids["image"] = activation("image")
@@ -225,19 +224,14 @@ def write(
         out = activation(op.out)
         ids[op.out] = out
         if op.kind == "conv":
-            target = out
-            if silu and op.act:
-                target = activation(op.out, ".pre")
-            _conv(w, op, kernels[op.out], inputs[0], target, scales, fused=op.act and not silu)
-            if target != out:
-                gate = w.tensor(
-                    op.out + ".gate", size[op.out], kind, None,
-                    None if scales is None else [1 / 256], [-128],
-                )  # fmt: skip
-                w.operator(OPCODE.LOGISTIC, 2 if scales else 1, [target], [gate])
+            target = activation(op.out, ".pre") if op.act else out
+            ids[op.out + ".pre"] = target
+            _conv(w, op, kernels[op.out], inputs[0], target, scales)
+            if op.act:
+                # A table of 256 bytes in int8; older runtimes know it from version 2 on.
                 w.operator(
-                    OPCODE.MUL, 2 if scales else 1, [target, gate], [out],
-                    OPTIONS.MulOptions, _mul_options,
+                    OPCODE.GELU, 2 if scales else 1, [target], [out],
+                    OPTIONS.GeluOptions, _gelu_options,
                 )  # fmt: skip
         elif op.kind == "concat":
             w.operator(
@@ -280,7 +274,7 @@ def quantize_kernel(
 
 
 def _conv(w: Writer, op: Op, kernel: Kernel, source: int, target: int,
-          scales: Mapping[str, Scale] | None, *, fused: bool) -> None:  # fmt: skip
+          scales: Mapping[str, Scale] | None) -> None:  # fmt: skip
     if op.kernel == 3 and op.stride == 2:
         kernel = Kernel(widen(kernel.weight), kernel.bias, kernel.scales)
     if scales is None:
@@ -300,42 +294,42 @@ def _conv(w: Writer, op: Op, kernel: Kernel, source: int, target: int,
         3 if op.depthwise else 0,
     )  # fmt: skip
     bias_id = w.tensor(op.out + ".bias", bias.shape, kinds[1], bias.tobytes(), bias_scale, zeros)
-    act = RELU if fused else NONE
     version = 1 if scales is None else 3
     if op.depthwise:
         w.operator(
             OPCODE.DEPTHWISE_CONV_2D, version, [source, weight_id, bias_id], [target],
-            OPTIONS.DepthwiseConv2DOptions, lambda b: _depthwise_options(b, op.stride, act),
+            OPTIONS.DepthwiseConv2DOptions, lambda b: _depthwise_options(b, op.stride),
         )  # fmt: skip
     else:
         w.operator(
             OPCODE.CONV_2D, version, [source, weight_id, bias_id], [target],
-            OPTIONS.Conv2DOptions, lambda b: _conv_options(b, op.stride, act),
+            OPTIONS.Conv2DOptions, lambda b: _conv_options(b, op.stride),
         )  # fmt: skip
 
 
-def _conv_options(b: flatbuffers.Builder, stride: int, act: int) -> int:
+def _conv_options(b: flatbuffers.Builder, stride: int) -> int:
     tflite.Conv2DOptionsStart(b)
     tflite.Conv2DOptionsAddPadding(b, SAME)
     tflite.Conv2DOptionsAddStrideW(b, stride)
     tflite.Conv2DOptionsAddStrideH(b, stride)
-    tflite.Conv2DOptionsAddFusedActivationFunction(b, act)
+    tflite.Conv2DOptionsAddFusedActivationFunction(b, NONE)
     return tflite.Conv2DOptionsEnd(b)
 
 
-def _depthwise_options(b: flatbuffers.Builder, stride: int, act: int) -> int:
+def _depthwise_options(b: flatbuffers.Builder, stride: int) -> int:
     tflite.DepthwiseConv2DOptionsStart(b)
     tflite.DepthwiseConv2DOptionsAddPadding(b, SAME)
     tflite.DepthwiseConv2DOptionsAddStrideW(b, stride)
     tflite.DepthwiseConv2DOptionsAddStrideH(b, stride)
     tflite.DepthwiseConv2DOptionsAddDepthMultiplier(b, 1)
-    tflite.DepthwiseConv2DOptionsAddFusedActivationFunction(b, act)
+    tflite.DepthwiseConv2DOptionsAddFusedActivationFunction(b, NONE)
     return tflite.DepthwiseConv2DOptionsEnd(b)
 
 
-def _mul_options(b: flatbuffers.Builder) -> int:
-    tflite.MulOptionsStart(b)
-    return tflite.MulOptionsEnd(b)
+def _gelu_options(b: flatbuffers.Builder) -> int:
+    tflite.GeluOptionsStart(b)
+    tflite.GeluOptionsAddApproximate(b, False)
+    return tflite.GeluOptionsEnd(b)
 
 
 def _concat_options(b: flatbuffers.Builder) -> int:

@@ -7,7 +7,8 @@ the trainable module below, its fake-quantized twin, and the TFLite writer in `e
 Differences from the original:
 * The Focus stem (four sub-sampled pictures, then 3x3) is the one 6x6 convolution of stride 2 that
   computes the same thing: no slicing, no concatenation, and TFLite has it in one operation.
-* SiLU gives way to ReLU, which TFLite fuses into the convolution and which quantizes without loss.
+* SiLU gives way to GELU, which is the same curve in other units, and which TFLite looks up in a
+  table of 256 bytes where it works SiLU out as a sigmoid and a product of tensors.
 * The input is RGB 0..255 (the original: BGR).
 * The class heads keep the rows of the classes that matter at a desk and gain new ones.
 """
@@ -28,6 +29,9 @@ STRIDES = (8, 16, 32)
 DENSE = 32
 EPSILON = 1e-3  # of batch normalization, in units of kernels of length 1
 MOMENTUM = 0.03
+# Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415: GELU(x) is near x / (1 +
+# exp(-1.702 x)).
+SILU_PER_GELU = 1.702
 
 # Class order of the shipped model, and the COCO class (0..79) whose weights start each one.
 LABELS = (
@@ -163,12 +167,12 @@ OUTPUTS = tuple(f"{head}{stride}" for stride in STRIDES for head in ("reg", "obj
 
 
 class Net(nn.Module):
-    """Runs a program. `relu_share` moves every activation from SiLU (0) to ReLU (1)."""
+    """Runs a program. The original has SiLU activations, the shipped network GELU."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, silu: bool = False) -> None:
         super().__init__()
         self.program = program
-        self.relu_share = 0.0
+        self.silu = silu
         self.convs = nn.ModuleDict()
         for op in program.ops:
             if op.kind != "conv":
@@ -185,12 +189,7 @@ class Net(nn.Module):
         self._last_use = _last_uses(program)
 
     def act(self, x: Tensor) -> Tensor:
-        share = self.relu_share
-        if share >= 1.0:
-            return functional.relu(x)
-        if share <= 0.0:
-            return functional.silu(x)
-        return torch.lerp(functional.silu(x), functional.relu(x), share)
+        return functional.silu(x) if self.silu else functional.gelu(x)
 
     def conv(self, op: Op, x: Tensor) -> Tensor:
         """The convolution of `op`, with its activation."""
@@ -278,7 +277,6 @@ class Normed(Net):
     def folded(self) -> Net:
         """The plain network that computes what this one does in eval mode."""
         net = Net(self.program)
-        net.relu_share = self.relu_share
         net.convs.load_state_dict(self.convs.state_dict())
         for name, norm in self.norms.items():
             gain = norm.weight / (norm.running_var + EPSILON).sqrt()
@@ -351,6 +349,14 @@ def load_onnx(net: Net, path: Path, rows: Sequence[int] | None = None) -> None:
             weight = np.concatenate([weight[:, :half]] * op.summands + [weight[:, half:]], 1)
         elif weight.shape[1] < conv.weight.shape[1]:
             weight = undepthwise(weight)
+        if not net.silu:
+            # SiLU(x) is GELU(x / 1.702) * 1.702 to within 0.02: the network in units of 1.702.
+            if op.act:
+                bias = bias / SILU_PER_GELU
+            if op.out == "stem":
+                weight = weight / SILU_PER_GELU
+            elif not op.act:
+                weight = weight * SILU_PER_GELU
         if tuple(conv.weight.shape) != weight.shape:
             msg = f"{path}: {op.out} is {weight.shape}, {tuple(conv.weight.shape)} expected"
             raise ValueError(msg)

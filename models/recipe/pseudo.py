@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(2)
-    net = Net(yolox_nano(80)).eval()
+    net = Net(yolox_nano(80), silu=True).eval()
     load_onnx(net, args.data / "models/yolox_nano_coco_cut9.onnx", range(80))
     seen = {}
     for name in ("train", "dev", "webcam_dev"):

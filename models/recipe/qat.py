@@ -71,7 +71,6 @@ def main() -> None:
     drawer = augment.Drawer(source, pools, augment.Mix(render=args.render, plain=0.4), args.bank)
     parent = Net(yolox_nano()).eval().requires_grad_(False)
     parent.load_state_dict(torch.load(args.start)["net"])
-    parent.relu_share = 1.0
     parent = parent.to(memory_format=torch.channels_last)
     height, width = train.SHIPPING
     scales = calibrate(parent, as_batches(calibration(pools, args.calibrate, height, width)))
@@ -84,7 +83,7 @@ def main() -> None:
     log.write(json.dumps({"start": 0, **{k: str(v) for k, v in vars(args).items()}}) + "\n")
 
     def save(images: int) -> None:
-        state = {"net": ema.state_dict(), "scales": scales_as_json(scales), "relu": 1.0}
+        state = {"net": ema.state_dict(), "scales": scales_as_json(scales)}
         torch.save(state, args.run / "qat.tmp")
         os.replace(args.run / "qat.tmp", args.run / f"qat-{images}.pt")
 

@@ -1,4 +1,4 @@
-"""From a trained ReLU network to int8: ranges, quantization-aware training, the file.
+"""From a trained network to int8: ranges, quantization-aware training, the file.
 
 Every tensor gets one scale and zero point. Tensors that TFLite only copies (stacking, max pooling,
 enlarging) must share theirs with what they are made of, so they form groups with one range.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import torch
 from export import Kernel, Scale, write
-from net import OUTPUTS, Net, Program, key
+from net import OUTPUTS, Net, Op, Program, key
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -19,6 +19,9 @@ from torch.nn import functional
 BINS = 2048
 # Below this a logit is a certain no: finer steps for the rest are worth more.
 LEAST_LOGIT = -9.0
+# GELU is within 0.004 of nothing below this, and never under that.
+LEAST_PRE = -3.0
+LEAST_GELU = -0.17
 
 
 def groups(program: Program) -> dict[str, str]:
@@ -78,26 +81,35 @@ def calibrate(net: Net, batches: Iterable[Tensor]) -> dict[str, Scale]:
     for batch in batches:
         values = net(batch, keep=list(program.channels))
         for op in program.ops:
-            if op.kind == "conv":
-                if op.act:
-                    seen.setdefault(group[op.out], Histogram()).add(values[op.out])
-                else:
-                    x = values[op.out]
-                    low, high = ends.setdefault(op.out, [0.0, 0.0])
-                    ends[op.out] = [min(low, float(x.min())), max(high, float(x.max()))]
+            if op.kind != "conv":
+                continue
+            x = values[op.out]
+            if op.act:
+                # Above 2 a GELU passes on what it is given: one histogram does for both.
+                top = x.clamp(min=0)
+                seen.setdefault(op.out + ".pre", Histogram()).add(top)
+                seen.setdefault(group[op.out], Histogram()).add(top)
+            else:
+                low, high = ends.setdefault(op.out, [0.0, 0.0])
+                ends[op.out] = [min(low, float(x.min())), max(high, float(x.max()))]
     scales = {"image": Scale(1.0, -128)}
     for name in program.channels:
-        if name == "image":
-            continue
         if name in ends:
             low, high = ends[name]
             if not name.startswith("reg"):
                 low, high = max(low, LEAST_LOGIT), max(high, 1.0)
-            step = (high - low) / 255
-            scales[name] = Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
-        else:
-            scales[name] = Scale(seen[group[name]].best_top() / 255, -128)
+            scales[name] = between(low, high)
+        elif name != "image":
+            scales[name] = between(LEAST_GELU, seen[group[name]].best_top())
+            if name + ".pre" in seen:
+                scales[name + ".pre"] = between(LEAST_PRE, seen[name + ".pre"].best_top())
     return scales
+
+
+def between(low: float, high: float) -> Scale:
+    """255 steps from `low` to `high`, with 0 on a step."""
+    step = (high - low) / 255
+    return Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
 
 
 def weight_scales(weight: Tensor) -> Tensor:
@@ -110,20 +122,25 @@ class Quantized(Net):
 
     def __init__(self, program: Program, scales: Mapping[str, Scale]) -> None:
         super().__init__(program)
-        self.relu_share = 1.0
         self.scales = dict(scales)
 
-    def conv(self, op: object, x: Tensor) -> Tensor:
+    def before(self, op: Op, x: Tensor) -> Tensor:
+        """What the convolution alone gives."""
         conv = self.convs[key(op.out)]
         steps = weight_scales(conv.weight)
         weight = torch.fake_quantize_per_channel_affine(
             conv.weight, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
         )
         y = functional.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
-        if op.act:
-            y = functional.relu(y)
-        s = self.scales[op.out]
-        return torch.fake_quantize_per_tensor_affine(y, s.scale, s.zero_point, -128, 127)
+        return self.round(y, op.out + ".pre" if op.act else op.out)
+
+    def conv(self, op: Op, x: Tensor) -> Tensor:
+        y = self.before(op, x)
+        return self.round(functional.gelu(y), op.out) if op.act else y
+
+    def round(self, x: Tensor, name: str) -> Tensor:
+        s = self.scales[name]
+        return torch.fake_quantize_per_tensor_affine(x, s.scale, s.zero_point, -128, 127)
 
 
 def kernels(net: Net) -> dict[str, Kernel]:
@@ -160,16 +177,26 @@ def worst_steps(net: Quantized, canvas: NDArray[np.uint8]) -> dict[str, float]:
     from judge import File
 
     names = [op.out for op in net.program.ops]
+    names += [op.out + ".pre" for op in net.program.ops if op.act and op.kind == "conv"]
     model = File(content=int8_file(net, net.scales, *canvas.shape[:2], outputs=names), names=names)
     values = {
         name: torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1)))[None]
         for name, v in ({"image": canvas.astype(np.float32)} | model.heads(canvas)).items()
     }
     worst = {}
+
+    def compare(mine: Tensor, name: str) -> None:
+        gap = (mine - values[name]).abs().max() / net.scales[name].scale
+        worst[name] = float(gap)
+
     for op in net.program.ops:
-        mine = net.apply_op(op, [values[name] for name in op.inputs])
-        gap = (mine - values[op.out]).abs().max() / net.scales[op.out].scale
-        worst[op.out] = float(gap)
+        args = [values[name] for name in op.inputs]
+        if op.kind == "conv" and op.act:
+            # The two halves apart: a step before a steep place of the curve is several after it.
+            compare(net.before(op, args[0]), op.out + ".pre")
+            compare(net.round(functional.gelu(values[op.out + ".pre"]), op.out), op.out)
+        else:
+            compare(net.apply_op(op, args), op.out)
     return worst
 
 

@@ -29,9 +29,8 @@ from quantize import as_batches
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-SIZES = ((288, 384), (320, 416), (352, 480), (384, 512), (416, 544))
-SHIPPING = (416, 544)
-MIMICKED = ("dark3.3", "dark4.3", "fpn3.3", "pan4.3", "pan5.3")
+SIZES = ((288, 384), (320, 448), (352, 480), (384, 512), (416, 544))
+SHIPPING = (384, 512)
 
 
 def pools(folder: Path) -> tuple[list[augment.Pool], list[data.Picture], list[data.Picture]]:
@@ -146,11 +145,8 @@ def main() -> None:
     parser.add_argument("--bank", type=Path)
     parser.add_argument("--images", type=int, default=30_000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--morph", type=int, default=5_000, help="images from SiLU to ReLU")
-    parser.add_argument("--mimic", type=float, default=1.0, help="weight of the features")
-    parser.add_argument("--mimic-late", type=float, default=0.5, help="the same after the change")
-    parser.add_argument("--teach", type=float, default=1.0, help="weight of the original's word")
+    parser.add_argument("--rate", type=float, default=3e-4)
+    parser.add_argument("--teach", type=float, default=0.5, help="weight of the original's word")
     parser.add_argument("--render", type=float, default=0.4)
     parser.add_argument("--shipping-from", type=float, default=0.7, help="share of the run")
     parser.add_argument("--judge-every", type=int, default=6_000)
@@ -170,7 +166,7 @@ def main() -> None:
     some = [drawer.one(np.random.default_rng((5, i)), 320, 416).image for i in range(96)]
     net.unfold(folded, list(as_batches(some, 8)))
     ema.load_state_dict(net.state_dict())
-    teacher = Net(yolox_nano(80, dense=0)).eval().requires_grad_(False)
+    teacher = Net(yolox_nano(80, dense=0), silu=True).eval().requires_grad_(False)
     load_onnx(teacher, args.data / "models/yolox_nano_coco_cut9.onnx", range(80))
     net, ema, teacher = (m.to(memory_format=torch.channels_last) for m in (net, ema, teacher))
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-3)
@@ -200,24 +196,17 @@ def main() -> None:
     for images, truths, ignores in loader:
         waited += time.monotonic() - asked
         seen = step * args.batch
-        net.relu_share = ema.relu_share = min(1.0, seen / max(args.morph, 1))
         for group in optimizer.param_groups:
             group["lr"] = rate(seen, args)
         x = images.permute(0, 3, 1, 2).float()
-        mimic = args.mimic if net.relu_share < 1 else args.mimic_late
-        keep = MIMICKED if mimic and step % 2 == 0 else ()
+        taught = args.teach > 0 and step % 2 == 0
         # Half precision in the convolutions takes two thirds of the time; the loss is in float32.
         with torch.autocast("cpu", torch.bfloat16):
-            heads = net(x, keep)
+            heads = net(x)
         parts = detection_loss(heads, truths, ignores)
-        if keep:
+        if taught:
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                wanted = teacher(x, keep)
-            total = 0.0
-            for name in keep:
-                t = wanted[name].float()
-                total = total + (heads[name].float() - t).square().mean() / t.var()
-            parts["mimic"] = mimic * total / len(keep)
+                wanted = teacher(x)
             parts["teach"] = args.teach * teaching_loss(heads, wanted, truths, COCO_ROWS)
         loss = sum(parts.values())
         optimizer.zero_grad(set_to_none=True)
@@ -236,7 +225,6 @@ def main() -> None:
                 "images": step * args.batch,
                 "per_s": round(100 * args.batch / (now - since), 1),
                 "waited": round(waited / (now - since), 2),
-                "relu": round(net.relu_share, 3),
                 **{k: round(v / 100, 3) for k, v in sums.items()},
             }
             log.write(json.dumps(line) + "\n")
@@ -247,7 +235,7 @@ def main() -> None:
             figures = judge(plain, dev, webcam)
             log.write(json.dumps({"images": step * args.batch, "judged": figures}) + "\n")
             torch.save(
-                {"net": plain.state_dict(), "relu": plain.relu_share},
+                {"net": plain.state_dict()},
                 args.run / f"ema-{step * args.batch}.pt",
             )
             since = time.monotonic()
