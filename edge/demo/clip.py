@@ -69,23 +69,24 @@ PERSON: Path2 = (
     (56.0, 310, 2),
     (60.0, 310, 2),
 )
-CALCULATOR: Path2 = ((4.0, 330, 400), (4.7, 320, 250), (8.3, 322, 246), (9.0, 330, 400))
+CALCULATOR: Path2 = ((4.0, 290, 400), (4.7, 280, 240), (8.3, 286, 234), (9.0, 290, 400))
 PHONE: Path2 = (
-    (12.0, 430, 400),
-    (13.0, 322, 226),
-    (15.0, 300, 196),
-    (17.5, 336, 206),
-    (20.0, 304, 190),
-    (22.5, 338, 200),
-    (25.0, 306, 212),
-    (27.5, 336, 192),
-    (30.0, 308, 204),
-    (31.4, 322, 230),
-    (32.0, 430, 400),
+    (12.0, 380, 400),
+    (13.0, 290, 220),
+    (15.0, 268, 186),
+    (17.5, 298, 198),
+    (20.0, 270, 180),
+    (22.5, 302, 190),
+    (25.0, 272, 202),
+    (27.5, 300, 182),
+    (30.0, 274, 194),
+    (31.4, 290, 220),
+    (32.0, 380, 400),
 )
 PHONE_AWAY_S = (12.3, 32.0)  # while it does not lie on the desk
 LYING_PX = (500, 408)
 CUP_PX = (110, 352)
+LAPTOP_PX = (330, 268)
 
 
 def shown_at(at_s: float) -> str:
@@ -178,6 +179,7 @@ class _Studio:
         self._phones = _things("phone-held")
         self._lying = _things("phone-lying")[0]
         self._cup = _things("cup")[0]
+        self._laptop = _things("laptop")[0]
         # A sensor's noise: without it nothing would ever change in a quiet scene.
         rng = np.random.default_rng(1)
         shape = (8, HEIGHT_PX, WIDTH_PX, 3)
@@ -196,6 +198,7 @@ class _Studio:
             dy = 9 * math.sin(moment_s * 1.7 + 1) + 2 * math.cos(moment_s * 4.1)
             _place(image, things[turn], path, moment_s, dx=dx, dy=dy)
         image[DESK_PX:] = self._desk
+        paste(image, self._laptop, *LAPTOP_PX)
         paste(image, self._cup, *CUP_PX)
         if not PHONE_AWAY_S[0] <= moment_s < PHONE_AWAY_S[1]:
             paste(image, self._lying, *LYING_PX)

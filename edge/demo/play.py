@@ -215,7 +215,14 @@ class Onlooker:
         """After the screen is gone: the picture of it, and what the run came to."""
         if self._options.screenshot is not None and self._best is not None:
             title = "procrastobot demo: the picture, what is seen in it, and all that follows"
-            picture = draw(self._best[1], width=SVG_SIZE[0], height=SVG_SIZE[1]).svg(title)
+            # How fast this machine happens to be is nothing that a picture should say.
+            snap = replace(
+                self._best[1],
+                fps=None,
+                inference_ms=None,
+                messages=tuple(m for m in self._best[1].messages if m[0] != "health"),
+            )
+            picture = draw(snap, width=SVG_SIZE[0], height=SVG_SIZE[1]).svg(title)
             self._options.screenshot.write_text(picture, encoding="utf-8")
         if self._options.as_json:
             figures = self.story.figures() | self._health() | {"messages": dict(self.heard)}

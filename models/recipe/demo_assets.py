@@ -20,8 +20,8 @@ from render import render
 # name: kind, seed of the Generator, long side in px, angles of the long side, grip
 THINGS = {
     "phone-held": ("hand holding phone", 26, 104, (-0.1, 0.08, 0.26), "screen"),
-    "calculator-held": ("hand holding calculator", 4, 92, (0.0, 0.2), "wrap"),
-    "cup": ("cup", 11, 64, (0.0,), None),
+    "calculator-held": ("hand holding calculator", 26, 96, (0.0, 0.2), "wrap"),
+    "cup": ("cup", 4, 64, (0.0,), None),
 }
 
 
@@ -64,6 +64,22 @@ def lying(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.warpPerspective(rgba, turn, (round(wide), round(tall)), flags=cv2.INTER_AREA)
 
 
+def laptop() -> NDArray[np.uint8]:
+    """(144, 204, 4) uint8 RGBA: the lid of a laptop, seen from behind, and the edge of its base."""
+    scale, width, height = 4, 204, 144
+    lid = np.zeros((height * scale, width * scale, 4), np.uint8)
+    # Wider below, as it leans away from whoever works at it.
+    corners = np.array([(14, 8), (190, 8), (198, 132), (6, 132)]) * scale
+    cv2.fillPoly(lid, [corners], (158, 161, 166, 255))
+    cv2.polylines(lid, [corners], True, (158, 161, 166, 255), 12 * scale, cv2.LINE_AA)
+    shade = np.linspace(1.12, 0.86, height * scale)[:, None, None]
+    lid[..., :3] = np.clip(lid[..., :3] * shade, 0, 255).astype(np.uint8)
+    cv2.circle(lid, (102 * scale, 66 * scale), 9 * scale, (196, 199, 204, 255), -1, cv2.LINE_AA)
+    base = (0, 136 * scale), (width * scale, height * scale)
+    cv2.rectangle(lid, *base, (92, 94, 98, 255), -1)
+    return cv2.resize(lid, (width, height), interpolation=cv2.INTER_AREA)
+
+
 def write(path: Path, rgba: NDArray[np.uint8]) -> None:
     # What cannot be seen need not be stored.
     rgba = np.where(rgba[..., 3:] == 0, 0, rgba).astype(np.uint8)
@@ -80,6 +96,7 @@ def main(portrait: Path, folder: Path) -> None:
             rng = np.random.default_rng(seed)
             cutout = render(kind, rng, size_px, spin_rad=angle, style=style)
             write(folder / f"{name}-{number}.png", cutout.rgba)
+    write(folder / "laptop-0.png", laptop())
     flat = render("phone", np.random.default_rng(26), 150, spin_rad=0.3)
     write(folder / "phone-lying-0.png", lying(flat.rgba))
 
