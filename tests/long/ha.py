@@ -130,7 +130,8 @@ class HomeAssistant:
         flow = self.call("POST", "/api/config/config_entries/flow", {"handler": "mqtt"})
         answers: dict[str, Any] = {"broker": "127.0.0.1", "port": port}
         if any(field["name"] == "other_settings" for field in flow["data_schema"]):
-            answers["other_settings"] = {}  # a part of the form since 2026
+            # A part of the form since 2026, with its "no TLS" filled in.
+            answers["other_settings"] = {"set_client_cert": False, "set_ca_cert": "off"}
         done = self.call("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", answers)
         if done.get("type") != "create_entry":
             raise Refused(json.dumps(done))
