@@ -231,7 +231,9 @@ def run(boxes: int, seconds: float, directory: Path, *, random_backoff: bool) ->
             time.sleep(1)
             watcher.forget()
             watcher.client.publish("homeassistant/status", "online", qos=1)
-            time.sleep(6)
+            deadline = time.monotonic() + 60
+            while len(watcher.states) < share * WORKERS and time.monotonic() < deadline:
+                time.sleep(0.1)
             figures["birth_states"] = len(watcher.states)
             figures["birth_peak_per_100ms"] = peak(watcher.states, BIN_S)
         watcher.close()
