@@ -40,7 +40,11 @@ kind = "active"
 LIT = {17: 0, 27: 255, 22: 255, 12: 255, 18: 255}
 DARK = {17: 255, 27: 255, 22: 255, 12: 0, 18: 0}
 BOX = """
-import queue, sys, time
+import queue, signal, sys, time
+# A test run in the background of a shell has these ignored, and hands that down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from edge.config import HardwareConfig
 from edge.devices.board import open_board
 from edge.domain import Color, LightPattern, Note, Tune
