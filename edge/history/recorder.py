@@ -162,7 +162,7 @@ class Recorder:
             self._recall()
         # A state begins with these; the first report is a difference to them.
         self._last_totals = self._day.totals
-        self.today = self._day
+        self.today: Day = self._day
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
