@@ -57,10 +57,10 @@ def main() -> None:
     parser.add_argument("--from", dest="start", type=Path, required=True)
     parser.add_argument("--bank", type=Path)
     parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-5)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=8e-5)
     parser.add_argument("--teach", type=float, default=1.0, help="weight of the float network")
-    parser.add_argument("--render", type=float, default=0.45)
+    parser.add_argument("--render", type=float, default=0.35)
     parser.add_argument("--calibrate", type=int, default=160, help="pictures to measure ranges on")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -68,22 +68,24 @@ def main() -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     pools, dev, webcam = train.pools(args.data)
     source = augment.Source.build(args.run.parent, [p for pool in pools for p in pool.pictures])
-    drawer = augment.Drawer(source, pools, augment.Mix(render=args.render, plain=0.4), args.bank)
+    drawer = augment.Drawer(
+        source, pools, augment.Mix(render=args.render, mosaic=0.1, plain=0.35), args.bank
+    )
     parent = Net(yolox_nano()).eval().requires_grad_(False)
     parent.load_state_dict(torch.load(args.start)["net"])
     parent = parent.to(memory_format=torch.channels_last)
     height, width = train.SHIPPING
     scales = calibrate(parent, as_batches(calibration(pools, args.calibrate, height, width)))
     net = Quantized(yolox_nano(), scales)
-    net.load_state_dict(parent.state_dict())
+    net.load(parent)
     net = net.to(memory_format=torch.channels_last)
     ema = Quantized(yolox_nano(), scales)
-    ema.load_state_dict(net.state_dict())
+    ema.load(parent)
     log = (args.run / "log.jsonl").open("a", buffering=1)
     log.write(json.dumps({"start": 0, **{k: str(v) for k, v in vars(args).items()}}) + "\n")
 
     def save(images: int) -> None:
-        state = {"net": ema.state_dict(), "scales": scales_as_json(scales)}
+        state = {"net": ema.folded().state_dict(), "scales": scales_as_json(scales)}
         torch.save(state, args.run / "qat.tmp")
         os.replace(args.run / "qat.tmp", args.run / f"qat-{images}.pt")
 
@@ -100,7 +102,7 @@ def main() -> None:
     since = time.monotonic()
     for step, (images, truths, ignores) in enumerate(loader, 1):
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1.0, step / 20) * max(0.05, 1 - step / steps)
+            group["lr"] = args.rate * min(1.0, step / 40) * max(0.05, 1 - step / steps)
         x = images.permute(0, 3, 1, 2).float()
         heads = net(x)
         parts = detection_loss(heads, truths, ignores)
@@ -121,15 +123,15 @@ def main() -> None:
         norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 20.0)
         if torch.isfinite(norm):
             optimizer.step()
-        train.average(ema, net, step, most=0.99)
+        train.average(ema, net, step, most=0.985)
         for name, value in parts.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
-        if step % 25 == 0:
+        if step % 50 == 0:
             line = {
                 "images": step * args.batch,
-                "per_s": round(25 * args.batch / (time.monotonic() - since), 1),
+                "per_s": round(50 * args.batch / (time.monotonic() - since), 1),
             }
-            log.write(json.dumps(line | {k: round(v / 25, 4) for k, v in sums.items()}) + "\n")
+            log.write(json.dumps(line | {k: round(v / 50, 4) for k, v in sums.items()}) + "\n")
             sums, since = {}, time.monotonic()
         if step % 125 == 0 or step == steps:
             save(step * args.batch)

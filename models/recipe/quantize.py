@@ -123,13 +123,34 @@ class Quantized(Net):
     def __init__(self, program: Program, scales: Mapping[str, Scale]) -> None:
         super().__init__(program)
         self.scales = dict(scales)
+        self.gains = {name: torch.ones(len(conv.weight)) for name, conv in self.convs.items()}
+
+    @torch.no_grad()
+    def load(self, net: Net) -> None:
+        """Take the weights of `net`, as kernels of length 1 and gains that stay as they are: one
+        step size has to suit all of them."""
+        self.convs.load_state_dict(net.convs.state_dict())
+        for name, conv in self.convs.items():
+            size = conv.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
+            conv.weight.div_(size[:, None, None, None])
+            self.gains[name] = size
+
+    @torch.no_grad()
+    def folded(self) -> Net:
+        """The plain network of the same weights."""
+        net = Net(self.program)
+        net.convs.load_state_dict(self.convs.state_dict())
+        for name, gain in self.gains.items():
+            net.convs[name].weight.mul_(gain[:, None, None, None])
+        return net.eval()
 
     def before(self, op: Op, x: Tensor) -> Tensor:
         """What the convolution alone gives."""
         conv = self.convs[key(op.out)]
-        steps = weight_scales(conv.weight)
+        kernel = conv.weight * self.gains[key(op.out)][:, None, None, None]
+        steps = weight_scales(kernel)
         weight = torch.fake_quantize_per_channel_affine(
-            conv.weight, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
+            kernel, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
         )
         y = functional.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
         return self.round(y, op.out + ".pre" if op.act else op.out)

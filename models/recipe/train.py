@@ -50,10 +50,10 @@ def pools(folder: Path) -> tuple[list[augment.Pool], list[data.Picture], list[da
     ]
     return (
         [
-            augment.Pool(phones, 0.14),
+            augment.Pool(phones, 0.2),
             augment.Pool(objects, 0.2),
             augment.Pool(people, 0.22),
-            augment.Pool(of(data.OTHER_DETECTOR_SOURCE), 0.2, scenery=False),
+            augment.Pool(of(data.OTHER_DETECTOR_SOURCE), 0.14, scenery=False),
             augment.Pool(web_train, 0.07, scenery=False),
             augment.Pool(of("find_phone"), 0.02, scenery=False),
             augment.Pool(of("phone-usage"), 0.01, scenery=False),
@@ -101,8 +101,16 @@ class From(torch.utils.data.Sampler):
         return len(self._range)
 
 
+def hold_statistics(net: Normed) -> None:
+    """Keep the means and variances of the start: those of eight augmented pictures at a time are
+    not those of use, and the network forgets a great deal while it learns the difference."""
+    net.train()
+    for norm in net.norms.values():
+        norm.eval()
+
+
 @torch.no_grad()
-def average(ema: Net, net: Net, step: int, most: float = 0.995) -> None:
+def average(ema: Net, net: Net, step: int, most: float = 0.99) -> None:
     share = min(most, (1 + step) / (10 + step))
     for a, b in zip(ema.parameters(), net.parameters(), strict=True):
         a.lerp_(b, 1 - share)
@@ -145,9 +153,9 @@ def main() -> None:
     parser.add_argument("--bank", type=Path)
     parser.add_argument("--images", type=int, default=30_000)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=3e-4)
-    parser.add_argument("--teach", type=float, default=0.5, help="weight of the original's word")
-    parser.add_argument("--render", type=float, default=0.4)
+    parser.add_argument("--rate", type=float, default=8e-5)
+    parser.add_argument("--teach", type=float, default=1.0, help="weight of the original's word")
+    parser.add_argument("--render", type=float, default=0.35)
     parser.add_argument("--shipping-from", type=float, default=0.7, help="share of the run")
     parser.add_argument("--judge-every", type=int, default=6_000)
     parser.add_argument("--threads", type=int, default=1)
@@ -158,7 +166,9 @@ def main() -> None:
     args.run.mkdir(parents=True, exist_ok=True)
     training, dev, webcam = pools(args.data)
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
-    drawer = augment.Drawer(source, training, augment.Mix(render=args.render), args.bank)
+    drawer = augment.Drawer(
+        source, training, augment.Mix(render=args.render, mosaic=0.12, plain=0.25), args.bank
+    )
 
     folded = Net(yolox_nano())
     load_onnx(folded, args.data / "models/yolox_nano_coco_cut9.onnx")
@@ -169,6 +179,7 @@ def main() -> None:
     teacher = Net(yolox_nano(80, dense=0), silu=True).eval().requires_grad_(False)
     load_onnx(teacher, args.data / "models/yolox_nano_coco_cut9.onnx", range(80))
     net, ema, teacher = (m.to(memory_format=torch.channels_last) for m in (net, ema, teacher))
+    hold_statistics(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-3)
     step = 0
     last = args.run / "last.pt"
