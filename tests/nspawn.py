@@ -137,16 +137,14 @@ class Container:
                 # Debian 13's systemd refuses the older hierarchies, which some hosts still mount.
                 env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )
-        pid = self._nspawn.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        wait_for(lambda: bool(self._running() and children.read_text().split()), self._console)
-        self._leader = int(children.read_text().split()[0])
+        wait_for(self._find_leader, self._console)
         wait_for(
             lambda: (
                 self.run("systemctl", "is-system-running", check=False).stdout.strip()
                 in ("running", "degraded")
             ),
             self._console,
+            patience_s=300,
         )
         self.run("ip", "link", "set", "lo", "up", check=False)
 
@@ -182,8 +180,18 @@ class Container:
             self._turn.close()
         subprocess.run(["umount", self.root], check=True)
 
-    def _running(self) -> bool:
-        return self._nspawn is not None and self._nspawn.poll() is None
+    def _find_leader(self) -> bool:
+        """The child that is process 1 of the container; the one before it only prepares."""
+        assert self._nspawn is not None
+        pid = self._nspawn.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            try:
+                status = Path(f"/proc/{child}/status").read_text()
+            except FileNotFoundError:
+                continue
+            if "Name:\tsystemd\n" in status and "\t1\n" in status.split("NSpid:")[1]:
+                self._leader = int(child)
+        return self._leader > 0
 
     def _console(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
