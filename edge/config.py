@@ -139,7 +139,7 @@ class ObserveConfig:
     )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
     rest_s: float = setting(
-        0.5, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
+        1.2, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
     )
     parked_s: float = setting(
         4.0, "The same for a phone in front of somebody's face or chest.", low=0.5, high=60

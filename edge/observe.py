@@ -40,6 +40,7 @@ from edge.domain import (
 MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in bounds
 MOST_SCORES = 24  # of one track's recent frames
 RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
+LAIN_S = 3.0
 BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
@@ -387,10 +388,14 @@ def _unclaimed(phones: list[Detection], tracks: tuple[Track, ...], at_s: float) 
 
 
 def _left_places(before: tuple[Track, ...], after: tuple[Track, ...]) -> list[tuple[Box, float]]:
-    """Where things that never moved were, of tracks that ended: they did not come from elsewhere
-    when they are seen there again."""
+    """Where things lay, of tracks that ended: they did not come from elsewhere when they are seen
+    there again."""
     kept = {track.number for track in after}
-    return [(t.anchor, t.seen_s) for t in before if t.number not in kept and not t.moving]
+    return [
+        (track.anchor, track.seen_s)
+        for track in before
+        if track.number not in kept and (_has_lain(track) or not track.moving)
+    ]
 
 
 def _born(number: int, seat: int, phone: Detection, at_s: float, *, came: bool) -> Track:
@@ -470,8 +475,14 @@ def _missed(track: Track, at_s: float, settings: ObserveConfig) -> Track:
 
 
 def _gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
-    keep_s = settings.remember_s if track.confirmed and _lies(track) else settings.forget_s
+    keep_s = settings.remember_s if _has_lain(track) else settings.forget_s
     return at_s - track.seen_s > keep_s
+
+
+def _has_lain(track: Track) -> bool:
+    """Whether it was seen to lie there for long enough to be looked for there later on: a hand
+    that stops for a moment leaves no phone behind."""
+    return track.confirmed and _lies(track) and track.seen_s - track.use_since_s >= LAIN_S
 
 
 def _covered(anchor: Box, box: Box) -> bool:
@@ -537,8 +548,8 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
         if at_s - track.moved_s < patience_s:
             use = PhoneUse.IN_USE
             why = raised or "moving"
-            if track.seen_s == at_s:
-                active_s = at_s
+            # Before somebody, being there is evidence; on the desk, only movement is.
+            active_s = at_s if raised and track.seen_s == at_s else max(active_s, track.moved_s)
         elif use is not PhoneUse.IN_USE or at_s - track.seen_s < settings.rest_s:
             use, why = PhoneUse.PARKED, "lies still"
     use_since_s = track.use_since_s

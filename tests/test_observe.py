@@ -61,10 +61,20 @@ def test_a_parked_phone_that_is_picked_up_is_in_use_from_its_first_movement():
     assert desk.sight.phone.use_since_s - began_s <= 0.5
 
 
-def test_a_phone_put_down_is_parked_within_a_second():
+def test_a_phone_put_down_is_no_longer_active_at_once_and_parked_soon():
     desk = Desk().focus().working(3).using(5)
     desk.working(0.9, phone(ON_DESK))
-    assert use_of(desk) in (PhoneUse.PARKED, PhoneUse.SUSPECTED)
+    assert desk.now_s - desk.sight.phone.active_s >= 0.5
+    desk.working(0.6, phone(ON_DESK))
+    assert use_of(desk) is PhoneUse.PARKED
+
+
+def test_a_place_where_a_hand_stopped_for_a_moment_is_not_remembered_as_a_parked_phone():
+    desk = Desk().focus().working(3)
+    low = (0.75, 0.5)
+    for _ in range(5):
+        desk.using(2, low).working(1.8, phone(low)).working(2)
+        assert desk.sight.phone is None
 
 
 def test_a_call_is_in_use_although_it_is_held_still():

@@ -16,12 +16,11 @@ from edge.devices.camera import open_camera
 from edge.devices.camera_picture import load_picture
 from edge.domain import PERSON, PHONE, Box, Detection, Frame
 from edge.ports import Detector, EndOfStream
-from edge.scenarios.noise import FORMAT, normal_of
+from edge.scenarios.noise import FORMAT, HANDS, normal_of
 from edge.vision.dataset import DatasetError, LabelledPicture, load_dataset
 from edge.vision.manifest import ModelSpec
 
 LOOK_ALIKES = ("remote", "mouse", "book", "cup", "keyboard", "laptop", "wallet", "earbud case")
-HANDS = "hands"  # a person without a phone: whatever in or around them is taken for one
 FINDS = 0.4  # overlap that makes a detection a find of a thing
 MISTAKES = 0.3  # overlap that makes it a mistake about a thing
 LOWEST = 0.02

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -25,6 +26,7 @@ FORMAT = 1
 # Shares of the picture's area; a phone at 0.5 to 1.5 m before a Pi camera has 3 to 0.3 %.
 SIZES = ((0.0, 0.003), (0.003, 0.01), (0.01, 0.04), (0.04, 1.0))
 FEWEST = 12  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
+HANDS = "hands"  # a person without a phone: whatever in or around them is taken for one
 FITTED = Path(__file__).with_name("noise.json")
 
 
@@ -160,10 +162,8 @@ def wander(rng: np.random.Generator, count: int, period_s: float, constant_s: fl
     if count == 0:
         return np.zeros(0)
     keep = math.exp(-period_s / max(constant_s, 1e-3))
-    push = rng.standard_normal(count) * math.sqrt(1 - keep * keep)
-    values = np.empty(count)
-    value = float(rng.standard_normal())
-    for index, step in enumerate(push.tolist()):
-        value = value * keep + step
-        values[index] = value
-    return values
+    first, *rest = rng.standard_normal(count).tolist()
+    push = math.sqrt(1 - keep * keep)
+    return np.array(
+        list(accumulate(rest, lambda value, new: value * keep + push * new, initial=first))
+    )

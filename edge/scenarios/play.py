@@ -107,7 +107,7 @@ def play(
         shown = None
         if wants_look(memory, stats, at_s=at_s, config=config):
             looks += 1
-            shown = world.shows[index]
+            shown = world.look(index)
         memory, seen = observe(
             memory, shown, stats, at_s=at_s, config=config, thresholds=thresholds
         )

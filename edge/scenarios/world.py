@@ -7,14 +7,14 @@ judged twice: with and without gating, by this release and by the last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import PERSON, PHONE, Box, Detection, SceneStats
-from edge.scenarios.noise import FloatArray, Motion, Noise, ranks, wander
+from edge.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
 from edge.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 
 BoolArray = NDArray[np.bool_]
@@ -23,6 +23,9 @@ MOVE_S = (0.4, 0.8)  # from where a thing lies to the hand, and back
 FIRST_EVENT_S = 12.0
 HANDS_SIZE = (0.14, 0.09)
 GHOST_SIZE = (0.09, 0.07)
+GHOST_WAVERS = 0.05  # standard deviation of its score
+MOSTLY_HIDDEN = 0.6
+WAVERS = 0.06  # of its own size: a box so far off may be taken for a movement
 TYPING_SPELL_S = 8.0
 FIDGET_SPELL_S = 3.0
 CLEAR = SceneStats(
@@ -66,21 +69,47 @@ class _Body:
 
 
 @dataclass(slots=True)
+class Appearance:
+    """How one thing looks to the detector; lists with one entry per tick.
+
+    labels: what it may be taken for; scores: for each of them, below the floor where it is not
+    boxes:  (N, 4) edges
+    """
+
+    labels: tuple[str, ...]
+    scores: list[list[float]]
+    boxes: FloatArray
+
+
+@dataclass(slots=True)
 class World:
     """The realisation, as the player reads it: lists with one entry per tick.
 
-    shows:   what a look at this tick detects
-    changed: where pixels differ from the tick before
-    busy:    something is or may be going on; between busy ticks nothing new can be learnt
+    blind: nothing can be seen
+    busy:  something is or may be going on; between busy ticks nothing new can be learnt
     """
 
     period_s: float
     ticks: int
+    floor: float
     stats: list[SceneStats]
-    shows: list[tuple[Detection, ...]]
+    appearances: list[Appearance]
+    blind: list[bool]
     busy: list[bool]
     episodes: list[Episode]
     pickups: list[Episode] = field(default_factory=list)
+
+    def look(self, index: int) -> tuple[Detection, ...]:
+        """What a look at this tick detects."""
+        if self.blind[index]:
+            return ()
+        seen = []
+        for thing in self.appearances:
+            for label, scores in zip(thing.labels, thing.scores, strict=True):
+                if scores[index] >= self.floor:
+                    box = Box(*thing.boxes[index].tolist())
+                    seen.append(Detection(label, scores[index], box))
+        return tuple(seen)
 
 
 def realise(
@@ -118,15 +147,18 @@ def realise(
         at_s = end_s + rng.uniform(*script.pause_s)
     bodies += hands
     busy[: int(6 / period_s)] = True
-    shows, wavering = _looks(script, noise, rng, bodies, person, ticks, period_s)
-    changed = _changes(script, bodies, person, typing, fidget, extra, busy)
-    stats = [
-        _stats(boxes, views[i], i > 0 and views[i - 1] is views[i])
-        for i, boxes in enumerate(changed)
-    ]
-    shows = [() if views[i] in _BLIND else seen for i, seen in enumerate(shows)]
-    pickups = [e for e in episodes if e.what is What.USE and e.kind == PHONE]
-    return World(period_s, ticks, stats, shows, (busy | wavering).tolist(), episodes, pickups)
+    appearances, wavering = _appearances(script, noise, rng, bodies, person, ticks, period_s)
+    return World(
+        period_s=period_s,
+        ticks=ticks,
+        floor=noise.floor,
+        stats=_stats(script, bodies, person, typing, fidget, extra, views),
+        appearances=appearances,
+        blind=[view in _BLIND for view in views],
+        busy=(busy | wavering).tolist(),
+        episodes=episodes,
+        pickups=[e for e in episodes if e.what is What.USE and e.kind == PHONE],
+    )
 
 
 _BLIND = frozenset({What.COVER, What.DARK, What.GLARE})
@@ -203,7 +235,7 @@ def _act(
             extra.append((first, last, _box_at(body, first)))
         case What.HANDS:
             typing[first:last] = False
-            hand = _lying(Thing("hand", "hands", None, HANDS_SIZE, HANDS_SIZE), len(person))
+            hand = _lying(Thing("hand", HANDS, None, HANDS_SIZE, HANDS_SIZE), len(person))
             y, x = _hand_place(script, where, rng)
             hand.shown[first:last] = hand.held[first:last] = True
             _sway(hand, first, last, y, x, rng, period_s, noise)
@@ -361,7 +393,7 @@ def _normal(
     return np.asarray(value + np.sqrt(motion.fresh) * rng.standard_normal(count))
 
 
-def _looks(
+def _appearances(
     script: Script,
     noise: Noise,
     rng: np.random.Generator,
@@ -369,68 +401,58 @@ def _looks(
     person: BoolArray,
     ticks: int,
     period_s: float,
-) -> tuple[list[tuple[Detection, ...]], BoolArray]:
-    """What a look at each tick detects, and where that may change the judgement's mind."""
-    shows: list[list[Detection]] = [[] for _ in range(ticks)]
+) -> tuple[list[Appearance], BoolArray]:
+    """How everything looks, and at which ticks that may change the judgement's mind."""
+    found: list[Appearance] = []
     wavering = np.zeros(ticks, bool)
-    _add_person(script, noise, rng, person, period_s, shows, wavering)
-    for body in bodies:
-        _add_body(body, noise, rng, ticks, period_s, shows, wavering)
+    if script.person is not None:
+        found.append(_person(script.person, noise, rng, person, period_s, wavering))
+    found += [_body(body, noise, rng, ticks, period_s, wavering) for body in bodies]
     for _ in range(int(rng.poisson(len(noise.ghosts) / max(noise.ghost_pictures, 1)))):
-        place = _ghost_place(rng)
-        score = float(rng.choice(noise.ghosts)) if len(noise.ghosts) else 0.0
-        scores = np.clip(score + 0.05 * rng.standard_normal(ticks), 0, 1)
-        for index in np.flatnonzero(scores >= noise.floor):
-            shows[index].append(Detection(PHONE, float(scores[index]), place))
+        score = float(rng.choice(noise.ghosts))
+        scores = np.clip(score + GHOST_WAVERS * rng.standard_normal(ticks), 0, 1)
         wavering |= scores >= noise.floor
-    return [tuple(seen) for seen in shows], wavering
+        boxes = np.tile(_ghost_place(rng), (ticks, 1))
+        found.append(Appearance((PHONE,), [scores.tolist()], boxes))
+    return found, wavering
 
 
-def _ghost_place(rng: np.random.Generator) -> Box:
+def _ghost_place(rng: np.random.Generator) -> FloatArray:
     y, x = rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95)
     height, width = GHOST_SIZE
-    return Box(y - height / 2, x - width / 2, y + height / 2, x + width / 2)
+    return np.array([y - height / 2, x - width / 2, y + height / 2, x + width / 2])
 
 
-def _add_person(
-    script: Script,
+def _person(
+    box: Box,
     noise: Noise,
     rng: np.random.Generator,
-    person: BoolArray,
+    there: BoolArray,
     period_s: float,
-    shows: list[list[Detection]],
     wavering: BoolArray,
-) -> None:
-    if script.person is None:
-        return
-    ticks = len(person)
-    still = noise.still
-    motion = Motion(max(still.scene, 0.6), 0.0, 0.2, 2.0)
-    rank = ranks(_normal(rng, motion, rng.standard_normal(), np.zeros(ticks, np.int64), period_s))
-    scores = noise.scores(PERSON, script.person.area, rank)[:, 1]
-    seen = person & (scores >= noise.floor)
-    drift = 0.01 * wander(rng, ticks, period_s, 3.0)
-    for index in np.flatnonzero(seen).tolist():
-        dx = float(drift[index])
-        box = script.person
-        moved = Box(box.ymin, box.xmin + dx, box.ymax, box.xmax + dx)
-        shows[index].append(Detection(PERSON, float(scores[index]), moved))
-    wavering |= ~(person & (scores >= noise.person_threshold))
+) -> Appearance:
+    ticks = len(there)
+    motion = Motion(scene=0.6, lasting=0.0, passing=0.2, passing_s=2.0)
+    grip = np.zeros(ticks, np.int64)
+    rank = ranks(_normal(rng, motion, float(rng.standard_normal()), grip, period_s))
+    scores = np.where(there, noise.scores(PERSON, box.area, rank)[:, 1], 0.0)
+    wavering |= scores < noise.floor
+    aside = 0.01 * wander(rng, ticks, period_s, 3.0)
+    boxes = np.tile([box.ymin, box.xmin, box.ymax, box.xmax], (ticks, 1))
+    boxes[:, [1, 3]] += aside[:, None]
+    return Appearance((PERSON,), [scores.tolist()], boxes)
 
 
-def _add_body(
+def _body(
     body: _Body,
     noise: Noise,
     rng: np.random.Generator,
     ticks: int,
     period_s: float,
-    shows: list[list[Detection]],
     wavering: BoolArray,
-) -> None:
+) -> Appearance:
     """Draw the scores and boxes of one thing, as a phone and as itself."""
     thing = body.thing
-    if not body.shown.any():
-        return
     scene = float(rng.standard_normal())
     held = body.held | body.moving
     normal = np.where(
@@ -442,94 +464,67 @@ def _add_body(
     table = np.zeros((ticks, 2))
     for state, (height, width) in ((held, thing.held), (~held, thing.size)):
         table[state] = noise.scores(thing.kind, height * width, rank[state])
-    visible = body.shown & (body.hidden < 0.6)
+    # A hand over it leaves the rest of the box, on one side; where little is left, nothing is seen.
+    visible = body.shown & (body.hidden < MOSTLY_HIDDEN)
     table *= np.where(visible, 1 - body.hidden, 0.0)[:, None]
-    jitter = noise.jitter * np.hypot(body.height, body.width)
-    y = body.y + jitter * rng.standard_normal(ticks)
-    x = body.x + jitter * rng.standard_normal(ticks)
-    # A hand over it leaves the rest of the box, on one side.
+    size = np.hypot(body.height, body.width)
+    y = body.y + noise.jitter * size * rng.standard_normal(ticks)
+    x = body.x + noise.jitter * size * rng.standard_normal(ticks)
+    off = np.hypot(y - body.y, x - body.x) > WAVERS * size
     seen_width = body.width * (1 - body.hidden)
     x = x - (body.width - seen_width) / 2
-    phone, own = table[:, 0], table[:, 1]
-    label = None if thing.kind in (PHONE, "hands") else thing.kind
-    floor = noise.floor
-    for index in np.flatnonzero((phone >= floor) | (own >= floor)).tolist():
-        half_y, half_x = float(body.height[index]) / 2, float(seen_width[index]) / 2
-        cy, cx = float(y[index]), float(x[index])
-        box = Box(cy - half_y, cx - half_x, cy + half_y, cx + half_x)
-        if phone[index] >= floor:
-            shows[index].append(Detection(PHONE, float(phone[index]), box))
-        if label is not None and own[index] >= floor:
-            shows[index].append(Detection(label, float(own[index]), box))
-    off = np.hypot(y - body.y, x - body.x) > 0.06 * np.hypot(body.height, body.width)
+    boxes = np.stack(
+        [y - body.height / 2, x - seen_width / 2, y + body.height / 2, x + seen_width / 2], axis=1
+    )
     if thing.kind == PHONE:
         wavering |= body.shown & off
     else:
-        wavering |= phone >= floor
+        wavering |= table[:, 0] >= noise.floor
+    alone = thing.kind in (PHONE, HANDS)
+    labels = (PHONE,) if alone else (PHONE, thing.kind)
+    return Appearance(labels, [table[:, k].tolist() for k in range(len(labels))], boxes)
 
 
 # ---------------------------------------------------------------- what changes
 
 
-def _changes(
+def _stats(
     script: Script,
     bodies: Sequence[_Body],
     person: BoolArray,
     typing: BoolArray,
     fidget: BoolArray,
     extra: Sequence[tuple[int, int, Box]],
-    busy: BoolArray,
-) -> list[tuple[Box, ...]]:
-    """Where pixels differ from the tick before."""
-    ticks = len(person)
-    nothing: tuple[Box, ...] = ()
+    views: Sequence[What | None],
+) -> list[SceneStats]:
+    """What plain arithmetic on the pixels would say at each tick."""
     who = script.person
-    if who is None:
-        changed = [nothing] * ticks
-    else:
+    choices = [CLEAR]
+    which = np.zeros(len(person), np.int64)
+    if who is not None:
         lower = who.ymin + 0.8 * who.height
         keys = Box(lower, who.xmin, min(1.0, lower + 0.2), who.xmax)
-        body = Box(who.ymin, who.xmin, lower, who.xmax)
-        choices = (nothing, (keys,), (body,), (keys, body))
-        which = (typing & person) + 2 * (fidget & person).astype(int)
-        changed = [choices[i] for i in which.tolist()]
-    for thing in bodies:
-        for index in np.flatnonzero(thing.held | thing.moving).tolist():
-            changed[index] = (*changed[index], _box_at(thing, index))
+        torso = Box(who.ymin, who.xmin, lower, who.xmax)
+        choices += [_changed(boxes) for boxes in ((keys,), (torso,), (keys, torso))]
+        which = (typing & person) + 2 * (fidget & person).astype(np.int64)
+    stats = [choices[i] for i in which.tolist()]
+    more: dict[int, list[Box]] = {}
+    for body in bodies:
+        for index in np.flatnonzero(body.held | body.moving).tolist():
+            more.setdefault(index, []).append(_box_at(body, index))
     for first, last, box in extra:
-        for index in range(max(0, first), min(last, ticks)):
-            changed[index] = (*changed[index], box)
-    return changed
+        for index in range(max(0, first), min(last, len(stats))):
+            more.setdefault(index, []).append(box)
+    for index, boxes in more.items():
+        stats[index] = _changed((*stats[index].changed, *boxes))
+    for index, view in enumerate(views):
+        if view is not None:
+            same = index > 0 and views[index - 1] is view
+            stats[index] = VIEWS[view] if same else replace(VIEWS[view], change=1.0)
+    return stats
 
 
-_CACHE: dict[tuple[Box, ...], SceneStats] = {}
-
-
-def _stats(boxes: tuple[Box, ...], view: What | None, same: bool) -> SceneStats:
-    if view is not None:
-        stats = VIEWS[view]
-        if same:
-            return stats
-        return _with_change(stats, 1.0, ())
-    if not boxes:
-        return CLEAR
-    known = _CACHE.get(boxes)
-    if known is None:
-        change = max(2 / CELLS, min(1.0, 0.3 * sum(box.area for box in boxes)))
-        known = _with_change(CLEAR, change, boxes)
-        if len(_CACHE) < 64:
-            _CACHE[boxes] = known
-    return known
-
-
-def _with_change(stats: SceneStats, change: float, boxes: tuple[Box, ...]) -> SceneStats:
-    return SceneStats(
-        stats.brightness,
-        stats.contrast,
-        stats.detail,
-        stats.glare,
-        change,
-        stats.shift,
-        stats.identical,
-        boxes,
-    )
+def _changed(boxes: tuple[Box, ...]) -> SceneStats:
+    """A clear view in which something moves; a moving thing leaves some of its cells alike."""
+    share = min(1.0, 0.3 * sum(box.area for box in boxes))
+    return replace(CLEAR, change=max(2 / CELLS, share), changed=boxes)
