@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from edge import decide
+from edge.album import open_album
 from edge.config import Config
 from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
@@ -33,6 +34,7 @@ from edge.ports import (
     Viewer,
     Watchdog,
 )
+from edge.state_dir import state_dir
 from edge.telling import Telling, history_path, local_time, open_teller
 from edge.vision.manifest import ModelError, load_model
 from edge.vision.scene import Scene
@@ -151,6 +153,9 @@ def build(
             stack.callback(viewer.close)
         outputs = Outputs(lights, buzzer, teller, viewers)
         stack.callback(outputs.silence)
+        album = open_album(config.privacy, state_dir(), wall_clock=local_time)
+        if album is not None:
+            stack.callback(album.close)
         started_s = clock() if camera.live else 0.0
         state = decide.start(
             config, at_s=started_s, totals=teller.totals, look_alikes=teller.look_alikes
@@ -167,7 +172,9 @@ def build(
             inbox=inbox,
             watchdog=watchdog,
             clock=clock,
-            minute_of_day=minute_of_day,
+            # A replay gives the same result at any time of the day.
+            minute_of_day=minute_of_day if camera.live else lambda: None,
+            album=album,
         )
         log.info("camera: %s", camera.description)
         log.info("model: %s", model.description)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from edge.album import Album
 from edge.config import Config
 from edge.decide import obey, step, watching
 from edge.domain import (
@@ -52,8 +53,10 @@ class Loop:
         watchdog: Watchdog,
         clock: Callable[[], float],
         minute_of_day: Callable[[], int | None],
+        album: Album | None = None,
     ) -> None:
         self.state = state
+        self.album = album
         self.observation: Observation | None = None
         self.frame: Frame | None = None
         self.health = Health()
@@ -154,6 +157,8 @@ class Loop:
             if isinstance(effect, Tell):
                 shown = "" if self._camera.live or self.frame is None else f" [{self.frame.name}]"
                 log.info("%s%s", in_words(effect.happening), shown)
+                if self.album is not None:
+                    self.album.consider(effect.happening, self.frame)
             self._outputs.apply(effect, after)
 
     def _report(self) -> None:
