@@ -34,16 +34,20 @@ def write_film(
     times_s: list[float],
     size: tuple[int, int] = (64, 48),
     codec: str = "mpeg4",
+    images: list[NDArray[np.uint8]] | None = None,
 ) -> Path:
-    """A film of `two_halves` with one frame at each of the times."""
+    """A film with one frame at each of the times: `images`, else `two_halves` throughout."""
+    if images is not None:
+        size = images[0].shape[1], images[0].shape[0]
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 4_000_000
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for at_s in times_s:
-            frame = av.VideoFrame.from_ndarray(two_halves(*size), format="rgb24")
+        for number, at_s in enumerate(times_s):
+            image = two_halves(*size) if images is None else images[number]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = round(at_s * 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
