@@ -176,6 +176,8 @@ def build(
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
         )
+        # The totals since the last publication, up to a minute, belong to the day too.
+        stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)
         log.info("model: %s", model.description)
         log.info("pins: %s", board.description)
