@@ -40,7 +40,8 @@ from edge.domain import (
 MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in bounds
 MOST_SCORES = 24  # of one track's recent frames
 RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
-LAIN_S = 3.0
+LAIN_S = 3.0  # seen to lie for so long, it is remembered there
+EXCITING_S = 3.0
 BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
@@ -115,8 +116,8 @@ class Memory:
 def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config: Config) -> bool:
     """Whether the detector should see this frame.
 
-    It need not while nothing changes. With a phone about that is not known to be parked every
-    frame is looked at, since silence has to come quickly; without one, changes are looked at every
+    It need not while nothing changes. With a phone in use, or something new that may be one, every
+    frame is looked at, since silence has to come quickly; otherwise changes are looked at every
     `gate_calm_s`, and anything at all every `gate_longest_s`: these two bound the reaction time.
     """
     settings = config.observe
@@ -125,10 +126,18 @@ def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config:
     age_s = at_s - memory.looked_s
     if age_s >= settings.gate_longest_s or age_s < 0:
         return True
-    if any(track.use in (PhoneUse.SUSPECTED, PhoneUse.IN_USE) for track in memory.tracks):
+    if any(_exciting(track, at_s) for track in memory.tracks):
         return True
     stirred = memory.stirred or stats.change >= settings.gate_change
     return stirred and age_s >= settings.gate_calm_s
+
+
+def _exciting(track: Track, at_s: float) -> bool:
+    """In use, or so new that it may be. What has hung on the wall as half a phone for a while, and
+    never moved, is no reason to hurry."""
+    if track.use is PhoneUse.SUSPECTED:
+        return at_s - max(track.first_s, track.moved_s) < EXCITING_S
+    return track.use is PhoneUse.IN_USE
 
 
 def observe(

@@ -259,6 +259,14 @@ def test_every_frame_is_looked_at_while_a_phone_may_be_in_use():
     assert desk.looks - looks == 20
 
 
+def test_something_on_the_wall_that_is_half_a_phone_does_not_keep_the_detector_busy():
+    poster = phone((0.2, 0.9), 0.27)
+    desk = Desk(gate=True).focus().working(10, poster)
+    looks = desk.looks
+    desk.working(30, poster)
+    assert desk.looks - looks <= 30 / desk.config.observe.gate_calm_s + 1
+
+
 def test_with_gating_a_pickup_is_seen_as_soon_but_for_the_bound():
     times = []
     for gate in (False, True):
