@@ -43,7 +43,7 @@ def calibration(pools: list[augment.Pool], count: int, height: int, width: int) 
 
 
 def scales_as_json(scales: dict[str, Scale]) -> dict[str, list[float]]:
-    return {name: [s.scale, s.zero_point] for name, s in scales.items()}
+    return {name: [float(s.scale), int(s.zero_point)] for name, s in scales.items()}
 
 
 def scales_of_json(text: dict[str, list[float]]) -> dict[str, Scale]:
@@ -93,7 +93,7 @@ def main() -> None:
     steps = args.images // args.batch
     # Pictures that the float run has not drawn.
     first = 1_000_000
-    batches = train.Batches(drawer, args.batch, first + steps, 0)
+    batches = train.Batches(drawer, args.batch, first + steps, first + steps)
     loader = DataLoader(
         batches, batch_size=None, sampler=train.From(first, first + steps), num_workers=1
     )

@@ -108,13 +108,33 @@ def calibrate(net: Net, batches: Iterable[Tensor]) -> dict[str, Scale]:
 
 def between(low: float, high: float) -> Scale:
     """255 steps from `low` to `high`, with 0 on a step."""
-    step = (high - low) / 255
+    step = float(high - low) / 255
     return Scale(step, int(np.clip(round(-128 - low / step), -128, 127)))
 
 
 def weight_scales(weight: Tensor) -> Tensor:
     """Per output channel, so that the largest weight is 127."""
     return weight.detach().abs().flatten(1).amax(1).clamp(min=1e-8) / 127
+
+
+class RoundedGelu(torch.autograd.Function):
+    """Round, look GELU up, round: what the file's table does, with few passes over the tensor."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor, pre: Scale, out: Scale) -> Tensor:
+        p = (x * (1 / pre.scale)).round_()
+        p.clamp_(-128 - pre.zero_point, 127 - pre.zero_point).mul_(pre.scale)
+        ctx.save_for_backward(p)
+        ctx.low = (-128 - pre.zero_point) * pre.scale
+        ctx.high = min((127 - s.zero_point) * s.scale for s in (pre, out))
+        y = functional.gelu(p).mul_(1 / out.scale).round_()
+        return y.clamp_(-128 - out.zero_point, 127 - out.zero_point).mul_(out.scale)
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> tuple[Tensor, None, None]:
+        (p,) = ctx.saved_tensors
+        slope = torch.ops.aten.gelu_backward(grad, p)
+        return slope.mul_((p > ctx.low) & (p < ctx.high)), None, None
 
 
 class Quantized(Net):
@@ -144,20 +164,23 @@ class Quantized(Net):
             net.convs[name].weight.mul_(gain[:, None, None, None])
         return net.eval()
 
-    def before(self, op: Op, x: Tensor) -> Tensor:
-        """What the convolution alone gives."""
+    def exact(self, op: Op, x: Tensor) -> Tensor:
+        """What the convolution alone gives, before it is rounded."""
         conv = self.convs[key(op.out)]
         kernel = conv.weight * self.gains[key(op.out)][:, None, None, None]
         steps = weight_scales(kernel)
         weight = torch.fake_quantize_per_channel_affine(
             kernel, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
         )
-        y = functional.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
-        return self.round(y, op.out + ".pre" if op.act else op.out)
+        return functional.conv2d(
+            x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups
+        )
 
     def conv(self, op: Op, x: Tensor) -> Tensor:
-        y = self.before(op, x)
-        return self.round(functional.gelu(y), op.out) if op.act else y
+        y = self.exact(op, x)
+        if not op.act:
+            return self.round(y, op.out)
+        return RoundedGelu.apply(y, self.scales[op.out + ".pre"], self.scales[op.out])
 
     def round(self, x: Tensor, name: str) -> Tensor:
         s = self.scales[name]
@@ -214,7 +237,7 @@ def worst_steps(net: Quantized, canvas: NDArray[np.uint8]) -> dict[str, float]:
         args = [values[name] for name in op.inputs]
         if op.kind == "conv" and op.act:
             # The two halves apart: a step before a steep place of the curve is several after it.
-            compare(net.before(op, args[0]), op.out + ".pre")
+            compare(net.round(net.exact(op, args[0]), op.out + ".pre"), op.out + ".pre")
             compare(net.round(functional.gelu(values[op.out + ".pre"]), op.out), op.out)
         else:
             compare(net.apply_op(op, args), op.out)
