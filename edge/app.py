@@ -221,7 +221,7 @@ def for_replay(config: Config) -> Config:
     """The settings for a file: it is no part of its owner's day, its pictures stand still without
     being frozen, and show one place after another although nobody moved a camera."""
     history = config.history if config.history.path else replace(config.history, enabled=False)
-    observe = replace(config.observe, frozen_frames=0, moved=1.0)
+    observe = replace(config.observe, frozen_frames=0, moved=1.0, cut=0.5)
     return replace(config, history=history, observe=observe)
 
 

@@ -167,6 +167,12 @@ class ObserveConfig:
     moved: float = setting(
         0.5, "Share of the scene that changed for good: the camera was moved.", low=0, high=1
     )
+    cut: float = setting(
+        1.0,
+        "Share of the picture that changes when a film goes on elsewhere; 1: it is no film.",
+        low=0.1,
+        high=1,
+    )
     view_hold_s: float = setting(2.0, "A lost view is believed after this.", low=0, high=60)
     gate: bool = setting(True, "Run the detector only when something in the picture changed.")
     gate_change: float = setting(

@@ -155,6 +155,10 @@ def observe(
     seat, in their order. Scores and boxes are 0..1; `at_s` must not decrease.
     """
     settings = config.observe
+    if settings.cut < 1 and (
+        memory.began_s is None or (stats is not None and stats.change >= settings.cut)
+    ):
+        memory = _after_cut(memory, at_s)
     began_s = at_s if memory.began_s is None else memory.began_s
     view_memory = _look_through(memory, stats, at_s, settings)
     sitters = memory.sitters or (Sitter(),) * len(config.seats)
@@ -215,6 +219,13 @@ def observe(
         seats=seats,
         detections=after.detections,
         inferred=detections is not None,
+    )
+
+
+def _after_cut(memory: Memory, at_s: float) -> Memory:
+    """A film goes on elsewhere: whatever is seen there has come from somewhere."""
+    return replace(
+        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), places=(), tracks=()
     )
 
 
@@ -458,7 +469,7 @@ def _seen(
 ) -> Track:
     box = phone.box
     anchor, moved_s, far = track.anchor, track.moved_s, False
-    if change.at(box):
+    if change.at(box) or track.far:
         held = track.use is PhoneUse.IN_USE
         least = settings.still * (SWAYS if held else 1.0)
         far = not _covered(anchor, box) and _distance(anchor, box) >= least

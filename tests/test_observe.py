@@ -138,6 +138,22 @@ def test_something_that_flickers_where_it_always_was_did_not_come_from_elsewhere
     assert desk.seat.pickups == 0
 
 
+def test_a_still_picture_of_a_raised_phone_after_another_scene_is_one_in_use():
+    config = Config(session=SESSION, observe=ObserveConfig(cut=0.5, moved=1.0, frozen_frames=0))
+    for before in ((), (phone(AT_CHEST),)):
+        desk = Desk(config).focus().looking_at(CALM, 8, SITTER, *before)
+        desk.frame((SITTER, phone(AT_CHEST)), replace(STIRRED, change=0.9))
+        desk.looking_at(CALM, 2, SITTER, phone(AT_CHEST))
+        assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_a_phone_that_jumped_and_is_held_still_has_moved():
+    desk = Desk().focus().working(10, phone(ON_DESK))
+    moved = (ON_DESK[0] - 0.03, ON_DESK[1] + 0.02)
+    desk.frame((SITTER, phone(moved)), STIRRED).frame((SITTER, phone(moved)), CALM)
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
 def test_two_phones_are_two_tracks_and_the_one_in_use_counts():
     desk = Desk().focus().working(4, phone(ON_DESK))
     desk.play(2, lambda at_s: ((SITTER, phone(ON_DESK), phone(swaying(AT_CHEST, at_s))), STIRRED))

@@ -98,9 +98,9 @@ class Judge:
 
 
 def for_pictures() -> Config:
-    """The box as it comes, but pictures of other places do not mean that its camera moved."""
+    """The box as it is set for files: other places do not mean that its camera moved."""
     config = Config(session=SessionConfig(focus_min=240))
-    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0))
+    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0, cut=0.5))
 
 
 def compose(
