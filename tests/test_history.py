@@ -56,12 +56,12 @@ class RecordingBox:
     def waiting(self, after: int = 0, limit: int = 100):
         found: list = []
         self.recorder.fetch(after, limit, found.extend)
-        self.recorder.drain()
+        self.recorder.drain(120.0)
         return found
 
     def die(self) -> None:
         """As by kill -9: nothing more is written."""
-        self.recorder.drain()
+        self.recorder.drain(120.0)
         self.recorder._store._db.close()
 
 
@@ -153,6 +153,14 @@ def test_setting_the_clock_does_not_age_what_waits(tmp_path):
     assert len(box.waiting(limit=1000)) == 121
 
 
+def test_a_figure_that_is_no_number_does_not_reach_the_subscribers(tmp_path):
+    box = RecordingBox(tmp_path / "h.db")
+    details = {"lasted_s": float("inf"), "median": float("nan"), "count": 3}
+    box.recorder.tell(Happening(EventType.PUTDOWN, box.clock(), "desk", details), box.state)
+    (waiting,) = box.waiting()
+    assert waiting.record.details == {"lasted_s": None, "median": None, "count": 3}
+
+
 def test_ids_sort_by_time_and_are_uuids_of_version_7():
     ids = [event_id(NOON + timedelta(seconds=s)) for s in range(50)]
     assert ids == sorted(ids)
@@ -235,7 +243,7 @@ def test_midnight_comes_in_idle_hours_too(tmp_path):
     box.tell(totals=(Totals(focus_s=100, working_s=100),))
     box.clock.advance(13 * 3600)
     box.recorder.look_at_the_clock()
-    box.recorder.drain()
+    box.recorder.drain(120.0)
     assert (box.days[-1].date, box.days[-1].totals[0].focus_s) == ("2026-03-06", 0)
 
 
@@ -331,7 +339,7 @@ def test_events_told_while_the_card_failed_reach_it_when_it_is_back(tmp_path):
     box = RecordingBox(path)
     box.tell(EventType.PICKUP)
     box.tell(EventType.PUTDOWN)
-    box.recorder.drain()
+    box.recorder.drain(120.0)
     box.recorder._store._db.execute("PRAGMA query_only = ON")  # as a read-only card answers
     box.tell(EventType.LEFT)
     before = box.waiting()
@@ -366,7 +374,7 @@ def test_on_a_really_full_card_events_go_on_and_come_to_it_when_there_is_room(sm
     path = small_card / "h.db"
     box = RecordingBox(path)
     box.tell(EventType.PICKUP)
-    box.recorder.drain()
+    box.recorder.drain(120.0)
     filler = small_card / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
@@ -415,7 +423,7 @@ def test_the_report_reads_beside_a_running_box(tmp_path):
     box.clock.advance(1200)
     totals = (Totals(focus_s=1200, working_s=1080, phone_s=120, pickups=1, sessions=1),)
     box.tell(EventType.PICKUP, totals=totals)
-    box.recorder.drain()
+    box.recorder.drain(120.0)
     store = open_for_reading(path)
     report = read(store, NOON.date() - timedelta(days=6), NOON.date(), zone=UTC)
     store.close()

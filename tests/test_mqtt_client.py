@@ -108,11 +108,11 @@ class Telephone:
 
     def until_sent(self, timeout_s: float = 20.0) -> None:
         """Until every event is acknowledged."""
-        self.recorder.drain()
+        self.recorder.drain(120.0)
         deadline = time.monotonic() + timeout_s
         while self.recorder.queued and time.monotonic() < deadline:
             self.inbox.wait(0.02)
-            self.recorder.drain()
+            self.recorder.drain(120.0)
         assert self.recorder.queued == 0
 
     def close(self) -> None:
@@ -321,6 +321,21 @@ def test_a_slow_broker_gets_the_newest_state_and_not_all_of_them(tmp_path, broke
 
 
 @needs_mosquitto
+def test_a_mistake_while_telling_costs_a_connection_and_not_the_telling(broker, phone, caplog):
+    subscriber = Subscriber(broker.port)
+    subscriber.wait_for(is_online)
+    phone.telling.publish(replace(phone.state, volume=float("nan")))  # JSON has no word for it
+    phone.hear(lambda c: isinstance(c, FaultChange) and c.broken)
+    assert "broke down" in caplog.text
+    phone.telling.publish(replace(phone.state, volume=0.25))
+    subscriber.wait_for(lambda _: json.loads(subscriber.of("/state")[-1])["volume"] == 0.25)
+    phone.telling.health({"fps": float("inf"), "drops": 3})
+    subscriber.wait_for(lambda _: any(b"drops" in p for p in subscriber.of("/health")))
+    assert "fps" not in json.loads(subscriber.of("/health")[-1])
+    subscriber.close()
+
+
+@needs_mosquitto
 def test_state_is_published_again_when_home_assistant_starts(broker, phone):
     subscriber = Subscriber(broker.port)
     subscriber.wait_for(is_online)
@@ -521,7 +536,7 @@ def test_events_that_the_broker_does_not_take_are_kept_until_it_does(tmp_path, c
     while "does not take events" not in caplog.text and time.monotonic() < deadline:
         phone.inbox.wait(0.05)
     assert caplog.text.count("does not take events") == 1
-    phone.recorder.drain()
+    phone.recorder.drain(120.0)
     assert phone.recorder.queued == 3
     broker.stop()
     rules.write_text("topic readwrite #\n")
@@ -648,11 +663,11 @@ def test_nothing_waits_for_a_broker_that_takes_the_connection_and_is_silent(tmp_
         phone = Telephone(tmp_path, Address("127.0.0.1", silent.getsockname()[1]))
         connection, _ = silent.accept()
         connection.recv(4096)  # from here on the client waits for an answer that does not come
-        phone.tell(500)
+        phone.tell(100)
         for step in range(500):
             phone.telling.publish(replace(phone.state, volume=step / 500))
         phone.telling.health({"fps": 1.0})
-        phone.recorder.drain()
-        assert phone.recorder.queued == 500
+        phone.recorder.drain(120.0)
+        assert phone.recorder.queued == 100
         connection.close()
     phone.close()

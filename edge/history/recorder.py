@@ -32,6 +32,7 @@ from edge.domain import (
     Totals,
 )
 from edge.history.days import Day, add
+from edge.history.record import finite
 from edge.history.store import (
     Store,
     Unusable,
@@ -176,7 +177,7 @@ class Recorder:
                 happening.type,
                 standing.seen + timedelta(seconds=happening.at_s - state.at_s),
                 happening.seat,
-                happening.details,
+                finite(happening.details),
                 standing,
             )
         )
@@ -265,8 +266,8 @@ class Recorder:
             if not isinstance(last, _Acknowledged):
                 try:
                     self._do(last)
-                except sqlite3.Error:
-                    # Not even memory took it; what follows may fare better.
+                except Exception:
+                    # Not even memory took it. What follows may fare better.
                     log.exception("an event or a total is lost")
             if not self._on_card and self._path is not None and self._clock() >= self._retry_at_s:
                 self._return_to_card()

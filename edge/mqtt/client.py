@@ -264,7 +264,12 @@ class MqttClient:
     def _run(self) -> None:
         while True:
             began_s = self._clock()
-            found = self._connect_and_serve()
+            try:
+                found = self._connect_and_serve()
+            except Exception:
+                # A mistake in here must not end the telling for good, and must not pass unseen.
+                log.exception("the MQTT connection broke down")
+                found = Trouble("a mistake in this program", lasting=True)
             if self._closing:
                 return
             if found is None:
@@ -422,7 +427,7 @@ class MqttClient:
 
     def _patience_ms(self) -> int:
         """How long nothing has to be done for; paho wants to look at its clock every second."""
-        if self._announce_at_s is None:
+        if self._announce_at_s is None or self._state is None:
             return 1000
         left_s = self._announce_at_s - self._clock()
         return max(0, min(1000, int(left_s * 1000) + 1))

@@ -7,6 +7,7 @@ from the run's monotonic times when a message is sent, so a clock set meanwhile 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -162,5 +163,6 @@ def health_payload(
     rounded = {
         name: round(value, 2) if isinstance(value, float) else value
         for name, value in figures.items()
+        if value is None or math.isfinite(value)
     }
     return {"at": now.isoformat(timespec="seconds"), **rounded, "queued": queued}
