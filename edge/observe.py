@@ -223,9 +223,11 @@ def observe(
 
 
 def _after_cut(memory: Memory, at_s: float) -> Memory:
-    """A film goes on elsewhere: whatever is seen there has come from somewhere."""
+    """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
+    longer, and whatever is seen has come from somewhere."""
+    moving = tuple(track for track in memory.tracks if not _lies(track))
     return replace(
-        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), places=(), tracks=()
+        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), places=(), tracks=moving
     )
 
 

@@ -25,10 +25,10 @@ FINDS = 0.4  # overlap that makes a detection a find of a thing
 MISTAKES = 0.3  # overlap that makes it a mistake about a thing
 LOWEST = 0.02
 PERSON_AREA = 0.1  # who sits at the desk has as much of the picture, and more
-COPIES = 4  # of each still picture, with sensor noise
+COPIES = 3  # of each still picture, with sensor noise
 SENSOR_SIGMA = 4.0  # grey levels; what a small sensor shows indoors
-CLIP_FPS = 10.0
-LAGS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+CLIP_FPS = 5.0
+LAGS_S = (0.2, 0.4, 0.8, 1.6)
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
@@ -277,7 +277,7 @@ def _sway(clips: list[list[Detection | None]]) -> tuple[float, float]:
 
     Steps longer than the phone itself are another detection, not a movement.
     """
-    steps: dict[int, list[float]] = {2: [], 8: []}
+    steps: dict[int, list[float]] = {1: [], 4: []}  # frames: 0.2 and 0.8 s
     for clip in clips:
         for lag, collected in steps.items():
             for one, other in zip(clip, clip[lag:], strict=False):
