@@ -203,7 +203,7 @@ def clips(
     outcomes = []
     for path in progress(videos, "clips"):
         camera = open_camera(
-            CameraConfig(source=str(path), realtime=False, fps=10), clock=lambda: 0.0
+            CameraConfig(source=str(path), realtime=False, fps=FPS), clock=lambda: 0.0
         )
         judge = Judge(detector, thresholds, for_pictures())
         lit_s = sounded_s = None
