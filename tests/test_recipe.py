@@ -44,7 +44,17 @@ def original(shared_data: Path) -> Path:
 def network(original: Path) -> object:
     network = nets.Net(nets.yolox_nano()).eval()
     nets.load_onnx(network, original)
-    return network
+    return nets.split_stem(network)
+
+
+def test_splitting_the_stem_changes_nothing_in_the_original(original: Path) -> None:
+    whole = nets.Net(nets.yolox_nano()).eval()
+    nets.load_onnx(whole, original)
+    canvas = as_tensor(noise(HEIGHT, WIDTH))
+    with torch.no_grad():
+        wanted, heads = whole(canvas), nets.split_stem(whole)(canvas)
+    for name in nets.OUTPUTS:
+        assert (wanted[name] - heads[name]).abs().max() < 1e-3, name
 
 
 def test_the_reshaped_network_computes_what_the_original_does(original: Path) -> None:

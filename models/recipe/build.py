@@ -49,13 +49,13 @@ def main() -> None:
     torch.set_num_threads(1)
     state = torch.load(args.start)
     pools, _, _ = train.pools(args.data)
-    parent = Net(yolox_nano()).eval()
+    parent = Net(yolox_nano(split=True)).eval()
     parent.load_state_dict(state["net"])
     if "scales" in state:
         scales = qat.scales_of_json(state["scales"])
     else:
         scales = calibrate(parent, as_batches(qat.calibration(pools, 160, *train.SHIPPING)))
-    net = Quantized(yolox_nano(), scales).eval()
+    net = Quantized(yolox_nano(split=True), scales).eval()
     net.load_state_dict(state["net"])
     lines = ["format = 1", 'default = "normal"']
     for tier in TIERS:

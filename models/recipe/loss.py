@@ -127,11 +127,12 @@ def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list
 
 
 def teaching_loss(heads: dict[str, Tensor], taught: dict[str, Tensor], truths: list[Tensor],
-                  rows: Sequence[int]) -> Tensor:  # fmt: skip
+                  rows: Sequence[int], *, own: bool = False) -> Tensor:  # fmt: skip
     """How far the scores and boxes are from those of the original network, where it sees anything.
 
     rows: the original's class for each of the first classes of `LABELS`; of phones it is believed
-    inside labelled phones only, for there the labels know better
+    inside labelled phones only, for there the labels know better; own: the teacher is a network of
+    this project and is believed everywhere
     """
     boxes, obj, cls = decode(heads)
     with torch.no_grad():
@@ -139,7 +140,7 @@ def teaching_loss(heads: dict[str, Tensor], taught: dict[str, Tensor], truths: l
         t_score = (t_obj.sigmoid()[..., None] * t_cls[..., list(rows)].sigmoid()).sqrt()
         centres, _ = anchors(heads)
         weight = torch.ones_like(t_score)
-        for n, truth in enumerate(truths):
+        for n, truth in enumerate([] if own else truths):
             phones = truth[truth[:, 0] == 0, 1:]
             inside = (centres[:, None] > phones[None, :, :2]) & (
                 centres[:, None] < phones[None, :, 2:]

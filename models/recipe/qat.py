@@ -20,8 +20,8 @@ import numpy as np
 import torch
 import train
 from export import Scale
-from loss import detection_loss
-from net import OUTPUTS, Net, yolox_nano
+from loss import detection_loss, teaching_loss
+from net import LABELS, OUTPUTS, Net, split_stem, yolox_nano
 from pseudo import letterbox
 from quantize import Quantized, as_batches, calibrate
 from torch.utils.data import DataLoader
@@ -55,11 +55,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--from", dest="start", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, help="the float network, where --from is not it")
+    parser.add_argument("--first", type=int, default=1_000_000, help="number of the first batch")
     parser.add_argument("--bank", type=Path)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=8e-5)
     parser.add_argument("--teach", type=float, default=1.0, help="weight of the float network")
+    parser.add_argument("--labels", type=float, default=0.2, help="weight of the labels")
     parser.add_argument("--render", type=float, default=0.35)
     parser.add_argument("--calibrate", type=int, default=160, help="pictures to measure ranges on")
     parser.add_argument("--threads", type=int, default=1)
@@ -72,15 +75,27 @@ def main() -> None:
         source, pools, augment.Mix(render=args.render, mosaic=0.1, plain=0.35), args.bank
     )
     parent = Net(yolox_nano()).eval().requires_grad_(False)
-    parent.load_state_dict(torch.load(args.start)["net"])
+    parent.load_state_dict(torch.load(args.teacher or args.start)["net"])
     parent = parent.to(memory_format=torch.channels_last)
     height, width = train.SHIPPING
-    scales = calibrate(parent, as_batches(calibration(pools, args.calibrate, height, width)))
-    net = Quantized(yolox_nano(), scales)
-    net.load(parent)
+    state = torch.load(args.start)
+    start = Net(yolox_nano(split=True))
+    if "stem0" in " ".join(state["net"]):
+        start.load_state_dict(state["net"])
+    else:
+        whole = Net(yolox_nano())
+        whole.load_state_dict(state["net"])
+        start = split_stem(whole)
+    if "scales" in state:
+        scales = scales_of_json(state["scales"])
+    else:
+        pictures = calibration(pools, args.calibrate, height, width)
+        scales = calibrate(start, as_batches(pictures))
+    net = Quantized(yolox_nano(split=True), scales)
+    net.load(start)
     net = net.to(memory_format=torch.channels_last)
-    ema = Quantized(yolox_nano(), scales)
-    ema.load(parent)
+    ema = Quantized(yolox_nano(split=True), scales)
+    ema.load(start)
     log = (args.run / "log.jsonl").open("a", buffering=1)
     log.write(json.dumps({"start": 0, **{k: str(v) for k, v in vars(args).items()}}) + "\n")
 
@@ -91,8 +106,7 @@ def main() -> None:
 
     save(0)
     steps = args.images // args.batch
-    # Pictures that the float run has not drawn.
-    first = 1_000_000
+    first = args.first  # far from those that the float run has drawn
     batches = train.Batches(drawer, args.batch, first + steps, first + steps)
     loader = DataLoader(
         batches, batch_size=None, sampler=train.From(first, first + steps), num_workers=1
@@ -117,7 +131,11 @@ def main() -> None:
             if name.startswith("reg"):
                 gap = gap * wanted["obj" + name[3:]].float().sigmoid().sqrt()
             total = total + gap.square().mean() / (t.clamp(min=floor).var() + 1e-2)
-        parts["teach"] = args.teach * total
+        parts = {name: args.labels * value for name, value in parts.items()}
+        parts["logits"] = args.teach * total
+        parts["scores"] = (
+            2 * args.teach * teaching_loss(heads, wanted, truths, range(len(LABELS)), own=True)
+        )
         optimizer.zero_grad(set_to_none=True)
         sum(parts.values()).backward()
         norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 20.0)
