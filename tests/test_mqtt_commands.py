@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -133,10 +134,71 @@ _topics = st.one_of(
 )
 
 
-# The long run: PROCRASTOBOT_EXAMPLES=100000 pytest tests/test_mqtt_commands.py
+# Hypothesis looks for corners; PROCRASTOBOT_EXAMPLES gives it more time for that.
 @settings(max_examples=int(os.environ.get("PROCRASTOBOT_EXAMPLES", "1000")), deadline=None)
 @given(topic=_topics, payload=_payloads, retained=st.booleans())
 def test_whatever_arrives_is_one_valid_command_or_one_refusal(topic, payload, retained):
+    assert_one_answer(topic, payload, retained=retained)
+
+
+SEEDS = (
+    ("session", b'{"action": "start", "minutes": 25}'),
+    ("snooze", b'{"minutes": 5}'),
+    ("mute", b"ON"),
+    ("volume", b'{"volume": 0.5}'),
+    ("mode", b'{"mode": "strict"}'),
+    ("grace", b"2.5"),
+    ("not_a_phone", b'{"seat": "desk"}'),
+    ("forget", b'{"number": 3}'),
+    ("test", b'{"part": "lights"}'),
+)
+BITS = (
+    b"{",
+    b"}",
+    b'"',
+    b":",
+    b"null",
+    b"true",
+    b"1e999",
+    b"-",
+    b"NaN",
+    b"\x00",
+    b"\xff",
+    b"[" * 90,
+)
+
+
+def test_a_hundred_thousand_damaged_commands_are_each_answered_once():
+    draw = random.Random(20260305)
+    commands = refusals = 0
+    for _ in range(100_000):
+        name, seed = draw.choice(SEEDS)
+        payload = bytearray(seed)
+        topic = TOPICS.command(name)
+        for _ in range(draw.randrange(4)):
+            place = draw.randrange(len(payload) + 1)
+            match draw.randrange(5):
+                case 0:
+                    payload[place:place] = draw.choice(BITS)
+                case 1:
+                    del payload[place : place + draw.randrange(8)]
+                case 2:
+                    payload[place : place + 1] = draw.randbytes(1)
+                case 3:
+                    payload += draw.choice(SEEDS)[1]
+                case 4:
+                    cut = draw.randrange(len(topic))
+                    topic = topic[:cut] + chr(draw.randrange(1, 0x500)) + topic[cut + 1 :]
+        found = assert_one_answer(topic, bytes(payload), retained=draw.random() < 0.05)
+        refused = isinstance(found, Refusal)
+        refusals += refused
+        commands += not refused
+    assert commands + refusals == 100_000
+    assert min(commands, refusals) > 10_000  # it is neither all noise nor all harmless
+
+
+def assert_one_answer(topic: str, payload: bytes, *, retained: bool):
+    """One valid command or one refusal, which is returned; never an exception."""
     found = parse(topic, payload, retained=retained, topics=TOPICS, vocabulary=VOCABULARY)
     match found:
         case Refusal(command, reason):
@@ -165,3 +227,4 @@ def test_whatever_arrives_is_one_valid_command_or_one_refusal(topic, payload, re
         case _:
             pytest.fail(f"{found!r} is no command that MQTT may give")
     assert not (retained and not isinstance(found, Refusal))
+    return found
