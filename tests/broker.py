@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
 import socket
@@ -42,6 +43,7 @@ class Mosquitto:
             given.append("allow_anonymous true")
         self._config.write_text("\n".join([*given, "user root", ""]))
         self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.kill)  # a test that fails half-way leaves no broker behind
 
     @property
     def pid(self) -> int:
