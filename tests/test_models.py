@@ -57,8 +57,8 @@ def picture(path: Path) -> Frame:
 def test_it_tells_a_phone_from_a_wallet_and_an_earbud_case(
     manifest: manifests.Manifest, shared_data: Path
 ) -> None:
-    """Twelve of each from the pictures in front of a webcam that were never trained on: the later
-    half of the frame numbers."""
+    """On the pictures in front of a webcam that were never trained on: of each kind those after the
+    median frame number. The card has the exact figure; this is a floor well below it."""
     folder = shared_data / "webcam_dev"
     text = json.loads((folder / "annotations.json").read_text())
     kinds = {a["image_id"]: a["category_id"] for a in text["annotations"]}
@@ -68,16 +68,15 @@ def test_it_tells_a_phone_from_a_wallet_and_an_earbud_case(
         by_kind.setdefault(kinds[image["id"]], []).append((number, image["file_name"]))
     spec = manifest.models["normal"]
     detector = load_detector(spec, threads=1)
-    right = {}
+    right: dict[bool, list[bool]] = {}
     for kind, pictures in by_kind.items():
-        later = [name for _, name in sorted(pictures)][-12:]
-        seen = [
-            any(
+        middle = np.median([number for number, _ in pictures])
+        later = [name for number, name in pictures if number > middle]
+        for name in later:
+            phone = any(
                 found.label == PHONE and found.score >= spec.thresholds.of(PHONE)
                 for found in detector.detect(picture(folder / "images" / name))
             )
-            for name in later
-        ]
-        right[kind] = np.mean(np.array(seen) == (kind == 77))
-    others = np.mean([share for kind, share in right.items() if kind != 77])
-    assert (right[77] + others) / 2 >= FEWEST_RIGHT, right
+            right.setdefault(kind == 77, []).append(phone == (kind == 77))
+    share = {phone: float(np.mean(answers)) for phone, answers in right.items()}
+    assert (share[True] + share[False]) / 2 >= FEWEST_RIGHT, share

@@ -17,19 +17,25 @@ from net import Net, load_onnx, yolox_nano
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--original", nargs=2, metavar=("ONNX", "SHARE"), required=True)
+    parser.add_argument("--original", nargs=2, metavar=("ONNX", "SHARE"))
     parser.add_argument("--add", nargs=2, metavar=("STATE", "SHARE"), action="append", default=[])
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    original = Net(yolox_nano())
-    load_onnx(original, Path(args.original[0]))
-    parts = [(float(args.original[1]), original.state_dict())]
-    parts += [(float(share), torch.load(path)["net"]) for path, share in args.add]
+    parts, scales = [], {}
+    if args.original:
+        original = Net(yolox_nano())
+        load_onnx(original, Path(args.original[0]))
+        parts.append((float(args.original[1]), original.state_dict()))
+    for path, share in args.add:
+        state = torch.load(path)
+        parts.append((float(share), state["net"]))
+        # Int8 networks of one line of training have one set of ranges.
+        scales = state.get("scales", scales)
     whole = sum(share for share, _ in parts)
     mean = {
         name: sum(share / whole * state[name] for share, state in parts) for name in parts[0][1]
     }
-    torch.save({"net": mean}, args.out)
+    torch.save({"net": mean} | ({"scales": scales} if scales else {}), args.out)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def pools(folder: Path) -> tuple[list[augment.Pool], list[data.Picture], list[da
             augment.Pool(objects, 0.2),
             augment.Pool(people, 0.22),
             augment.Pool(of(data.OTHER_DETECTOR_SOURCE), 0.12, scenery=False),
-            augment.Pool(web_train, 0.13, scenery=False),
+            augment.Pool(web_train, 0.2, scenery=False),
             augment.Pool(of("find_phone"), 0.02, scenery=False),
             augment.Pool(of("phone-usage"), 0.01, scenery=False),
             augment.Pool(of("SignLanguage"), 0.05),
