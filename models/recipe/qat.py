@@ -65,11 +65,13 @@ def main() -> None:
     parser.add_argument("--labels", type=float, default=0.2, help="weight of the labels")
     parser.add_argument("--render", type=float, default=0.35)
     parser.add_argument("--calibrate", type=int, default=160, help="pictures to measure ranges on")
+    parser.add_argument("--webcam", type=float, default=0.07, help="weight of the webcam")
+    parser.add_argument("--borrowed", type=float, default=0.14, help="weight of borrowed labels")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.run.mkdir(parents=True, exist_ok=True)
-    pools, dev, webcam = train.pools(args.data)
+    pools, dev, webcam = train.pools(args.data, args.webcam, args.borrowed)
     source = augment.Source.build(args.run.parent, [p for pool in pools for p in pool.pictures])
     drawer = augment.Drawer(
         source, pools, augment.Mix(render=args.render, mosaic=0.1, plain=0.35), args.bank

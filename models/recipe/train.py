@@ -33,8 +33,13 @@ SIZES = ((288, 384), (320, 448), (352, 480), (384, 512), (416, 544))
 SHIPPING = (384, 512)
 
 
-def pools(folder: Path) -> tuple[list[augment.Pool], list[data.Picture], list[data.Picture]]:
-    """Training pools, and the judging parts of dev and webcam_dev."""
+def pools(
+    folder: Path, webcam: float = 0.07, borrowed: float = 0.14
+) -> tuple[list[augment.Pool], list[data.Picture], list[data.Picture]]:
+    """Training pools, and the judging parts of dev and webcam_dev.
+
+    webcam, borrowed: weights of the webcam's pictures and of those another detector labelled
+    """
     everything = data.load(folder / "train")
     dev_train, dev_judge = data.split_dev(data.load(folder / "dev"))
     web_train, web_judge = data.split_webcam(data.load(folder / "webcam_dev", "webcam"))
@@ -53,8 +58,8 @@ def pools(folder: Path) -> tuple[list[augment.Pool], list[data.Picture], list[da
             augment.Pool(phones, 0.2),
             augment.Pool(objects, 0.2),
             augment.Pool(people, 0.22),
-            augment.Pool(of(data.OTHER_DETECTOR_SOURCE), 0.12, scenery=False),
-            augment.Pool(web_train, 0.2, scenery=False),
+            augment.Pool(of(data.OTHER_DETECTOR_SOURCE), borrowed, scenery=False),
+            augment.Pool(web_train, webcam, scenery=False),
             augment.Pool(of("find_phone"), 0.02, scenery=False),
             augment.Pool(of("phone-usage"), 0.01, scenery=False),
             augment.Pool(of("SignLanguage"), 0.05),
@@ -158,13 +163,15 @@ def main() -> None:
     parser.add_argument("--render", type=float, default=0.35)
     parser.add_argument("--shipping-from", type=float, default=0.7, help="share of the run")
     parser.add_argument("--judge-every", type=int, default=6_000)
+    parser.add_argument("--webcam", type=float, default=0.07, help="weight of the webcam")
+    parser.add_argument("--borrowed", type=float, default=0.14, help="weight of borrowed labels")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     args.run.mkdir(parents=True, exist_ok=True)
-    training, dev, webcam = pools(args.data)
+    training, dev, webcam = pools(args.data, args.webcam, args.borrowed)
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
     drawer = augment.Drawer(
         source, training, augment.Mix(render=args.render, mosaic=0.12, plain=0.25), args.bank
