@@ -77,6 +77,7 @@ class Track:
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     moved_s: float = float("-inf")
+    stirred_s: float = 0.0  # when it began to move, after it had lain
     active_s: float = float("-inf")
     median: float = 0.0
     confirmed: bool = False  # enough for a light
@@ -431,6 +432,7 @@ def _born(number: int, seat: int, phone: Detection, at_s: float, *, came: bool) 
         scores=((at_s, phone.score),),
         use_since_s=at_s,
         moved_s=at_s if came else float("-inf"),
+        stirred_s=at_s,
         median=phone.score,
     )
 
@@ -471,11 +473,14 @@ def _seen(
 ) -> Track:
     box = phone.box
     anchor, moved_s, far = track.anchor, track.moved_s, False
+    stirred_s = track.stirred_s
     if change.at(box) or track.far:
         held = track.use is PhoneUse.IN_USE
         least = settings.still * (SWAYS if held else 1.0)
         far = not _covered(anchor, box) and _distance(anchor, box) >= least
         if far and (track.far or held):
+            if at_s - moved_s > settings.parked_s:
+                stirred_s = at_s
             anchor, moved_s = box, at_s
     else:
         # What lies still is measured again and again: the anchor settles on the mean.
@@ -489,6 +494,7 @@ def _seen(
         moving=track.moving or moved_s == at_s,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,
+        stirred_s=stirred_s,
     )
 
 
@@ -575,10 +581,10 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
         elif use is not PhoneUse.IN_USE or at_s - track.seen_s < settings.rest_s:
             use, why = PhoneUse.PARKED, "lies still"
     use_since_s = track.use_since_s
-    if use is not track.use and not (
-        use is PhoneUse.IN_USE and track.use is PhoneUse.SUSPECTED
-    ):  # a phone that is confirmed in use was so from when it was first seen
-        use_since_s = at_s
+    if use is not track.use:
+        # What is confirmed in use was so from its first movement, not from when it hung about.
+        seized = use is PhoneUse.IN_USE and track.use is PhoneUse.SUSPECTED
+        use_since_s = max(track.first_s, track.stirred_s) if seized else at_s
     return replace(track, use=use, why=why, active_s=active_s, use_since_s=use_since_s)
 
 

@@ -300,3 +300,13 @@ def test_memory_stays_small_whatever_is_seen():
     assert len(desk.memory.tracks) <= 16
     assert len(desk.memory.places) <= 16
     assert all(len(track.scores) <= 25 for track in desk.memory.tracks)
+
+
+def test_a_half_likely_phone_that_is_pushed_aside_is_no_pickup():
+    place = (0.88, 0.2)
+    desk = Desk().focus().working(20, phone(place, 0.30))
+    for _ in range(6):
+        place = (place[0], place[1] + 0.02)
+        desk.working(0.1, phone(place, 0.5))
+    desk.working(10, phone(place, 0.5))
+    assert desk.seat.pickups == 0
