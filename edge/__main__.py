@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import signal
 import sys
@@ -57,11 +57,7 @@ def parser_for(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
-    commands = {
-        name: importlib.import_module(f"edge.commands.{name}")
-        for name in COMMANDS
-        if importlib.util.find_spec(f"edge.commands.{name}")
-    }
+    commands = {name: importlib.import_module(f"edge.commands.{name}") for name in COMMANDS}
     args = parser_for(commands).parse_args(argv)
     # Not before the arguments are known: help needs none of the program.
     from edge.settings import ConfigError
