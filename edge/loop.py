@@ -81,9 +81,8 @@ class Loop:
         The watchdog hears of finished work only: a timer that pets it keeps a blind box alive.
         Raises EndOfStream, CameraStalled; the latter after its fault has been told.
         """
-        commanded = self._obey(self.state, self._inbox.drain())
-        # Now, not after the next frame: a press has to silence even while the camera stalls.
-        self._become(commanded)
+        before = self.state
+        commanded = self._obey(before, self._inbox.drain())
         try:
             frame = self._next_frame(commanded)
         except CameraMissing as exc:
@@ -93,7 +92,7 @@ class Loop:
             commanded = self._obey(commanded, [FaultChange(Fault.CAMERA, True, str(exc))])
         except CameraStalled as exc:
             fault = FaultChange(Fault.CAMERA, True, str(exc))
-            self._become(self._obey(commanded, [fault]))
+            self._become(before, self._obey(commanded, [fault]))
             raise
         observation = None
         if frame is not None and watching(commanded):
@@ -107,7 +106,7 @@ class Loop:
             config=self._config,
             minute_of_day=self._minute_of_day(),
         )
-        self._become(after)
+        self._become(before, after)
         self._report()
 
     def _next_frame(self, state: State) -> Frame | None:
@@ -152,8 +151,8 @@ class Loop:
             )
         return state
 
-    def _become(self, after: State) -> None:
-        before, self.state = self.state, after
+    def _become(self, before: State, after: State) -> None:
+        self.state = after
         for effect in effects(before, after, self._config):
             if isinstance(effect, Tell):
                 shown = "" if self._camera.live or self.frame is None else f" [{self.frame.name}]"

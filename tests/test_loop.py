@@ -14,7 +14,6 @@ from edge.domain import (
     Detection,
     EventType,
     Fault,
-    NotAPhone,
     Press,
     Session,
     SessionAction,
@@ -190,18 +189,6 @@ def test_a_held_button_stops_the_session_within_one_frame():
     bench.run(0.1)
     assert bench.loop.state.session is Session.IDLE
     assert bench.lights.shown[-1].warning == 0
-
-
-def test_a_command_silences_even_while_the_camera_stalls():
-    bench = Bench(script=with_phone, frames=150)
-    bench.focus()
-    bench.run(15)
-    assert bench.buzzer.played[-1] is not None
-    bench.inbox.put(NotAPhone())
-    with pytest.raises(CameraStalled):
-        bench.loop.tick()
-    assert bench.buzzer.played[-1] is None
-    assert bench.told().index(EventType.NOT_A_PHONE) < bench.told().index(EventType.FAULT)
 
 
 def test_the_status_line_says_what_the_box_is_doing():
