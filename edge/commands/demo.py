@@ -67,14 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge.commands.run import assignments
+    from edge.commands.run import pairs
     from edge.demo.play import Enough, Options, play
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise Enough
 
     signal.signal(signal.SIGTERM, stop)
-    given = argparse.Namespace(set=args.set, source="", mode="", fast=False, simulate=False)
     options = Options(
         source=args.source,
         mode=args.mode,
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         plain=args.plain,
         screenshot=args.screenshot,
         as_json=args.json,
-        assignments=tuple(assignments(given).items()),
+        assignments=tuple(pairs(args.set).items()),
     )
     return play(options, sys.stdout)
 

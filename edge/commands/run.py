@@ -72,14 +72,14 @@ def _request_stop(number: int, _: FrameType | None) -> None:
     raise StopRequested(number)
 
 
-def assignments(args: argparse.Namespace) -> dict[str, object]:
-    """Command-line options as settings. Raises ConfigError, naming every one that is wrong."""
+def pairs(given: list[str]) -> dict[str, object]:
+    """NAME=VALUE of `--set` as settings. Raises ConfigError, naming every one that is wrong."""
     from edge.settings import ConfigError, SettingFault, declarations
 
     known = {path for path, *_ in declarations()}
     chosen: dict[str, object] = {}
     faults = []
-    for pair in args.set:
+    for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or name not in known:
             faults.append(SettingFault(f"--set {pair}", ": no such setting; NAME=VALUE is wanted"))
@@ -91,6 +91,12 @@ def assignments(args: argparse.Namespace) -> dict[str, object]:
             chosen[name] = value
     if faults:
         raise ConfigError("command line", faults)
+    return chosen
+
+
+def assignments(args: argparse.Namespace) -> dict[str, object]:
+    """Command-line options as settings. Raises ConfigError as `pairs` does."""
+    chosen = pairs(args.set)
     if args.source:
         chosen["camera.source"] = args.source
     if args.fast:
