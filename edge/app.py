@@ -101,7 +101,7 @@ class App:
             except EndOfStream:
                 log.info("end of %s", self.camera.description)
                 return 0
-            except CameraStalled as exc:
+            except (CameraStalled, CameraMissing) as exc:
                 log.error("camera lost: %s", exc)
                 return EX_CAMERA
             if self._on_tick is not None:

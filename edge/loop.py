@@ -17,6 +17,7 @@ from edge.domain import (
     Happening,
     Observation,
     SceneStats,
+    ShowLights,
     State,
     Tell,
     Thresholds,
@@ -30,6 +31,9 @@ from edge.ports import Camera, CameraMissing, CameraStalled, Detector, InboxRead
 log = logging.getLogger(__name__)
 
 REST_S = 0.5  # longest wait of a tick while the camera is closed; bounds the watchdog's patience
+WAIT_S = 0.2  # longest wait of a tick for a frame; bounds how late a press is heard
+LATE_S = 0.7  # a frame so late is not waited for: with WAIT_S, silence comes within a second
+RETRY_S = 5.0  # from one attempt to open a camera that is missing to the next
 
 
 class Scene(Protocol):
@@ -73,55 +77,82 @@ class Loop:
         self._memory = Memory()
         self._ready = False
         self._health_due_s = clock()
+        self._judged_s = clock()
+        self._retry_s = float("-inf")
         self._status = ""
 
     def tick(self) -> None:
-        """Carry one frame through to its effects, then tell the watchdog.
+        """Do what was told, then carry one frame through to its effects and tell the watchdog.
 
+        What was told takes effect at once: a press silences also while the camera stalls or opens.
         The watchdog hears of finished work only: a timer that pets it keeps a blind box alive.
-        Raises EndOfStream, CameraStalled; the latter after its fault has been told.
+        Raises EndOfStream, CameraStalled; the latter after its fault has been told. CameraMissing
+        for a source that is not live: one that is may come back, and is tried again.
         """
-        before = self.state
-        commanded = self._obey(before, self._inbox.drain())
-        try:
-            frame = self._next_frame(commanded)
-        except CameraMissing as exc:
-            # The box itself is well: it says what is wrong and waits to be started again.
-            log.error("no camera: %s", exc)
-            frame = None
-            commanded = self._obey(commanded, [FaultChange(Fault.CAMERA, True, str(exc))])
-        except CameraStalled as exc:
-            fault = FaultChange(Fault.CAMERA, True, str(exc))
-            self._become(before, self._obey(commanded, [fault]))
-            raise
+        self._obey(self._inbox.drain())
+        frame = None
+        if self._camera.live and (not watching(self.state) or self._clock() < self._retry_s):
+            self._rest()
+        else:
+            try:
+                self._camera.open()
+                if not self._camera.ready(WAIT_S):
+                    self._wait()
+                    return
+                frame = self._take()
+            except CameraMissing as exc:
+                self._miss(exc)
+            except CameraStalled as exc:
+                self._obey([FaultChange(Fault.CAMERA, True, str(exc))])
+                raise
+        self._judge(frame)
+        self._report()
+
+    def _rest(self) -> None:
+        self._camera.close()
+        self.health.paused()
+        self._memory = Memory()
+        self._inbox.wait(REST_S)
+
+    def _wait(self) -> None:
+        """No frame yet. Time passes all the same: what was seen long ago makes no sound."""
+        if self._clock() - self._judged_s >= LATE_S:
+            self._step(None, self._now())
+
+    def _take(self) -> Frame:
+        frame = self._camera.read()
+        age_s = self._clock() - frame.at_s if self._camera.live else None
+        self.health.frame(frame.at_s, frame.number, age_s=age_s)
+        if Fault.CAMERA in self.state.faults:
+            self._obey([FaultChange(Fault.CAMERA, False, self._camera.description)])
+        return frame
+
+    def _miss(self, exc: CameraMissing) -> None:
+        """The box itself is well: it says what is wrong, and tries again later."""
+        if not self._camera.live:
+            raise exc
+        if Fault.CAMERA not in self.state.faults:
+            log.error("no camera: %s; it is tried again every %g s", exc, RETRY_S)
+        self._retry_s = self._clock() + RETRY_S
+        self._obey([FaultChange(Fault.CAMERA, True, str(exc))])
+
+    def _judge(self, frame: Frame | None) -> None:
         observation = None
-        if frame is not None and watching(commanded):
+        if frame is not None and watching(self.state):
             observation = self._observe(frame)
         self.frame, self.observation = frame, observation
-        at_s = frame.at_s if frame is not None else self._now()
+        self._step(observation, self._now() if frame is None else frame.at_s)
+        self._judged_s = self._clock()
+
+    def _step(self, observation: Observation | None, at_s: float) -> None:
         after = step(
-            commanded,
+            self.state,
             observation,
             at_s=at_s,
             config=self._config,
             minute_of_day=self._minute_of_day(),
         )
-        self._become(before, after)
-        self._report()
-
-    def _next_frame(self, state: State) -> Frame | None:
-        """The next frame, or None after a rest with the camera closed."""
-        if self._camera.live and not watching(state):
-            self._camera.close()
-            self.health.paused()
-            self._memory = Memory()
-            self._inbox.wait(REST_S)
-            return None
-        self._camera.open()
-        frame = self._camera.read()
-        age_s = self._clock() - frame.at_s if self._camera.live else None
-        self.health.frame(frame.at_s, frame.number, age_s=age_s)
-        return frame
+        self._become(after)
 
     def _observe(self, frame: Frame) -> Observation:
         stats = self._scene.measure(frame)
@@ -140,7 +171,8 @@ class Loop:
         )
         return observation
 
-    def _obey(self, state: State, commands: Sequence[Command]) -> State:
+    def _obey(self, commands: Sequence[Command]) -> None:
+        state = self.state
         for command in commands:
             state = obey(
                 state,
@@ -149,11 +181,14 @@ class Loop:
                 config=self._config,
                 minute_of_day=self._minute_of_day(),
             )
-        return state
+        self._become(state)
 
-    def _become(self, before: State, after: State) -> None:
-        self.state = after
+    def _become(self, after: State) -> None:
+        before, self.state = self.state, after
         for effect in effects(before, after, self._config):
+            if isinstance(effect, ShowLights) and self._camera.live and not watching(after):
+                # A light is on whenever the camera is: it goes out after it.
+                self._camera.close()
             if isinstance(effect, Tell):
                 shown = "" if self._camera.live or self.frame is None else f" [{self.frame.name}]"
                 log.info("%s%s", in_words(effect.happening), shown)

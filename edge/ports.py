@@ -36,14 +36,21 @@ class Camera(Protocol):
         ...
 
     def open(self) -> None:
-        """Raise CameraMissing."""
+        """Returns at once for a live source. Raises CameraMissing, or leaves that to `read`."""
+        ...
+
+    def ready(self, wait_s: float) -> bool:
+        """Whether `read` has an answer; waits for one, `wait_s` at most.
+
+        A source that is not live always has one: it sets its own pace.
+        """
         ...
 
     def read(self) -> Frame:
         """The newest frame, never one that was queued before the last read.
 
-        Blocks for the next one; raises CameraStalled when none comes within its time-out,
-        EndOfStream at the end of a file.
+        Blocks for the next one; raises CameraMissing when opening it has failed, CameraStalled
+        when no frame comes within its time-out, EndOfStream at the end of a file.
         """
         ...
 

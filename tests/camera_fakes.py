@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import time
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -79,11 +80,21 @@ class StreamServer:
         self.ends = threading.Event()  # closes the connection
         self.over = threading.Event()
         self.sent = 0
+        self.serving = 0
+        self.gone = threading.Semaphore(0)  # one permit for each connection that ended
         outer = self
         part = picture_bytes(two_halves())
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.serving += 1
+                try:
+                    self.stream()
+                finally:
+                    outer.serving -= 1
+                    outer.gone.release()
+
+            def stream(self) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
@@ -114,6 +125,62 @@ class StreamServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class StubbornServer:
+    """Takes connections on loopback and never gets as far as a first picture.
+
+    How far it gets: "silent" says nothing, "headers" stops after the answer's head, "trickle" sends
+    a picture of which a byte comes now and then, "dripping head" the same with the head.
+    """
+
+    HEAD = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+        b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 99999\r\n\r\n"
+    )
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+        self._over = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}/stream.mjpg"
+
+    def close(self) -> None:
+        self._over.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        taken = []
+        with suppress(OSError):  # closed
+            while True:
+                connection, _ = self._listening.accept()
+                taken.append(connection)
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+        for connection in taken:
+            connection.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # the other side has had enough
+            if self._how == "silent":
+                return
+            connection.recv(4096)
+            if self._how != "dripping head":
+                connection.sendall(self.HEAD)
+            drops = {"headers": b"", "trickle": picture_bytes(two_halves())}.get(
+                self._how, self.HEAD
+            )
+            for drop in drops:
+                # Paced, not waited for: each byte comes before anybody's patience is over.
+                if self._over.wait(0.1):
+                    return
+                connection.sendall(bytes([drop]))
 
 
 class FakePicamera2:
@@ -203,6 +270,7 @@ class FakePicamera2:
             raise TimeoutError
         if self.broken:
             raise RuntimeError("Camera frontend has timed out")
+        time.sleep(0.002)  # paced, not waited for: a sensor has a rate of its own
         request = FakeRequest(self, *self._expose())
         self.out += 1
         try:

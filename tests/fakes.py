@@ -31,7 +31,10 @@ class FakeClock:
 
 
 class FakeCamera:
-    """Delivers `frames` frames, `period_s` apart, advancing the clock; then stalls or ends."""
+    """Delivers `frames` frames, `period_s` apart, advancing the clock; then stalls or ends.
+
+    It is `opening_s` late with its first frame, and takes `silent_s` to be known to have stalled.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,12 @@ class FakeCamera:
         frames: int | None = None,
         live: bool = True,
         missing: str = "",
+        opening_s: float = 0.0,
+        silent_s: float = 0.0,
     ) -> None:
+        self._opening_s = opening_s
+        self._silent_s = silent_s
+        self._due_s = 0.0
         self._clock = clock
         self._period_s = period_s
         self._left = frames
@@ -51,25 +59,39 @@ class FakeCamera:
         self.description = "a fake camera"
         self.is_open = False
         self.opened = 0
+        self.tried = 0
 
     def open(self) -> None:
+        self.tried += not self.is_open
         if self.missing:
             raise CameraMissing(self.missing)
         if not self.is_open:
             self.is_open = True
             self.opened += 1
+            self._due_s = self._clock() + self._opening_s + self._period_s
+
+    def ready(self, wait_s: float) -> bool:
+        self._clock.advance(min(wait_s, self._left_s()))
+        return self._left_s() == 0
 
     def read(self) -> Frame:
         assert self.is_open, "read from a closed camera"
-        if self._left is not None:
-            if self._left == 0:
-                if self.live:
-                    raise CameraStalled("no frame for 5 s; check the camera's ribbon cable")
-                raise EndOfStream
-            self._left -= 1
-        self._clock.advance(self._period_s)
+        if self._left != 0:
+            self._clock.advance(self._left_s())
+        elif self.live:
+            raise CameraStalled("no frame for 5 s; check the camera's ribbon cable")
+        else:
+            raise EndOfStream
         self._number += 1
+        if self._left is not None:
+            self._left -= 1
+        self._due_s = self._clock() + (self._period_s if self._left != 0 else self._silent_s)
         return Frame(GREY, at_s=self._clock(), number=self._number, name="fake")
+
+    def _left_s(self) -> float:
+        """Until the next frame, or until the lack of it is known."""
+        left_s = self._due_s - self._clock()
+        return left_s if left_s > 1e-9 else 0.0
 
     def close(self) -> None:
         self.is_open = False

@@ -94,6 +94,11 @@ def focus_is_on(heard: list[Heard]) -> bool:
     return any(m.topic.endswith("/state") and b'"session":"focus"' in m.payload for m in heard)
 
 
+def camera_is_on(heard: list[Heard]) -> bool:
+    """The session begins before the camera is open; health is told from the first frame on."""
+    return any(m.topic.endswith("/health") and b'"frames":0' not in m.payload for m in heard)
+
+
 def session_is_recorded(heard: list[Heard]) -> bool:
     """Events are sent when they are on the card, and not before."""
     return any(m.topic.endswith("/event") and b'"session_start"' in m.payload for m in heard)
@@ -148,7 +153,7 @@ def test_a_camera_that_stops_is_told_and_ends_the_box(start, broker, subscriber,
         "camera.timeout_s=1",
         port=broker.port,
     )
-    subscriber.wait_for(focus_is_on)
+    subscriber.wait_for(camera_is_on)
     stream.stalls.set()
     code, output = box.end()
     assert code == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import struct
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -11,22 +12,25 @@ import pytest
 
 from edge.config import CameraConfig
 from edge.devices.camera import open_camera
-from edge.devices.camera_pi import find_pi_camera
+from edge.devices.camera_live import LiveCamera
+from edge.devices.camera_pi import PiSource, find_pi_camera
 from edge.devices.camera_picture import UnreadablePicture, fit, load_picture
 from edge.devices.camera_timing import Thinning
 from edge.devices.camera_v4l2 import CAPABILITY, DEVICE_CAPS, find_webcam, parse_capability
 from edge.devices.camera_video import without_password
+from edge.domain import Frame
 from edge.ports import CameraMissing, CameraStalled, EndOfStream
 from tests.camera_fakes import (
     FakePicamera2,
     StreamServer,
+    StubbornServer,
     install_picamera2,
     picture_bytes,
     two_halves,
     write_film,
     write_picture,
 )
-from tests.fakes import FakeClock
+from tests.fakes import GREY, FakeClock
 
 SMALL = CameraConfig(width_px=64, height_px=48, fps=30, realtime=False, timeout_s=5)
 
@@ -142,6 +146,145 @@ def test_a_closed_camera_gives_no_pictures(source):
 
 def test_a_source_tells_people_what_it_is(source):
     assert len(camera_of(source).description) > 10
+
+
+# ---------------------------------------------------------------- what holds for live ones
+
+
+class Stubborn:
+    """A source whose calls last until they are let go, one permit each."""
+
+    description = name = "a stubborn camera"
+    advice = "have patience"
+
+    def __init__(self):
+        self.lets = {"open": threading.Semaphore(0), "shoot": threading.Semaphore(0)}
+        self.fails = {}
+        self.calls = []
+        self.inside = 0
+        self.most_inside = 0
+
+    def open(self):
+        self._call("open")
+
+    def shoot(self):
+        self._call("shoot")
+        number = self.calls.count("shoot")
+        return lambda: Frame(GREY, float(number), number)
+
+    def close(self):
+        self.calls.append("close")
+
+    def _call(self, what):
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        assert self.lets[what].acquire(timeout=60)
+        self.inside -= 1
+        self.calls.append(what)
+        if what in self.fails:
+            raise self.fails.pop(what)
+
+
+def live(source, *, patience_s=60.0):
+    return LiveCamera(source, opening_s=patience_s, timeout_s=patience_s)
+
+
+def let_go(source):
+    """For the end of a test: nothing waits any more."""
+    for permits in source.lets.values():
+        permits.release(100)
+
+
+def test_a_live_camera_that_hangs_while_it_opens_keeps_nobody_waiting():
+    source = Stubborn()
+    camera = live(source)
+    camera.open()
+    assert not camera.ready(0.01)
+    source.lets["open"].release()
+    assert not camera.ready(0.01)
+    source.lets["shoot"].release()
+    assert camera.ready(60)
+    assert camera.read().number == 1
+    assert not camera.ready(0.01), "one picture is one frame"
+    let_go(source)
+    camera.close()
+
+
+def test_only_the_newest_picture_is_kept():
+    source = Stubborn()
+    camera = live(source)
+    camera.open()
+    source.lets["open"].release()
+    source.lets["shoot"].release(3)
+    while source.calls.count("shoot") < 3:
+        time.sleep(0.001)
+    while camera.ready(0.01):
+        last = camera.read()
+    assert last.number == 3
+    let_go(source)
+    camera.close()
+
+
+@pytest.mark.parametrize(
+    ("permits", "said"),
+    [
+        ({}, "a stubborn camera: no first frame within 0.2 s; have patience"),
+        ({"open": 1}, "a stubborn camera: no first frame within 0.2 s; have patience"),
+        ({"open": 1, "shoot": 1}, "a stubborn camera: no frame for 0.2 s; have patience"),
+    ],
+)
+def test_a_live_camera_that_hangs_has_stalled_and_says_so(permits, said):
+    source = Stubborn()
+    for what, count in permits.items():
+        source.lets[what].release(count)
+    camera = live(source, patience_s=0.2)
+    camera.open()
+    with pytest.raises(CameraStalled, match=f"^{said}$"):
+        for _ in range(3):
+            assert camera.ready(60), "its patience is over long before that"
+            camera.read()
+    camera.close()
+    let_go(source)
+
+
+def test_a_camera_opened_again_waits_until_the_first_opening_let_go():
+    source = Stubborn()
+    camera = live(source, patience_s=0.2)
+    for _ in range(3):
+        camera.open()
+        with pytest.raises(CameraStalled):
+            camera.read()
+    patient = LiveCamera(source, opening_s=60, timeout_s=60)
+    patient._device = camera._device
+    patient.open()
+    let_go(source)
+    assert patient.read().number >= 1
+    patient.close()
+    assert source.most_inside == 1, "two threads in one driver is what no driver is written for"
+
+
+def test_a_camera_that_was_missing_can_be_tried_again():
+    source = Stubborn()
+    let_go(source)
+    source.fails["open"] = CameraMissing("not plugged in")
+    camera = live(source)
+    camera.open()
+    with pytest.raises(CameraMissing, match="not plugged in"):
+        camera.read()
+    camera.open()
+    assert camera.read().number >= 1
+    camera.close()
+
+
+def test_what_nobody_expected_of_a_driver_reaches_the_reader():
+    source = Stubborn()
+    let_go(source)
+    source.fails["shoot"] = ZeroDivisionError("a driver's mistake")
+    camera = live(source)
+    camera.open()
+    with pytest.raises(ZeroDivisionError, match="a driver's mistake"):
+        camera.read()
+    assert source.calls[-1] == "close"
 
 
 # ---------------------------------------------------------------- files
@@ -319,7 +462,9 @@ def test_a_damaged_picture_is_told_apart(tmp_path):
 )
 def test_what_is_not_there_is_answered_with_what_to_do(source, advice):
     with pytest.raises(CameraMissing, match=advice):
-        camera_of(source).open()
+        camera = camera_of(source)
+        camera.open()
+        camera.read()
 
 
 @pytest.mark.parametrize(
@@ -356,10 +501,27 @@ def test_a_stream_that_stalls_is_noticed(stream):
     camera.open()
     camera.read()
     stream.stalls.set()
-    with pytest.raises(CameraStalled, match=r"no frame for 3 s|broke off"):
+    with pytest.raises(CameraStalled, match=r"(no frame|silent) for 3 s"):
         while True:
             camera.read()
     camera.close()
+
+
+@pytest.mark.parametrize("how", ["silent", "dripping head", "headers", "trickle"])
+def test_opening_a_stream_that_gets_nowhere_takes_no_longer_than_the_timeout(how):
+    server = StubbornServer(how)
+    camera = camera_of(server.address, replace(SMALL, timeout_s=1))
+    began_s = time.monotonic()
+    camera.open()
+    opened_s = time.monotonic() - began_s
+    with pytest.raises(CameraStalled, match=r"no first frame within 1 s|silent for 1 s"):
+        camera.read()
+    gave_up_s = time.monotonic() - began_s
+    camera.close()
+    server.close()
+    # In proportion: the machine may be busy with other things.
+    assert opened_s < gave_up_s / 2
+    assert gave_up_s < 10 * 1, "the picture would have taken minutes"
 
 
 def test_a_stream_that_ends_is_a_lost_camera(stream):
@@ -390,9 +552,9 @@ def test_a_closed_stream_is_let_go(stream):
     camera = camera_of(stream.address)
     camera.open()
     camera.read()
-    reader = camera._reader
     camera.close()
-    assert not reader._thread.is_alive()
+    stream.gone.acquire(timeout=60)
+    assert stream.serving == 0, "the connection was closed"
 
 
 def test_a_password_in_an_address_is_not_shown():
@@ -400,8 +562,9 @@ def test_a_password_in_an_address_is_not_shown():
     assert without_password(address) == "rtsp://10.0.0.5:554/live"
     camera = camera_of(address.replace("10.0.0.5:554", "127.0.0.1:9"))
     assert "secret" not in camera.description
+    camera.open()
     with pytest.raises(CameraMissing) as caught:
-        camera.open()
+        camera.read()
     assert "secret" not in str(caught.value)
 
 
@@ -443,10 +606,20 @@ def test_no_webcam_is_found_where_there_is_none(tmp_path):
 # ---------------------------------------------------------------- the Pi camera
 
 
-def opened_pi(config=SMALL):
-    camera = camera_of("picamera2", config)
-    camera.open()
-    return camera
+class OpenedPi:
+    """The Pi camera's source without the thread that it has in the box."""
+
+    def __init__(self, config=SMALL, clock=time.monotonic):
+        self.source = PiSource(config, clock=clock)
+        self.open = self.source.open
+        self.close = self.source.close
+        self.open()
+
+    def read(self):
+        return self.source.shoot()()
+
+
+opened_pi = OpenedPi
 
 
 @pytest.mark.parametrize("cuts_padding", [True, False])
@@ -459,8 +632,7 @@ def test_rows_padded_by_the_isp_are_cut(pi, cuts_padding):
 
 def test_the_time_of_a_frame_is_the_sensors(pi):
     clock = FakeClock(500.0)
-    camera = camera_of("picamera2", clock=clock)
-    camera.open()
+    camera = opened_pi(clock=clock)
     pi.age_s = 0.25
     assert camera.read().at_s == pytest.approx(499.75, abs=0.1)
 
@@ -484,8 +656,7 @@ def test_time_stamps_of_an_unknown_clock_are_said_once_and_arrival_counts(pi, ca
 
 def test_a_frame_from_before_a_sleep_of_the_machine_is_not_given_out(pi):
     clock = FakeClock(0.0)
-    camera = camera_of("picamera2", clock=clock)
-    camera.open()
+    camera = opened_pi(clock=clock)
     camera.read()
     fake = pi.last
     stale = iter([90.0, 90.0])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 
 import pytest
 
@@ -11,19 +12,27 @@ from edge.domain import (
     PHONE,
     Activity,
     Box,
+    Color,
     Detection,
     EventType,
     Fault,
+    Level,
+    Mute,
+    NotAPhone,
     Press,
     Session,
     SessionAction,
+    SetMode,
     SetSession,
+    SetVolume,
+    Snooze,
+    Test,
     Thresholds,
 )
 from edge.inbox import CommandInbox
-from edge.loop import Loop, status_line
+from edge.loop import RETRY_S, Loop, status_line
 from edge.outputs import Outputs
-from edge.ports import CameraStalled, EndOfStream
+from edge.ports import CameraMissing, CameraStalled, EndOfStream
 from tests.fakes import (
     FakeBuzzer,
     FakeCamera,
@@ -133,6 +142,154 @@ def test_a_stalled_camera_starves_the_watchdog_and_is_told():
     assert bench.watchdog.petted_at_s == [0.5, 1.0, 1.5]
     assert Fault.CAMERA in bench.loop.state.faults
     assert EventType.FAULT in bench.told()
+
+
+SILENT_WITHIN_S = 1.0
+
+
+def sounding(**camera) -> Bench:
+    """A box that sounds, and whose camera stalls from now on; it is silent for 30 s before it is
+    given up."""
+    bench = Bench(script=with_phone, frames=150, silent_s=30.0, **camera)
+    bench.focus()
+    bench.run(15)
+    assert bench.buzzer.played[-1] is not None
+    return bench
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        NotAPhone(),
+        Press.SHORT,
+        Press.LONG,
+        SetSession(SessionAction.STOP),
+        SetSession(SessionAction.PAUSE),
+        SetSession(SessionAction.BREAK),
+        Snooze(),
+        Mute(on=True),
+        SetVolume(0.0),
+        SetMode("light-only"),
+    ],
+    ids=str,
+)
+def test_a_command_silences_in_the_tick_that_hears_it_while_the_camera_stalls(command):
+    bench = sounding()
+    bench.inbox.put(command)
+    told_s = bench.clock()
+    bench.loop.tick()
+    assert bench.buzzer.played[-1] is None
+    assert bench.clock() - told_s <= SILENT_WITHIN_S
+
+
+def test_a_press_is_heard_in_time_however_long_the_camera_has_stalled():
+    bench = sounding()
+    for _ in range(100):
+        began_s = bench.clock()
+        bench.loop.tick()
+        assert bench.clock() - began_s <= SILENT_WITHIN_S / 2
+    bench.inbox.put(Press.LONG)
+    bench.loop.tick()
+    assert bench.loop.state.session is Session.IDLE
+    assert not bench.camera.is_open
+
+
+def test_a_stalled_camera_alone_silences_before_it_is_given_up():
+    bench = sounding()
+    stalled_s = bench.clock()
+    while bench.buzzer.played[-1] is not None:
+        bench.loop.tick()
+    assert bench.clock() - stalled_s <= SILENT_WITHIN_S
+    assert bench.loop.state.level is Level.LIGHT, "the phone may still be there; nobody can tell"
+    silenced = len(bench.buzzer.played)
+    with pytest.raises(CameraStalled):
+        bench.run(60)
+    assert set(bench.buzzer.played[silenced:]) <= {None}
+    assert bench.loop.state.level is Level.NONE
+
+
+def test_a_slow_camera_sounds_without_a_gap():
+    bench = Bench(script=with_phone, period_s=0.65)
+    bench.focus()
+    bench.run(30)
+    assert [tune.name for tune in bench.buzzer.played] == ["chirp"]
+
+
+@pytest.mark.parametrize(
+    "command", [Press.LONG, SetSession(SessionAction.PAUSE), Test("off")], ids=str
+)
+def test_what_is_told_while_the_camera_opens_is_done_at_once(command):
+    bench = Bench(opening_s=20.0)
+    bench.focus()
+    bench.inbox.put(Test("loud"))
+    bench.run(1)
+    assert bench.buzzer.played[-1] is not None
+    bench.inbox.put(command)
+    told_s = bench.clock()
+    bench.loop.tick()
+    if isinstance(command, Test):
+        assert bench.buzzer.played[-1] is None
+    else:
+        assert bench.loop.state.session is not Session.FOCUS
+    assert bench.clock() - told_s <= SILENT_WITHIN_S
+    bench.run(3)
+    assert bench.buzzer.played[-1] is None
+
+
+def test_the_watchdog_is_not_told_of_waiting():
+    bench = Bench(opening_s=20.0)
+    bench.focus()
+    bench.run(19)
+    assert bench.watchdog.petted_at_s == []
+    assert bench.watchdog.ready_at_s == []
+    bench.run(2)
+    assert bench.watchdog.petted_at_s
+
+
+def test_a_light_is_on_from_before_the_camera_opens_until_after_it_closes():
+    bench = Bench()
+    seen = []
+    show = bench.lights.show
+
+    def watched(pattern):
+        seen.append((pattern.color, bench.camera.is_open))
+        show(pattern)
+
+    bench.lights.show = watched
+    bench.focus()
+    bench.run(1)
+    bench.inbox.put(Press.SHORT)
+    bench.run(1)
+    bench.inbox.put(Press.SHORT)
+    bench.run(630)  # into the break, and past its reward
+    bench.inbox.put(Press.LONG)
+    bench.run(1)
+    colors = [color for color, _ in seen]
+    assert colors[:3] == [Color.GREEN, Color.BLUE, Color.GREEN]
+    assert colors[-1] is Color.OFF
+    assert [is_open for _, is_open in seen] == [False] * len(seen)
+
+
+def test_a_camera_that_is_missing_is_tried_again_now_and_then_and_taken_when_it_is_back(caplog):
+    bench = Bench(missing="not plugged in")
+    bench.focus()
+    with caplog.at_level(logging.INFO):
+        bench.run(60)
+        assert bench.camera.tried == pytest.approx(60 / RETRY_S, abs=2)
+        assert len([r for r in caplog.records if "not plugged in" in r.getMessage()]) == 2
+        bench.camera.missing = ""
+        bench.run(2 * RETRY_S)
+    assert Fault.CAMERA not in bench.loop.state.faults
+    assert bench.told().count(EventType.FAULT) == 1
+    assert bench.told().count(EventType.FAULT_CLEARED) == 1
+    assert bench.lights.shown[-1].color is Color.GREEN
+
+
+def test_a_file_that_is_gone_ends_the_run():
+    bench = Bench(live=False, missing="there is no film.mp4")
+    bench.focus()
+    with pytest.raises(CameraMissing, match=r"film\.mp4"):
+        bench.run(60)
 
 
 def test_a_missing_camera_is_told_and_the_box_stays_up():

@@ -204,6 +204,9 @@ class Pictures:
     def open(self) -> None:
         pass
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def read(self) -> Frame:
         from edge.domain import Frame
 

@@ -138,6 +138,9 @@ class DemoClip:
             self._opened_at_s = self._clock()
             self._first = self._number
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def read(self) -> Frame:
         if self._opened_at_s is None:
             raise RuntimeError("the clip is not open")

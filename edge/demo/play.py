@@ -82,6 +82,9 @@ class Repeated:
     def open(self) -> None:
         self._camera.open()
 
+    def ready(self, wait_s: float) -> bool:
+        return self._camera.ready(wait_s)
+
     def read(self) -> Frame:
         try:
             return self._camera.read()

@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 
 from edge.config import CameraConfig
+from edge.devices.camera_live import LiveCamera, Source
 from edge.devices.camera_timing import Clock, Sleep
 from edge.ports import Camera, CameraMissing
 
 ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|srt)://.+", re.IGNORECASE)
+# A USB bus wakes up slowly, and a Pi's camera is tried in each of its modes first. Shorter than the
+# service's watchdog.
+LOCAL_OPENING_S = 10.0
 
 
 def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep) -> Camera:
@@ -26,11 +30,11 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
     if source == "auto":
         return _automatic(config, clock)
     if source == "picamera2":
-        from edge.devices.camera_pi import INSTALL, NOT_FOUND, Picamera2Camera, find_pi_camera
+        from edge.devices.camera_pi import INSTALL, NOT_FOUND, find_pi_camera
 
         if find_pi_camera() is None:
             raise CameraMissing(NOT_FOUND if _has_picamera2() else INSTALL)
-        return Picamera2Camera(config, clock=clock)
+        return _pi(config, clock)
     if source == "webcam":
         return _webcam(config, clock)
     if ADDRESS.fullmatch(source):
@@ -53,18 +57,16 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
 
 
 def _automatic(config: CameraConfig, clock: Clock) -> Camera:
-    from edge.devices.camera_pi import Picamera2Camera, find_pi_camera
+    from edge.devices.camera_pi import INSTALL, NOT_FOUND, find_pi_camera
 
     if find_pi_camera() is not None:
-        return Picamera2Camera(config, clock=clock)
+        return _pi(config, clock)
     from edge.devices.camera_v4l2 import find_webcam
 
     device = find_webcam()
     if device is not None:
         return _device(config, device, clock)
     on_a_pi = Path("/proc/device-tree/model").exists()
-    from edge.devices.camera_pi import INSTALL, NOT_FOUND
-
     if on_a_pi:
         raise CameraMissing(
             f"{NOT_FOUND if _has_picamera2() else INSTALL}; there is no webcam either"
@@ -73,6 +75,17 @@ def _automatic(config: CameraConfig, clock: Clock) -> Camera:
         "no camera was found; plug in a webcam, or name a video file, a folder of pictures or an"
         " address as camera.source (run --source)"
     )
+
+
+def _pi(config: CameraConfig, clock: Clock) -> Camera:
+    from edge.devices.camera_pi import PiSource
+
+    return _local(config, PiSource(config, clock=clock))
+
+
+def _local(config: CameraConfig, source: Source) -> Camera:
+    opening_s = max(config.timeout_s, LOCAL_OPENING_S)
+    return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _webcam(config: CameraConfig, clock: Clock) -> Camera:
@@ -92,7 +105,7 @@ def _device(config: CameraConfig, path: Path, clock: Clock) -> Camera:
     if not os.access(path, os.R_OK | os.W_OK):
         raise CameraMissing(f"{path} may not be opened; add your user to the group video")
     from edge.devices.camera_v4l2 import query
-    from edge.devices.camera_video import LiveCamera
+    from edge.devices.camera_video import StreamSource
 
     try:
         captures = query(path).captures
@@ -100,7 +113,7 @@ def _device(config: CameraConfig, path: Path, clock: Clock) -> Camera:
         raise CameraMissing(f"{path} is not a camera: {exc.strerror}") from exc
     if not captures:
         raise CameraMissing(f"{path} takes no pictures; a webcam often has the next lower number")
-    return LiveCamera(
+    source = StreamSource(
         config,
         str(path),
         clock=clock,
@@ -109,23 +122,25 @@ def _device(config: CameraConfig, path: Path, clock: Clock) -> Camera:
             "video_size": f"{config.width_px}x{config.height_px}",
             "framerate": f"{config.fps:g}",
         },
-        missing="is the webcam plugged in, and does no other program use it?",
+        advice="is the webcam plugged in, and does no other program use it?",
     )
+    return _local(config, source)
 
 
 def _stream(config: CameraConfig, address: str, clock: Clock) -> Camera:
-    from edge.devices.camera_video import LiveCamera
+    from edge.devices.camera_video import StreamSource
 
     options = {"fflags": "nobuffer", "flags": "low_delay"}
     if address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # UDP loses packets, and lost packets are grey smears
-    return LiveCamera(
+    source = StreamSource(
         config,
         address,
         clock=clock,
         options=options,
-        missing="is the address right, and the camera reachable from here?",
+        advice="is the address right, and the camera reachable from here?",
     )
+    return LiveCamera(source, opening_s=config.timeout_s, timeout_s=config.timeout_s)
 
 
 def _has_picamera2() -> bool:

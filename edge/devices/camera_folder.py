@@ -74,6 +74,9 @@ class FolderCamera:
         self._opened_number = self._number
         self._position, self._shown, self._image = 0, 0, None
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def read(self) -> Frame:
         if self._opened_at_s is None:
             raise RuntimeError("the folder is not open")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import CameraConfig
+from edge.devices.camera_live import Shot
 from edge.devices.camera_timing import Clock
 from edge.domain import Frame
 from edge.ports import CameraMissing, CameraStalled
@@ -27,6 +28,7 @@ NOT_FOUND = (
 )
 # A frame this old was waiting somewhere: the process slept, or the machine did.
 STALE_S = 1.0
+CHECK_CABLE = "check the camera's ribbon cable"
 AF_CONTINUOUS = 2  # libcamera's controls.AfModeEnum.Continuous
 
 
@@ -49,10 +51,11 @@ def find_pi_camera() -> str | None:
     return models[0] if models else None
 
 
-class Picamera2Camera:
+class PiSource:
     """One stream of RGB frames. A frame's time is when the sensor began to read it out."""
 
-    live = True
+    name = "the Pi camera"
+    advice = CHECK_CABLE
 
     def __init__(self, config: CameraConfig, *, clock: Clock) -> None:
         self._config = config
@@ -71,8 +74,6 @@ class Picamera2Camera:
         return f"Pi camera {self._model}, {config.width_px}x{config.height_px} at {config.fps:g}/s"
 
     def open(self) -> None:
-        if self._picam2 is not None:
-            return
         try:
             from libcamera import Transform
             from picamera2 import Picamera2
@@ -117,9 +118,7 @@ class Picamera2Camera:
             controls=controls,
         )
 
-    def read(self) -> Frame:
-        if self._picam2 is None:
-            raise RuntimeError("the camera is not open")
+    def shoot(self) -> Shot:
         give_up_s = self._clock() + self._config.timeout_s
         while True:
             image, stamp_ns = self._capture()
@@ -133,7 +132,8 @@ class Picamera2Camera:
                 )
         self._number += self._periods_since(stamp_ns)
         self._stamp_ns = stamp_ns or 0
-        return Frame(image, self._clock() - age_s, self._number, self._model)
+        frame = Frame(image, self._clock() - age_s, self._number, self._model)
+        return lambda: frame
 
     def close(self) -> None:
         picam2, self._picam2 = self._picam2, None
@@ -153,10 +153,10 @@ class Picamera2Camera:
             cancel = getattr(self._picam2, "cancel_all_and_flush", None)
             if cancel is not None:
                 cancel()
-            msg = f"no frame for {config.timeout_s:g} s; check the camera's ribbon cable"
+            msg = f"{self.name}: no frame for {config.timeout_s:g} s; {CHECK_CABLE}"
             raise CameraStalled(msg) from exc
         except RuntimeError as exc:
-            msg = f"the camera broke off ({exc}); check the camera's ribbon cable"
+            msg = f"{self.name} broke off ({exc}); {CHECK_CABLE}"
             raise CameraStalled(msg) from exc
         # Rows are padded to the ISP's stride, and not every version of picamera2 cuts that off.
         image = np.ascontiguousarray(array[: config.height_px, : config.width_px, :3])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError
 from av.video.frame import VideoFrame
 
 from edge.config import CameraConfig
+from edge.devices.camera_live import Shot
 from edge.devices.camera_picture import to_image
 from edge.devices.camera_timing import Clock, Sleep, Thinning
 from edge.domain import Frame
@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 # FFmpeg shows plain text as a film of a terminal; nobody who names such a file wants that.
 TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
-# How long a close waits for the reader to let go of the device.
-CLOSE_S = 2.0
+CHECK_LINE = "check its cable or its network"
 
 
 def without_password(address: str) -> str:
@@ -102,6 +101,9 @@ class FileCamera:
         self._opened_at_s = self._clock()
         self._frames = self._timed(self._container)
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def read(self) -> Frame:
         if self._container is None:
             raise RuntimeError("the file is not open")
@@ -162,13 +164,11 @@ class FileCamera:
                 yield frame, self._began_s + file_s - first_s
 
 
-class LiveCamera:
-    """A webcam or a network stream. A thread reads it and keeps only the newest frame.
+class StreamSource:
+    """A webcam or a network stream, through FFmpeg.
 
-    Frames are converted when they are read, not when they arrive: most never are.
+    Frames are converted when they are asked for, not when they arrive: most never are.
     """
-
-    live = True
 
     def __init__(
         self,
@@ -178,29 +178,30 @@ class LiveCamera:
         clock: Clock,
         container_format: str | None = None,
         options: dict[str, str] | None = None,
-        missing: str,
+        advice: str,
     ) -> None:
-        """`missing` says what to check when it cannot be opened."""
+        """`advice` says what to check when it cannot be opened."""
+        self.name = without_password(address)
+        self.advice = advice
         self._config = config
         self._address = address
         self._clock = clock
         self._format = container_format
         self._options = options or {}
-        self._missing = missing
-        self._name = without_password(address)
-        self._reader: _Reader | None = None
+        self._container: InputContainer | None = None
+        self._frames: Iterator[VideoFrame] = iter(())
+        self._thinning = Thinning(config.fps)
+        self._kernel_time = False
         self._size = ""
-        self._taken = 0
+        self._number = 0
         self._last_s = float("-inf")
 
     @property
     def description(self) -> str:
         kind = "webcam" if self._format == "v4l2" else "stream"
-        return f"{kind} {self._name}{self._size}, at most {self._config.fps:g} frames/s"
+        return f"{kind} {self.name}{self._size}, at most {self._config.fps:g} frames/s"
 
     def open(self) -> None:
-        if self._reader is not None:
-            return
         try:
             container = av.open(
                 self._address,
@@ -208,95 +209,53 @@ class LiveCamera:
                 options=self._options,
                 timeout=self._config.timeout_s,
             )
+        except ExitError as exc:  # what FFmpeg calls its time-out
+            raise self._silent() from exc
         except (FFmpegError, OSError, ValueError) as exc:
-            msg = f"{self._name} cannot be opened ({reason_of(exc)}); {self._missing}"
+            msg = f"{self.name} cannot be opened ({reason_of(exc)}); {self.advice}"
             raise CameraMissing(msg) from exc
         if not container.streams.video:
             container.close()
-            raise CameraMissing(f"{self._name} has no picture; {self._missing}")
+            raise CameraMissing(f"{self.name} has no picture; {self.advice}")
+        self._container = container
         stream = container.streams.video[0]
         self._size = f", {stream.width}x{stream.height}"
-        self._reader = _Reader(
-            container, fps=self._config.fps, clock=self._clock, first_number=self._taken
-        )
+        self._frames = decoded(container)
+        self._thinning = Thinning(self._config.fps)
+        self._kernel_time = container.format.name.startswith("video4linux2")
 
-    def read(self) -> Frame:
-        if self._reader is None:
-            raise RuntimeError("the camera is not open")
-        arrived = self._reader.take(self._config.timeout_s)
-        if arrived is None:
-            why = self._reader.ended or f"no frame for {self._config.timeout_s:g} s"
-            raise CameraStalled(f"{self._name}: {why}; check its cable or its network")
-        frame, at_s, number = arrived
+    def shoot(self) -> Shot:
+        try:
+            for frame in self._frames:
+                # Two clocks feed this time (the kernel's for a webcam): never let it run back.
+                at_s = max(self._taken_at_s(frame), self._last_s)
+                if self._thinning.keep(at_s):
+                    self._last_s, number = at_s, self._number
+                    self._number += 1
+                    return lambda: self._develop(frame, at_s, number)
+        except ExitError as exc:
+            raise self._silent() from exc
+        except (FFmpegError, OSError) as exc:
+            why = f"the stream broke off ({reason_of(exc)})"
+            raise CameraStalled(f"{self.name}: {why}; {CHECK_LINE}") from exc
+        raise CameraStalled(f"{self.name}: the stream ended; {CHECK_LINE}")
+
+    def close(self) -> None:
+        self._frames = iter(())
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _silent(self) -> CameraStalled:
+        return CameraStalled(f"{self.name}: silent for {self._config.timeout_s:g} s; {self.advice}")
+
+    def _develop(self, frame: VideoFrame, at_s: float, number: int) -> Frame:
         image = to_image(
             frame,
             within=(self._config.width_px, self._config.height_px),
             turned=self._config.rotate_deg == 180,
         )
-        self._taken = number + 1
-        # Two clocks feed this time (the kernel's for a webcam): never let it run backwards.
-        self._last_s = max(at_s, self._last_s)
-        return Frame(image, self._last_s, number, self._name)
-
-    def close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.stop()
-
-
-class _Reader:
-    """The thread behind a live source. It owns the container, and closes it when it ends."""
-
-    def __init__(
-        self, container: InputContainer, *, fps: float, clock: Clock, first_number: int
-    ) -> None:
-        self.ended = ""
-        self._container = container
-        self._thinning = Thinning(fps)
-        self._clock = clock
-        self._kernel_time = container.format.name.startswith("video4linux2")
-        self._number = first_number
-        self._newest: tuple[VideoFrame, float, int] | None = None
-        self._changed = threading.Condition()
-        self._stopping = False
-        # A daemon: a dead webcam can hold it in the kernel for good.
-        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
-        self._thread.start()
-
-    def take(self, timeout_s: float) -> tuple[VideoFrame, float, int] | None:
-        """The newest frame that was not taken yet; None when none comes."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self.ended, timeout_s)
-            taken, self._newest = self._newest, None
-            return taken
-
-    def stop(self) -> None:
-        with self._changed:
-            self._stopping = True
-            self._newest = None
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
-            log.warning("the camera does not let go; it is left to the end of the process")
-
-    def _run(self) -> None:
-        ended = "the stream ended"
-        try:
-            with self._container:
-                for frame in decoded(self._container):
-                    at_s = self._taken_at_s(frame)
-                    with self._changed:
-                        if self._stopping:
-                            return
-                        if self._thinning.keep(at_s):
-                            self._newest = (frame, at_s, self._number)
-                            self._number += 1
-                            self._changed.notify_all()
-        except (FFmpegError, OSError) as exc:
-            ended = f"the stream broke off ({reason_of(exc)})"
-        finally:
-            with self._changed:
-                self.ended = ended
-                self._changed.notify_all()
+        return Frame(image, at_s, number, self.name)
 
     def _taken_at_s(self, frame: VideoFrame) -> float:
         """When the frame was taken, by our clock; for a stream, when it arrived."""

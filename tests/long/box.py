@@ -47,6 +47,9 @@ class Stage:
     def close(self) -> None:
         pass
 
+    def ready(self, wait_s: float) -> bool:
+        return True
+
     def read(self) -> Frame:
         time.sleep(0.1)
         self._number += 1
