@@ -16,24 +16,42 @@ ROOT = Path(__file__).resolve().parent.parent
 TAKE = ROOT / "deploy/image/overlay/usr/lib/procrastobot/take-settings"
 
 
+# What is set here is not to be this machine's.
+OWN_HOST_NAME = ["unshare", "--uts", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+pytestmark = pytest.mark.skipif(
+    subprocess.run([*OWN_HOST_NAME, "true"], capture_output=True).returncode != 0,
+    reason="needs root, or name spaces for users",
+)
+
+
 class Card:
     def __init__(self, folder: Path) -> None:
-        self.boot, self.etc, self.secrets = (folder / name for name in ("boot", "etc", "cred"))
-        for each in (self.boot, self.etc, self.secrets):
+        names = ("boot", "etc", "cred", "iwd", "ssh")
+        self.boot, self.etc, self.secrets, self.networks, self.ssh = (
+            folder / name for name in names
+        )
+        for each in (self.boot, self.etc, self.secrets, self.networks, self.ssh):
             each.mkdir()
+        (folder / "zones" / "Europe").mkdir(parents=True)
+        (folder / "zones" / "Europe" / "Berlin").write_bytes(b"TZif2")
+        self.localtime = folder / "run" / "localtime"
         self.program = folder / "procrastobot"
         self.program.write_text(f'#!/bin/sh\ncd "{ROOT}"\nexec {sys.executable} -m edge "$@"\n')
         self.program.chmod(0o755)
 
     def take(self) -> str:
         done = subprocess.run(
-            [sys.executable, "-I", TAKE],
+            [*OWN_HOST_NAME, sys.executable, "-I", TAKE],
             env={
                 **os.environ,
                 "PROCRASTOBOT_BOOT": str(self.boot),
                 "PROCRASTOBOT_ETC": str(self.etc),
                 "PROCRASTOBOT_CREDSTORE": str(self.secrets),
                 "PROCRASTOBOT_PROGRAM": str(self.program),
+                "PROCRASTOBOT_NETWORKS": str(self.networks),
+                "PROCRASTOBOT_SSH": str(self.ssh),
+                "PROCRASTOBOT_ZONES": str(self.boot.parent / "zones"),
+                "PROCRASTOBOT_LOCALTIME": str(self.localtime),
             },
             capture_output=True,
             text=True,
@@ -92,14 +110,14 @@ def test_secrets_go_where_only_root_reads_and_are_overwritten_on_the_card(card: 
 def test_what_is_no_host_name_stays(card: Card, name: str) -> None:
     (card.boot / "hostname.txt").write_text(name, encoding="utf-8")
     card.take()
-    assert card.left() == ["hostname.txt"]
+    assert card.left() == ["hostname.txt", "procrastobot-faults.txt"]
     assert list(card.etc.iterdir()) == []
 
 
 def test_a_file_that_is_far_too_large_stays(card: Card) -> None:
     (card.boot / "mqtt-ca.txt").write_bytes(b"x" * (256 * 1024 + 1))
     card.take()
-    assert card.left() == ["mqtt-ca.txt"]
+    assert card.left() == ["mqtt-ca.txt", "procrastobot-faults.txt"]
 
 
 def test_a_card_without_settings_changes_nothing(card: Card) -> None:
@@ -109,9 +127,177 @@ def test_a_card_without_settings_changes_nothing(card: Card) -> None:
     assert list(card.etc.iterdir()) == []
 
 
+WIFI = """\
+# home
+country = de
+network = Home
+password = correct horse = battery
+network = Café "Zwei"
+password = back\\slash\\ and more
+hidden = yes
+network = open one
+"""
+
+
+def test_networks_are_taken_over_as_iwd_reads_them(card: Card) -> None:
+    written = card.boot / "procrastobot-wifi.txt"
+    written.write_text(WIFI, encoding="utf-8")
+    os.link(written, card.boot / "the-same-bytes")
+    said = card.take()
+    assert card.left() == ["the-same-bytes"]
+    assert b"horse" not in (card.boot / "the-same-bytes").read_bytes()
+    assert "horse" not in said
+    found = {path.name: path.read_text() for path in card.networks.iterdir()}
+    hidden = "=" + 'Café "Zwei"'.encode().hex() + ".psk"
+    assert found == {
+        "Home.psk": "[Security]\nPassphrase=correct horse = battery\n",
+        hidden: "[Security]\nPassphrase=back\\\\slash\\\\ and more\n[Settings]\nHidden=true\n",
+        "open one.open": "",
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in card.networks.iterdir()} == {0o600}
+    assert (card.etc / "wifi-country").read_text() == "DE\n"
+
+
+def test_a_network_that_is_given_a_password_is_open_no_more(card: Card) -> None:
+    for text in ("network = Home\n", "network = Home\npassword = 12345678\n"):
+        (card.boot / "procrastobot-wifi.txt").write_text(text)
+        card.take()
+    assert [path.name for path in card.networks.iterdir()] == ["Home.psk"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        pytest.param("", "names no network", id="empty"),
+        pytest.param("password = 12345678\n", "line 1: first of all comes", id="no name"),
+        pytest.param("network = Home\npasword = 1\n", "line 2: network, password", id="misspelt"),
+        pytest.param("network = Home\npassword = short\n", "8 to 63", id="too short"),
+        pytest.param(
+            "network = Home\npassword = \u00e4\u00f6\u00fc\u00df1234\n", "ASCII", id="umlauts"
+        ),
+        pytest.param("network = Home\npassword = tab\tin the middle\n", "printable", id="tab"),
+        pytest.param(f"network = {'x' * 33}\n", "1 to 32 bytes", id="long name"),
+        pytest.param("network = Home\ncountry = Germany\n", "two letters", id="country"),
+    ],
+)
+def test_networks_that_cannot_be_used_stay_with_the_reason(
+    card: Card, text: str, reason: str
+) -> None:
+    (card.boot / "procrastobot-wifi.txt").write_text(text, encoding="utf-8")
+    card.take()
+    assert card.left() == ["procrastobot-faults.txt", "procrastobot-wifi.txt"]
+    assert reason in (card.boot / "procrastobot-faults.txt").read_text()
+    assert list(card.networks.iterdir()) == []
+
+
+def test_a_name_in_another_encoding_is_refused_not_guessed(card: Card) -> None:
+    (card.boot / "procrastobot-wifi.txt").write_bytes("network = Caf\u00e9".encode("latin-1"))
+    card.take()
+    assert "UTF-8" in (card.boot / "procrastobot-faults.txt").read_text()
+    assert list(card.networks.iterdir()) == []
+
+
+def test_an_image_without_wifi_says_so(card: Card) -> None:
+    card.networks.rmdir()
+    (card.boot / "procrastobot-wifi.txt").write_text("network = Home\n")
+    card.take()
+    assert "no Wi-Fi" in (card.boot / "procrastobot-faults.txt").read_text()
+
+
+# As Raspberry Pi Imager 2 writes it (init_format rpi-preseed).
+PRESEED = """\
+config_version = "1.0"
+
+[system]
+hostname = "focus"
+
+[user]
+name = "alice"
+password = "$5$salt$hash"
+password_encrypted = true
+
+[ssh]
+enabled = true
+password_authentication = false
+authorized_keys = [
+  "ssh-ed25519 AAAA alice@laptop",
+]
+
+[wlan]
+ssid = "Home"
+password = "KEY"
+password_encrypted = true
+hidden = false
+country = "GB"
+
+[locale]
+keymap = "gb"
+timezone = "Europe/Berlin"
+""".replace("KEY", "0aB1" * 16)
+
+
+def test_what_imager_asked_for_is_taken_over(card: Card) -> None:
+    (card.boot / "rpi-preseed.toml").write_text(PRESEED)
+    said = card.take()
+    assert (card.etc / "hostname").read_text() == "focus\n"
+    assert (card.networks / "Home.psk").read_text() == f"[Security]\nPreSharedKey={'0ab1' * 16}\n"
+    assert (card.etc / "wifi-country").read_text() == "GB\n"
+    assert (card.ssh / "procrastobot_keys").read_text() == "ssh-ed25519 AAAA alice@laptop\n"
+    assert os.readlink(card.localtime).endswith("/zones/Europe/Berlin")
+    # The account's password is in no file of the box, and the card has it no more.
+    assert card.left() == ["procrastobot-faults.txt"]
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert "[user] is not for this box and was left out" in faults
+    assert "hash" not in faults + said
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(('"1.0"', '"2.0"'), "version '2.0'", id="another version"),
+        pytest.param(("Europe/Berlin", "../../etc/shadow"), "no time zone", id="no zone"),
+        pytest.param(('"focus"', '"a b"'), "no host name", id="no name"),
+        pytest.param(('"Home"', "[1"), "no TOML", id="damaged"),
+        pytest.param(("ssid =", "ssid_hex ="), "ssid_hex", id="no hex"),
+    ],
+)
+def test_what_imager_cannot_have_written_stays(
+    card: Card, change: tuple[str, str], reason: str
+) -> None:
+    (card.boot / "rpi-preseed.toml").write_text(PRESEED.replace(*change))
+    card.take()
+    assert card.left() == ["procrastobot-faults.txt", "rpi-preseed.toml"]
+    assert reason in (card.boot / "procrastobot-faults.txt").read_text()
+    assert not (card.ssh / "procrastobot_keys").exists()
+
+
+def test_ssh_without_a_key_stays_closed_and_says_so(card: Card) -> None:
+    text = 'config_version = "1.0"\n[ssh]\nenabled = true\npassword_authentication = true\n'
+    (card.boot / "rpi-preseed.toml").write_text(text)
+    card.take()
+    assert not (card.ssh / "procrastobot_keys").exists()
+    assert "opens to keys only" in (card.boot / "procrastobot-faults.txt").read_text()
+
+
+def test_one_faulty_file_keeps_no_other_from_being_taken(card: Card) -> None:
+    (card.boot / "procrastobot-wifi.txt").write_text("network = Home\npassword = short\n")
+    (card.boot / "hostname.txt").write_text("focus\n")
+    card.take()
+    assert card.left() == ["procrastobot-faults.txt", "procrastobot-wifi.txt"]
+    assert (card.etc / "hostname").read_text() == "focus\n"
+
+
+def test_name_and_zone_are_in_force_at_every_start(card: Card) -> None:
+    (card.boot / "rpi-preseed.toml").write_text(PRESEED)
+    card.take()
+    card.localtime.unlink()
+    card.take()
+    assert os.readlink(card.localtime).endswith("/zones/Europe/Berlin")
+
+
 def test_the_card_explains_every_file_that_it_takes() -> None:
     readme = (ROOT / "deploy/image/boot/README.txt").read_text()
     spoken = {line.split()[0] for line in readme.splitlines() if line.startswith("  ")}
     source = TAKE.read_text()
     assert spoken == {name for name in spoken if name.removesuffix(".txt") in source}
-    assert "mqtt-password.txt" in spoken
+    assert {"mqtt-password.txt", "procrastobot-wifi.txt"} <= spoken
