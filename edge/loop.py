@@ -132,7 +132,7 @@ class Loop:
         if not self._camera.live:
             raise exc
         if Fault.CAMERA not in self.state.faults:
-            log.error("no camera: %s; it is tried again every %g s", exc, RETRY_S)
+            log.error("no camera: %s (it is tried again every %g s)", exc, RETRY_S)
         self._retry_s = self._clock() + RETRY_S
         self._obey([FaultChange(Fault.CAMERA, True, str(exc))])
 
