@@ -10,7 +10,9 @@ from edge.vision.decode import (
     Found,
     Head,
     HeadQuant,
+    Rivalry,
     YoloxDecoder,
+    contest,
     decode_ssd,
     suppress,
     to_detections,
@@ -173,3 +175,46 @@ def test_classes_without_a_name_are_not_reported():
     boxes = np.tile(np.array([[0, 0, 1, 1]], np.float32), (2, 1))
     found = Found(boxes, np.array([0.9, 0.8], np.float32), np.array([2, 7], np.intp))
     assert to_detections(found, LABELS, Placed(1, 1)) == ()
+
+
+RIVALRY = Rivalry(0, (2, 3))
+HERE, NEAR, ELSEWHERE = (0.1, 0.1, 0.5, 0.5), (0.1, 0.12, 0.5, 0.52), (0.6, 0.6, 0.9, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param([], 0.6, id="nobody else claims it"),
+        pytest.param([(NEAR, 0.6, 2)], 0.3, id="a rival as sure takes half"),
+        pytest.param([(NEAR, 0.06, 2)], 0.594, id="a weak claim next to nothing"),
+        pytest.param([(NEAR, 0.3, 2), (HERE, 0.6, 3)], 0.3, id="the surest rival counts, once"),
+        pytest.param([(ELSEWHERE, 0.9, 2)], 0.6, id="a rival elsewhere is about something else"),
+        pytest.param([(HERE, 0.9, 1)], 0.6, id="a label that is no rival claims nothing"),
+        pytest.param([(HERE, 0.9, 2)], None, id="what a sure rival leaves is not reported"),
+    ],
+)
+def test_a_phone_shares_its_score_with_what_else_the_thing_may_be(others, expected):
+    boxes, scores, classes = zip((HERE, 0.6, 0), *others, strict=True)
+    found = contest(
+        Found(np.array(boxes, np.float32), np.array(scores, np.float32), np.array(classes)),
+        RIVALRY,
+        floor=0.25,
+    )
+    assert list(found.scores) == sorted(found.scores, reverse=True)
+    assert all(score >= 0.25 for score in found.scores)
+    phones = found.scores[found.classes == 0]
+    assert phones == pytest.approx([] if expected is None else [expected], abs=1e-3)
+
+
+@pytest.mark.parametrize("quant", [REAL, INT8], ids=["float", "int8"])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_rivals_count_below_the_floor_and_are_not_reported_there(quant, seed):
+    quants = [quant] * 3
+    heads = some_heads(seed, quants)
+    rivalry = Rivalry(0, (1,))
+    all_of_it = YoloxDecoder(quants, floor=0.05, nms_iou=0.65, rivalry=rivalry)(heads)
+    reported = YoloxDecoder(quants, floor=0.4, nms_iou=0.65, rivalry=rivalry)(heads)
+    assert (reported.scores >= 0.4).all()
+    if len(all_of_it.scores) < 290:  # else the bound on detections cuts the two differently
+        wanted = sorted(float(s) for s in all_of_it.scores[all_of_it.classes == 0] if s >= 0.4)
+        assert sorted(float(s) for s in reported.scores[reported.classes == 0]) == wanted

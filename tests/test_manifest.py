@@ -71,6 +71,15 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
             "models.m.thresholds.fone: no such label; there is phone, person",
         ),
         ({"nms_iou": 1.5}, "models.m.nms_iou: must be from 0 to 1"),
+        ({"phone_rivals": "cup"}, "models.m.phone_rivals: must be a list of names"),
+        (
+            {"labels": ["phone", "person"], "phone_rivals": ["wallet"]},
+            "models.m.phone_rivals: 'wallet' is no other label of phone, person",
+        ),
+        (
+            {"labels": ["phone", "person"], "phone_rivals": ["phone"]},
+            "models.m.phone_rivals: 'phone' is no other label of phone, person",
+        ),
         ({"licence": None}, "models.m.licence: is missing"),
     ],
 )

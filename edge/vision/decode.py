@@ -23,6 +23,8 @@ MOST_CANDIDATES = 1000  # before overlaps are removed; bounds the cost of a fram
 MOST_DETECTIONS = 300
 LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and no overflow
 REAL = Quant(0.0, 0)
+RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
+RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
 
 
 class Found(NamedTuple):
@@ -39,6 +41,13 @@ class Head(NamedTuple):
     box: NDArray[Any]  # 4 channels: x, y from the cell in strides; log of width, height in strides
     objectness: NDArray[Any]  # 1 channel, logit
     classes: NDArray[Any]  # one channel per label, logits
+
+
+class Rivalry(NamedTuple):
+    """Labels, by index, that claim the same things as `label` does."""
+
+    label: int
+    rivals: tuple[int, ...]
 
 
 class HeadQuant(NamedTuple):
@@ -65,8 +74,11 @@ class YoloxDecoder:
         *,
         floor: float,
         nms_iou: float,
+        rivalry: Rivalry | None = None,
     ) -> None:
-        self._floor = max(floor, 1e-4)  # at 0 every cell would be a candidate
+        self._reported = max(floor, 1e-4)  # at 0 every cell would be a candidate
+        self._rivalry = rivalry
+        self._floor = min(self._reported, RIVAL_FLOOR) if rivalry else self._reported
         self._nms_iou = nms_iou
         self._heads = [
             (quant, _least_stored(quant.objectness, self._floor), _table(quant.classes))
@@ -87,7 +99,7 @@ class YoloxDecoder:
             logits = head.classes.reshape(-1, head.classes.shape[-1])[cells]
             each = table[logits.view(np.uint8)] if table is not None else sigmoid(logits)
             each = each * sure[:, None]
-            which, label = np.nonzero(each >= self._floor)
+            which, label = np.nonzero(each >= self._least(each.shape[1]))
             if not len(which):
                 continue
             cells = cells[which]
@@ -98,7 +110,16 @@ class YoloxDecoder:
         if not boxes:
             return nothing()
         found = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
-        return suppress(found, self._nms_iou)
+        found = suppress(found, self._nms_iou)
+        return contest(found, self._rivalry, self._reported) if self._rivalry else found
+
+    def _least(self, labels: int) -> FloatArray:
+        """Per label, the score from which a cell is a candidate: rivals count before they are
+        worth reporting."""
+        least = np.full(labels, self._reported, np.float32)
+        if self._rivalry:
+            least[list(self._rivalry.rivals)] = self._floor
+        return least
 
     def _boxes(self, offsets: FloatArray, cells: IntArray, width: int, height: int) -> FloatArray:
         """offsets: (N, 4) x, y, log w, log h, in strides; cells: (N,) row-major index."""
@@ -184,6 +205,28 @@ def suppress(found: Found, iou: float) -> Found:
         alive[rest[shared > iou * (areas[rest] + areas[best] - shared)]] = False
     chosen = order[kept]
     return Found(found.boxes[chosen], found.scores[chosen], found.classes[chosen])
+
+
+def contest(found: Found, rivalry: Rivalry, floor: float) -> Found:
+    """Where a rival claims the same thing, a score s becomes s^3 / (s^2 + r^2) with the surest
+    rival's r: next to nothing is lost to a weak claim, half to an equal one, all to a strong one.
+    What is then below `floor` is dropped."""
+    mine = np.flatnonzero(found.classes == rivalry.label)
+    others = np.flatnonzero(np.isin(found.classes, rivalry.rivals))
+    scores = found.scores
+    if len(mine) and len(others):
+        a, b = found.boxes[mine, None], found.boxes[None, others]
+        sides = np.maximum(
+            np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0
+        )
+        shared = sides.prod(2)
+        whole = (a[..., 2:] - a[..., :2]).prod(2) + (b[..., 2:] - b[..., :2]).prod(2) - shared
+        claims = np.where(shared >= RIVAL_IOU * whole, scores[None, others], 0).max(1)
+        scores = scores.copy()
+        scores[mine] = scores[mine] ** 3 / (scores[mine] ** 2 + claims**2)
+    keep = np.flatnonzero(scores >= floor)
+    keep = keep[np.argsort(-scores[keep], kind="stable")]
+    return Found(found.boxes[keep], scores[keep], found.classes[keep])
 
 
 def to_detections(found: Found, labels: Sequence[str], placed: Placed) -> tuple[Detection, ...]:

@@ -15,6 +15,7 @@
     floor = 0.25                # nothing below this score is reported
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
     nms_iou = 0.65              # yolox only, optional: boxes that overlap more are one object
+    phone_rivals = ["wallet"]   # yolox only, optional: what else claims a thing that may be a phone
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
@@ -86,6 +87,7 @@ class ModelSpec:
     labels: tuple[str, ...]
     thresholds: Thresholds
     nms_iou: float = NMS_IOU
+    phone_rivals: tuple[str, ...] = ()
     sha256: str = ""  # empty, and 0 bytes: a file given by hand, not checked
     size_bytes: int = 0
     quantization: str = ""
@@ -204,6 +206,10 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
         thresholds[label] = points.share(label)
         if label not in labels:
             table.fault(f"thresholds.{label}", f"no such label; there is {_listed(labels)}")
+    rivals = table.names("phone_rivals") if "phone_rivals" in table.values else ()
+    for label in rivals:
+        if label not in labels or label == PHONE:
+            table.fault("phone_rivals", f"{label!r} is no other label of {_listed(labels)}")
     sha256 = table.text("sha256").lower()
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         table.fault("sha256", "must be 64 hexadecimal digits")
@@ -221,6 +227,7 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
         labels=labels,
         thresholds=Thresholds(table.share("floor"), MappingProxyType(thresholds)),
         nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
+        phone_rivals=rivals,
         sha256=sha256,
         size_bytes=table.integer("bytes", 1, 2**40),
         quantization=table.text("quantization"),
@@ -278,20 +285,24 @@ class _Table:
             self.fault(key, f"must be {' or '.join(kind)}, not {value!r}")
             return otherwise
 
-    def labels(self, key: str) -> tuple[str, ...]:
+    def names(self, key: str) -> tuple[str, ...]:
         values = self._get(key, list, "a list of names")
         if values is None:
             return ()
         names = [value for value in values if isinstance(value, str) and value]
         if not names or len(names) != len(values):
             self.fault(key, "must be a list of names")
+        return tuple(names)
+
+    def labels(self, key: str) -> tuple[str, ...]:
+        names = self.names(key)
         real = [name for name in names if name != NO_LABEL]
         twice = sorted({name for name in real if real.count(name) > 1})
         if twice:
             self.fault(key, f"{_listed(twice)} more than once")
         if names and PHONE not in names:
             self.fault(key, f"{PHONE} is not among them")
-        return tuple(names)
+        return names
 
 
 def _listed(names: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:

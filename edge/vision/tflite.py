@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Detection, Frame, Thresholds
+from edge.domain import PHONE, Detection, Frame, Thresholds
 from edge.vision.decode import (
     Found,
     Head,
     HeadQuant,
+    Rivalry,
     YoloxDecoder,
     decode_ssd,
     to_detections,
@@ -158,7 +159,12 @@ class TfliteDetector:
             quants,
             floor=self.spec.thresholds.floor,
             nms_iou=self.spec.nms_iou,
+            rivalry=self._rivalry(),
         )
+
+    def _rivalry(self) -> Rivalry | None:
+        rivals = tuple(self.labels.index(label) for label in self.spec.phone_rivals)
+        return Rivalry(self.labels.index(PHONE), rivals) if rivals else None
 
     def _check_postprocessing(self) -> None:
         # Named TFLite_Detection_PostProcess, :1, :2, :3 in the order boxes, classes, scores, count.
