@@ -1,0 +1,201 @@
+"""Another version in the other slot, tried once, and the way back (deploy/image)."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+IMAGE = Path(__file__).resolve().parent.parent / "deploy" / "image"
+DISK = "70b0b070"
+needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
+
+
+class Card:
+    """The boot partition as a folder, the system partitions as files."""
+
+    def __init__(self, folder: Path, update: ModuleType) -> None:
+        self.folder, self.update = folder, update
+        self.entries = update.BOOT / "loader/entries"
+        self.entries.mkdir(parents=True)
+        update.DEVICES.mkdir()
+        for number in (2, 3):
+            self.slot(number).write_bytes(bytes(4096))
+        self.enter("procrastobot-a.conf", "a", "1-old")
+        self.start_from("a")
+
+    def slot(self, number: int) -> Path:
+        return Path(self.update.DEVICES / f"{DISK}-{number:02}")
+
+    def enter(self, name: str, slot: str, version: str) -> None:
+        (self.entries / name).write_text(self.update.entry_text(slot, version, DISK, "ro"))
+
+    def start_from(self, slot: str) -> None:
+        number = self.update.PARTITIONS[slot]
+        self.update.CMDLINE.write_text(f"quiet root=PARTUUID={DISK}-{number:02} ro\n")
+
+    def named(self) -> list[str]:
+        return sorted(path.name for path in self.entries.iterdir())
+
+    def packed(self, root: bytes = b"root" * 500, version: str = "new") -> Path:
+        files = {"root": root, "kernel": b"kernel" * 99, "initrd": b"initrd" * 99}
+        for name, data in files.items():
+            (self.folder / name).write_bytes(data)
+        output = self.folder / f"{version}.update"
+        command = [sys.executable, IMAGE / "make-update", "--version", version, "--options", "ro"]
+        for name in files:
+            command += [f"--{name}", self.folder / name]
+        subprocess.run([*command, output], check=True)
+        return output
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[Card]:
+    path = IMAGE / "overlay/usr/bin/procrastobot-update"
+    loader = SourceFileLoader("procrastobot_update", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    # The dataclass looks its module up; and no compiled copy is to be left in the overlay.
+    sys.modules[loader.name] = module
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    module.BOOT = tmp_path / "boot"
+    module.DEVICES = tmp_path / "by-partuuid"
+    module.CMDLINE = tmp_path / "cmdline"
+    yield Card(tmp_path, module)
+    del sys.modules[loader.name]
+
+
+@needs_zstd
+def test_a_new_version_is_beside_the_running_one_and_may_be_tried_once(card: Card) -> None:
+    running = card.slot(2).read_bytes()
+    assert "slot b" in card.update.install(str(card.packed()))
+    assert card.named() == ["procrastobot-a.conf", "procrastobot-b+1.conf"]
+    assert card.slot(3).read_bytes().startswith(b"root" * 500)
+    assert card.slot(2).read_bytes() == running
+    assert (card.update.BOOT / "b/vmlinuz").read_bytes() == b"kernel" * 99
+    entry = (card.entries / "procrastobot-b+1.conf").read_text()
+    assert "version 2-new\n" in entry, "the highest generation is started first"
+    assert f"options root=PARTUUID={DISK}-03 ro\n" in entry
+
+
+@needs_zstd
+def test_the_next_update_goes_to_the_slot_that_is_free_again(card: Card) -> None:
+    card.update.install(str(card.packed()))
+    (card.entries / "procrastobot-b+1.conf").rename(card.entries / "procrastobot-b.conf")
+    card.start_from("b")
+    assert "slot a" in card.update.install(str(card.packed(version="newer")))
+    assert card.named() == ["procrastobot-a+1.conf", "procrastobot-b.conf"]
+    assert "version 3-newer\n" in (card.entries / "procrastobot-a+1.conf").read_text()
+
+
+def damage(data: bytes, at: bytes) -> bytes:
+    place = data.index(at) + len(at) // 2
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@needs_zstd
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        pytest.param(lambda data: damage(data, b"kernel" * 99), "vmlinuz", id="kernel"),
+        pytest.param(lambda data: damage(data, b"initrd" * 99), "initrd.img", id="initrd"),
+        pytest.param(lambda data: damage(data, b"\x28\xb5\x2f\xfd"), "root.ext4", id="root"),
+        pytest.param(lambda data: data[:2000], "new.update", id="cut short"),
+        pytest.param(lambda data: b"no update", "new.update", id="something else"),
+        pytest.param(lambda data: b"", "new.update", id="nothing"),
+        pytest.param(
+            lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2", id="format"
+        ),
+        pytest.param(
+            lambda data: data.replace(b'"version": "new"', b'"version": "n w"'),
+            "version",
+            id="name",
+        ),
+    ],
+)
+def test_a_damaged_update_is_refused_by_name_and_cannot_be_started(card, harm, said) -> None:
+    card.enter("procrastobot-b.conf", "b", "0-older")
+    path = card.packed()
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(card.update.Refused, match=said):
+        card.update.install(str(path))
+    assert card.named() in (
+        ["procrastobot-a.conf"],
+        ["procrastobot-a.conf", "procrastobot-b.conf"],  # refused before anything was written
+    )
+    half_written = card.slot(3).read_bytes() != bytes(4096) or (card.update.BOOT / "b").exists()
+    assert not (half_written and "procrastobot-b.conf" in card.named())
+
+
+@needs_zstd
+def test_another_root_than_the_manifest_names_is_found_by_reading_it_back(card: Card) -> None:
+    right = card.packed().read_bytes()
+    other = card.packed(root=b"tree" * 500).read_bytes()
+    # The manifest of the one, the root of the other: every part is in order for itself.
+    path = card.folder / "mixed.update"
+    at = right.index(b'"root.ext4": "') + 14
+    path.write_bytes(other[: other.index(b'"root.ext4": "') + 14] + right[at : at + 64])
+    with path.open("ab") as file:
+        file.write(other[other.index(b'"root.ext4": "') + 78 :])
+    with pytest.raises(card.update.Refused, match=r"root\.ext4: what is on the card"):
+        card.update.install(str(path))
+    assert card.named() == ["procrastobot-a.conf"]
+
+
+def test_an_unconfirmed_version_is_not_built_upon(card: Card) -> None:
+    card.enter("procrastobot-b+0-1.conf", "b", "2-trial")
+    card.start_from("b")
+    with pytest.raises(card.update.Refused, match="not been confirmed"):
+        card.update.install("unread")
+    assert card.named() == ["procrastobot-a.conf", "procrastobot-b+0-1.conf"]
+
+
+@pytest.mark.parametrize(
+    ("states", "kept"),
+    [  # what systemd says of the service, every two seconds; the last for ever
+        pytest.param(["activating", "active"], True, id="ready and steady"),
+        pytest.param(["active", "activating", "failed"], False, id="given up by systemd"),
+        pytest.param(["activating"], False, id="never ready"),
+        pytest.param(["active", "active", "activating"] * 200, False, id="up and down"),
+    ],
+)
+def test_a_trial_is_kept_only_when_the_service_stays_ready(
+    card: Card, states: list[str], kept: bool
+) -> None:
+    card.enter("procrastobot-b+0-1.conf", "b", "2-trial")
+    card.start_from("b")
+    said = iter(states)
+    last = states[-1]
+    assert card.update.confirm(lambda: next(said, last), sleep=lambda _: None) is kept
+    trial = "procrastobot-b.conf" if kept else "procrastobot-b+0-1.conf"
+    assert card.named() == ["procrastobot-a.conf", trial]
+
+
+def test_a_confirmed_version_is_not_judged_again(card: Card) -> None:
+    assert card.update.confirm(lambda: "failed", sleep=lambda _: None)
+    assert card.named() == ["procrastobot-a.conf"]
+
+
+def test_back_on_the_version_before_it_says_what_happened(
+    card: Card, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card.enter("procrastobot-b+0-1.conf", "b", "2-trial")
+    assert card.update.confirm(lambda: "active", sleep=lambda _: None)
+    assert "2-trial in slot b was tried and did not come up" in capsys.readouterr().err
+    assert card.update.status() == "* a  1-old, confirmed\n  b  2-trial, did not come up"
+
+
+def test_a_system_without_slots_is_left_alone(card: Card) -> None:
+    card.update.CMDLINE.write_text("root=LABEL=root ro\n")
+    with pytest.raises(card.update.Refused, match="one of two slots"):
+        card.update.status()
