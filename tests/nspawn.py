@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,20 @@ PACKAGES = (
     "mosquitto-clients",
 )
 
+# What is left of that without a running systemd.
+PACKAGES_TO_INSTALL = (
+    "ca-certificates",
+    "libstdc++6",
+    "passwd",
+    "python3",
+    "systemd",
+    "systemd-sysv",
+    "udev",
+)
+DEBIAN_OF = {"aarch64": "arm64", "x86_64": "amd64"}
+
 LOCK = Path("/run/lock/procrastobot-container")
+ALONE = ("--mount", "--pid", "--net", "--uts", "--fork", "--kill-child")
 NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
 
 
@@ -45,6 +59,21 @@ def why_not() -> str:
     return ""
 
 
+def why_no_chroot(machine: str) -> str:
+    """What is missing here for a Debian root of that machine; empty when nothing is."""
+    if os.geteuid() != 0:
+        return "a chroot needs root"
+    if not shutil.which("mmdebstrap"):
+        return "needs mmdebstrap"
+    if machine == platform.machine():
+        return ""
+    if not shutil.which("arch-test"):
+        return "needs arch-test"
+    if subprocess.run(["arch-test", DEBIAN_OF[machine]], capture_output=True).returncode != 0:
+        return f"cannot run programs of {machine} (apt install qemu-user-static binfmt-support)"
+    return ""
+
+
 def cache() -> Path:
     given = os.environ.get("PROCRASTOBOT_CACHE")
     folder = Path(given) if given else Path.home() / ".cache" / "procrastobot"
@@ -52,22 +81,28 @@ def cache() -> Path:
     return folder
 
 
-def debian_root(suite: str) -> Path:
-    """The cached root of that release, built when it is not there. Raises CalledProcessError."""
-    root = cache() / f"root-{suite}-1"
+def debian_root(suite: str, machine: str = "") -> Path:
+    """The cached root of that release, built when it is not there. Raises CalledProcessError.
+
+    machine: as uname names it; that of this machine when empty. Another one is emulated, so its
+    root has only what the installer needs.
+    """
+    kind = ["--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    name = f"root-{suite}-1"
+    if machine and machine != platform.machine():
+        kind = [
+            "--variant=essential",
+            f"--include={','.join(PACKAGES_TO_INSTALL)}",
+            f"--architectures={DEBIAN_OF[machine]}",
+        ]
+        name = f"root-{suite}-{DEBIAN_OF[machine]}-1"
+    root = cache() / name
     if not root.is_dir():
-        half = root.with_suffix(".building")
-        shutil.rmtree(half, ignore_errors=True)
+        half = root.with_name(f"{name}.building")
+        # What an interrupted mmdebstrap left mounted there is not to be removed with it.
+        subprocess.run(["rm", "-rf", "--one-file-system", half], check=True)
         subprocess.run(
-            [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=minbase",
-                f"--include={','.join(PACKAGES)}",
-                suite,
-                half,
-                "http://deb.debian.org/debian",
-            ],
+            ["mmdebstrap", "--quiet", *kind, suite, half, "http://deb.debian.org/debian"],
             check=True,
         )
         half.rename(root)
@@ -98,17 +133,50 @@ def bundle(python: str, machine: str, *, output: Path) -> Path:
     return output
 
 
+class Chroot:
+    """A Debian root of any machine that this one can run or emulate; `run` is a command in it.
+
+    It has no network, no systemd and process numbers of its own; what is written goes to a layer.
+    """
+
+    def __init__(self, suite: str, folder: Path, machine: str) -> None:
+        self.root = folder / "root"
+        layered(debian_root(suite, machine), folder)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        # /proc is mounted in a name space that ends with the command.
+        inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+        done = subprocess.run(
+            ["unshare", *ALONE, "sh", "-c", inside, self.root, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+        )
+        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done
+
+    def close(self) -> None:
+        subprocess.run(["umount", self.root], check=True)
+
+
+def layered(lower: Path, folder: Path) -> None:
+    """`folder`/root shows `lower`, and keeps what is written there in a layer of its own."""
+    upper, work = folder / "upper", folder / "work"
+    for each in (folder / "root", upper, work):
+        each.mkdir(parents=True)
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    subprocess.run(
+        ["mount", "-t", "overlay", "overlay", "-o", options, folder / "root"], check=True
+    )
+
+
 class Container:
     """A booted container; `run` is a command inside it."""
 
     def __init__(self, suite: str, folder: Path) -> None:
         self.root = folder / "root"
-        upper, work = folder / "upper", folder / "work"
-        for each in (self.root, upper, work):
-            each.mkdir(parents=True)
-        lower = debian_root(suite)
-        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, self.root], check=True)
+        layered(debian_root(suite), folder)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._turn: IO[str] | None = None
