@@ -4,12 +4,14 @@ its hooks make of a Debian root. What only a build can show is not shown here.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +155,32 @@ def test_the_hooks_and_commands_are_clean_shell() -> None:
             text=True,
         )
         assert checked.returncode == 0, f"{name}: {checked.stdout}"
+
+
+def test_bdebstrap_takes_the_layer_and_hands_every_hook_on(tmp_path: Path) -> None:
+    """The builder merges layers with it; the mmdebstrap that it starts here only notes it down."""
+    if shutil.which("bdebstrap") is None:
+        pytest.skip("needs bdebstrap")
+    told = tmp_path / "told.json"
+    (tmp_path / "mmdebstrap").write_text(
+        f"#!{sys.executable}\nimport json, sys\njson.dump(sys.argv[1:], open({str(told)!r}, 'w'))\n"
+    )
+    (tmp_path / "mmdebstrap").chmod(0o755)
+    base = tmp_path / "base.yaml"
+    base.write_text("---\nmmdebstrap:\n  mode: root\n  suite: trixie\n  target: root\n")
+    done = subprocess.run(
+        ["bdebstrap", "--name=box", f"--output={tmp_path / 'out'}", "-c", base, "-c", LAYER],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.exists(), done.stderr
+    arguments = json.loads(told.read_text())
+    ours = [each.split("=", 1)[1] for each in arguments if each.startswith("--customize-hook=")]
+    assert [hook for hook in hooks() if hook not in ours] == []
+    packages = next(each for each in arguments if each.startswith("--include=")).split("=")[1]
+    wanted = yaml.safe_load(LAYER.read_text())["mmdebstrap"]["packages"]
+    assert set(packages.split(",")) >= set(wanted)
 
 
 ENABLE_UNITS = """#!/bin/sh

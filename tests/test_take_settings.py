@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 import subprocess
@@ -156,6 +157,28 @@ def test_networks_are_taken_over_as_iwd_reads_them(card: Card) -> None:
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in card.networks.iterdir()} == {0o600}
     assert (card.etc / "wifi-country").read_text() == "DE\n"
+
+
+def test_iwds_own_reader_gives_the_password_back(card: Card) -> None:
+    """iwd reads its files with ell (l_settings); backslashes and a blank in front are special."""
+    try:
+        ell = ctypes.CDLL("libell.so.0")
+    except OSError:
+        pytest.skip("needs libell.so.0 (package libell0)")
+    ell.l_settings_new.restype = ell.l_settings_get_string.restype = ctypes.c_void_p
+    ell.l_settings_load_from_file.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    ell.l_settings_load_from_file.restype = ctypes.c_bool
+    ell.l_settings_get_string.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+    for password in ("plain and long", "a\\\\b\\s = [#;\"'", " blank in front", r"\s\n\\8 and 9"):
+        quoted = password.replace("\\", "\\\\").replace('"', '\\"')
+        (card.boot / "rpi-preseed.toml").write_text(
+            f'config_version = "1.0"\n[wlan]\nssid = "Home"\npassword = "{quoted}"\n'
+        )
+        card.take()
+        settings_of = ell.l_settings_new()
+        assert ell.l_settings_load_from_file(settings_of, bytes(card.networks / "Home.psk"))
+        found = ell.l_settings_get_string(settings_of, b"Security", b"Passphrase")
+        assert ctypes.string_at(found).decode() == password
 
 
 def test_a_network_that_is_given_a_password_is_open_no_more(card: Card) -> None:
