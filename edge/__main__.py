@@ -34,7 +34,8 @@ EPILOG = """first steps:
 """
 
 
-def parser_for(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
+def parse(commands: dict[str, ModuleType], argv: list[str]) -> argparse.Namespace:
+    """Exits with 2 when it does not understand, and then shows the help that fits."""
     parser = argparse.ArgumentParser(
         prog="procrastobot",
         description=DESCRIPTION,
@@ -52,13 +53,19 @@ def parser_for(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(sub)
-    return parser
+    if not argv:
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        choices.choices[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
     commands = {name: importlib.import_module(f"edge.commands.{name}") for name in COMMANDS}
-    args = parser_for(commands).parse_args(argv)
+    args = parse(commands, sys.argv[1:] if argv is None else argv)
     # Not before the arguments are known: help needs none of the program.
     from edge.settings import ConfigError
 

@@ -262,6 +262,21 @@ def _nearest(name: str, cls: type, where: str) -> str:
     return f"; there are {', '.join(own)}"
 
 
+def unsettable(dotted: str) -> str:
+    """Why one setting cannot be set by its dotted name alone; empty when it can."""
+    section, _, name = dotted.partition(".")
+    hint = typing.get_type_hints(Config).get(section)
+    if isinstance(hint, type) and is_dataclass(hint):
+        known = name in {declared.name for declared in fields(hint)}
+        return "" if known else f": no such setting{_nearest(name, hint, section)}"
+    if hint is not None:
+        return f": {section} are tables, and need a file"
+    paths = [path for path, *_ in declarations()]
+    close = [path for path in paths if path.endswith(f".{dotted}")]
+    close = close or difflib.get_close_matches(dotted, paths, 1)
+    return ": no such setting" + (f"; did you mean {close[0]}?" if close else "")
+
+
 def _contradictions(config: Config) -> Iterator[SettingFault]:
     """What is wrong between settings that are right one by one."""
     names = [seat.name for seat in config.seats]

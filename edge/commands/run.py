@@ -74,15 +74,15 @@ def _request_stop(number: int, _: FrameType | None) -> None:
 
 def pairs(given: list[str]) -> dict[str, object]:
     """NAME=VALUE of `--set` as settings. Raises ConfigError, naming every one that is wrong."""
-    from edge.settings import ConfigError, SettingFault, declarations
+    from edge.settings import ConfigError, SettingFault, unsettable
 
-    known = {path for path, *_ in declarations()}
     chosen: dict[str, object] = {}
     faults = []
     for pair in given:
         name, equals, value = pair.partition("=")
-        if not equals or name not in known:
-            faults.append(SettingFault(f"--set {pair}", ": no such setting; NAME=VALUE is wanted"))
+        problem = unsettable(name) if equals else ": NAME=VALUE is wanted"
+        if problem:
+            faults.append(SettingFault(f"--set {name}", problem))
             continue
         try:
             chosen[name] = tomllib.loads(f"value = {value}")["value"]

@@ -17,6 +17,11 @@ class UnreadablePicture(Exception):
     """The file is not a picture, or is a damaged one."""
 
 
+def reason_of(exc: Exception) -> str:
+    """Why PyAV gave up. Its full text names the address, which may hold a password."""
+    return getattr(exc, "strerror", None) or type(exc).__name__
+
+
 def fit(width_px: int, height_px: int, *, within: tuple[int, int]) -> tuple[int, int]:
     """The largest size of the same shape inside `within` (width, height); never enlarges."""
     scale = min(1.0, within[0] / width_px, within[1] / height_px)
@@ -53,5 +58,5 @@ def load_picture(
             for frame in container.decode(video=0):
                 return to_image(frame, within=within, turned=turned)
     except (FFmpegError, OSError, ValueError, IndexError) as exc:
-        raise UnreadablePicture(f"{path}: {exc}") from exc
+        raise UnreadablePicture(f"{path}: {reason_of(exc)}") from exc
     raise UnreadablePicture(f"{path}: holds no picture")

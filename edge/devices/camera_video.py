@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 
 from edge.config import CameraConfig
 from edge.devices.camera_live import Shot
-from edge.devices.camera_picture import to_image
+from edge.devices.camera_picture import reason_of, to_image
 from edge.devices.camera_timing import Clock, Sleep, Thinning
 from edge.domain import Frame
 from edge.ports import CameraMissing, CameraStalled, EndOfStream
@@ -31,11 +31,6 @@ CHECK_LINE = "check its cable or its network"
 def without_password(address: str) -> str:
     """The address as it may appear in a log: what stands before the @ is left out."""
     return re.sub(r"(?<=://)[^/@]*@", "", address)
-
-
-def reason_of(exc: Exception) -> str:
-    """Why PyAV gave up. Its full text names the address, which may hold a password."""
-    return getattr(exc, "strerror", None) or type(exc).__name__
 
 
 def decoded(container: InputContainer) -> Iterator[VideoFrame]:

@@ -374,7 +374,8 @@ def open_memory() -> Store:
 def open_for_reading(path: Path) -> Store:
     """For reports, beside a running box. Raises Unusable."""
     if not path.is_file():
-        raise Unusable(f"there is no history yet at {path}", damaged=False)
+        msg = f"there is no history yet at {path}; it begins with `procrastobot run`"
+        raise Unusable(msg, damaged=False)
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
