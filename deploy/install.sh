@@ -9,7 +9,8 @@
 # Options: --bundle DIR    the bundle; default: where this file is
 #          --no-apt        install no packages of the system (the camera and lgpio are the system's)
 #          --no-start      only put things in place
-# Safe to run again: what is there already stays as it is.
+# Safe to run again: what is there already stays as it is. Where no systemd runs (a chroot, an image
+# being made) the service is enabled and starts at the next boot.
 set -eu
 
 base=/opt/procrastobot
@@ -31,20 +32,21 @@ while [ $# -gt 0 ]; do
         --purge) purge=yes ;;
         --no-apt) apt=no ;;
         --no-start) start=no ;;
-        -h|--help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) fail "no such option: $1 (--help tells)" ;;
     esac
     shift
 done
 [ "$(id -u)" = 0 ] || fail "needs root: sudo $0"
 
-has_systemd() { [ -d /run/systemd/system ]; }
+running=
+[ -d /run/systemd/system ] && running=yes
+has_systemd() { [ -n "$running" ]; }
 systemd() { if has_systemd; then systemctl "$@"; fi; }
 
 remove() {
-    if has_systemd; then
-        systemctl disable --now "$unit" >/dev/null 2>&1 || true
-    fi
+    # Without a running systemd it only takes the links away.
+    systemctl disable ${running:+--now} "$unit" >/dev/null 2>&1 || true
     rm -f "/etc/systemd/system/$unit" /etc/systemd/system/multi-user.target.wants/$unit \
         /usr/local/bin/procrastobot \
         /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
@@ -54,8 +56,9 @@ remove() {
     if [ "$purge" = yes ]; then
         rm -rf /etc/procrastobot /var/lib/procrastobot /run/procrastobot
         rm -f /etc/credstore/procrastobot.mqtt-*
-        if getent passwd procrastobot >/dev/null; then userdel procrastobot 2>/dev/null || true; fi
-        if getent group procrastobot >/dev/null; then groupdel procrastobot 2>/dev/null || true; fi
+        if getent passwd procrastobot >/dev/null; then userdel procrastobot || true; fi
+        if getent group procrastobot >/dev/null; then groupdel procrastobot || true; fi
+        getent passwd procrastobot >/dev/null && fail "all is removed but the user procrastobot"
         say "removed, with configuration and history"
     else
         say "removed; /etc/procrastobot and /var/lib/procrastobot are kept (--purge takes them too)"
@@ -66,6 +69,14 @@ verify_bundle() {
     [ -f "$bundle/SHA256SUMS" ] || fail "$bundle is no bundle (no SHA256SUMS); deploy/bundle makes one"
     (cd "$bundle" && sha256sum --quiet --check SHA256SUMS) ||
         fail "the bundle is damaged: the files above are not what was packed; copy it again"
+    # The kernel may be a 64-bit one where all else is not: what counts is what dpkg installs.
+    case $(dpkg --print-architecture) in
+        arm64) machine=aarch64 ;;
+        amd64) machine=x86_64 ;;
+        *) machine=$(dpkg --print-architecture) ;;
+    esac
+    [ "$(cat "$bundle/machine")" = "$machine" ] ||
+        fail "the bundle is for $(cat "$bundle/machine"), this system is $machine; on a Pi it takes the 64-bit OS"
 }
 
 system_packages() {
@@ -111,12 +122,33 @@ make_venv() {
         --no-cache-dir --root-user-action=ignore --no-index --find-links "$bundle/wheels" \
         --no-deps --require-hashes -r "$requirements" ||
         { rm -rf "$venv"; fail "pip refused; nothing was changed"; }
-    # An import is not enough: tflite-runtime imports with a NumPy that it cannot work with.
-    tried=$("$venv/bin/procrastobot" selftest --yes --only detector \
-        --config /etc/procrastobot/config.toml 2>&1) ||
-        { rm -rf "$venv"; say "$tried" >&2; fail "this version does not run here; nothing was changed"; }
-    say "$tried" | grep '^detector'
+    # What the plug takes away while this is written must not count as complete.
+    sync -f "$venv"
     : >"$venv/complete"
+}
+
+# try_version: it reads the configuration and sees with its detector, before anything is changed.
+try_version() {
+    config=/etc/procrastobot/config.toml
+    [ -e "$config" ] || config=$bundle/config.example.toml
+    code=0
+    said=$("$venv/bin/procrastobot" check "$config" 2>&1) || code=$?
+    if [ "$code" = 78 ]; then # EX_CONFIG: the version works, and says what is wrong.
+        say "$said" >&2
+        fail "this version does not accept the configuration above; correct it and run this again"
+    fi
+    if [ "$code" = 0 ]; then
+        say "$said"
+        # An import is not enough: tflite-runtime imports with a NumPy that it cannot work with.
+        said=$("$venv/bin/procrastobot" selftest --yes --only detector --config "$config" 2>&1) ||
+            code=$?
+    fi
+    if [ "$code" != 0 ]; then
+        say "$said" >&2
+        [ "$version" = "$before" ] || rm -rf "$venv"
+        fail "this version does not run here; nothing was changed"
+    fi
+    say "$said" | grep '^detector'
 }
 
 place() { # place FILE TARGET MODE: copies when different
@@ -130,19 +162,31 @@ place_configuration() {
     place "$bundle/config.example.toml" /etc/procrastobot/config.example.toml 644
 }
 
-place_files() {
-    lib=$bundle/overlay/usr/lib
+# keep_companions: unit and folders belong to a version, and go back with it.
+keep_companions() {
+    rm -rf "$venv/companions.new"
+    mkdir "$venv/companions.new"
+    cp -R "$bundle/procrastobot.service" "$bundle/overlay" "$venv/companions.new/"
+    rm -rf "$venv/companions"
+    mv "$venv/companions.new" "$venv/companions"
+}
+
+place_files() { # place_files VERSION
+    from=$base/$1/companions
+    lib=$from/overlay/usr/lib
     place "$lib/sysusers.d/procrastobot.conf" /etc/sysusers.d/procrastobot.conf 644
     place "$lib/tmpfiles.d/procrastobot.conf" /etc/tmpfiles.d/procrastobot.conf 644
     place "$lib/udev/rules.d/60-procrastobot.rules" /etc/udev/rules.d/60-procrastobot.rules 644
-    place "$bundle/procrastobot.service" "/etc/systemd/system/$unit" 644
+    place "$from/procrastobot.service" "/etc/systemd/system/$unit" 644
     systemd-sysusers /etc/sysusers.d/procrastobot.conf
     systemd-tmpfiles --create /etc/tmpfiles.d/procrastobot.conf
     if has_systemd && command -v udevadm >/dev/null; then
         # Not in a container, where there is no udev to be told.
-        udevadm control --reload 2>/dev/null &&
+        if udevadm control --reload 2>/dev/null; then
             udevadm trigger --subsystem-match=gpio --subsystem-match=dma_heap || true
+        fi
     fi
+    systemd daemon-reload
 }
 
 point_to() { # point_to VERSION: the switch is one rename
@@ -164,20 +208,25 @@ esac
 
 verify_bundle
 system_packages
-place_configuration
-make_venv
 before=$(readlink "$base/current" 2>/dev/null || true)
-place_files
-"$venv/bin/procrastobot" check /etc/procrastobot/config.toml ||
-    fail "this version does not accept the configuration above; correct it and run this again"
+make_venv
+try_version
+place_configuration
+keep_companions
+place_files "$version"
 point_to "$version"
-if has_systemd && [ "$start" = yes ]; then
-    systemctl daemon-reload
+if [ "$start" = no ]; then
+    say "in place; not started"
+elif ! has_systemd; then
+    systemctl enable --quiet "$unit"
+    say "no systemd runs here: it starts at the next boot"
+else
     systemctl enable --quiet "$unit"
     systemctl reset-failed "$unit" 2>/dev/null || true
     if ! healthy; then
         systemctl status --no-pager --lines=15 "$unit" >&2 || true
         if [ -n "$before" ] && [ "$before" != "$version" ] && [ -f "$base/$before/complete" ]; then
+            [ ! -d "$base/$before/companions" ] || place_files "$before"
             point_to "$before"
             systemctl reset-failed "$unit" 2>/dev/null || true
             systemctl restart "$unit" || true
@@ -188,8 +237,10 @@ if has_systemd && [ "$start" = yes ]; then
     say "running: systemctl status $unit"
 fi
 # Keep the one before, for the way back by hand; others go.
+[ -z "$before" ] || [ "$before" = "$version" ] || ln -sfn "$before" "$base/previous"
+previous=$(readlink "$base/previous" 2>/dev/null || true)
 for old in "$base"/*-py*; do
     name=$(basename "$old")
-    [ "$name" = "$version" ] || [ "$name" = "$before" ] || rm -rf "$old"
+    [ "$name" = "$version" ] || [ "$name" = "$previous" ] || rm -rf "$old"
 done
 say "$version installed; settings: /etc/procrastobot/config.toml; try: sudo procrastobot selftest"
