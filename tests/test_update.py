@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 
@@ -199,3 +201,38 @@ def test_a_system_without_slots_is_left_alone(card: Card) -> None:
     card.update.CMDLINE.write_text("root=LABEL=root ro\n")
     with pytest.raises(card.update.Refused, match="one of two slots"):
         card.update.status()
+
+
+@needs_zstd
+def test_what_the_owner_asks_for_on_the_card_is_installed_and_asked_for_once(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = card.packed()
+    (card.update.BOOT / "update.txt").write_text("http://192.0.2.1/new.update\r\n")
+    attempts = []
+
+    @contextlib.contextmanager
+    def opened(source: str) -> Iterator[IO[bytes]]:
+        attempts.append(source)
+        if len(attempts) < 3:
+            raise card.update.Refused("no route to host")
+        with path.open("rb") as file:
+            yield file
+
+    monkeypatch.setattr(card.update, "opened", opened)
+    assert "slot b" in card.update.left(sleep=lambda _: None)
+    assert set(attempts) == {"http://192.0.2.1/new.update"}
+    assert card.named() == ["procrastobot-a.conf", "procrastobot-b+1.conf"]
+    assert not (card.update.BOOT / "update.txt").exists()
+    assert card.update.left() is None
+
+
+@pytest.mark.parametrize("text", ["", "procrastobot.update", "file:///etc/shadow", "http://a b"])
+def test_what_is_no_address_is_answered_on_the_card(card: Card, text: str) -> None:
+    (card.update.BOOT / "update.txt").write_text(text)
+    with pytest.raises(card.update.Refused, match="one http"):
+        card.update.left(sleep=lambda _: None)
+    assert sorted(path.name for path in card.update.BOOT.iterdir()) == [
+        "loader",
+        "update-failed.txt",
+    ]
