@@ -724,7 +724,9 @@ def obey(
         case Snooze(minutes):
             state = _obey_snooze(state, minutes, config)
         case Mute(on):
-            state = replace(state, muted=on)
+            # A sound that is only tried out is a sound too.
+            testing = "" if on and state.testing in SOUNDS else state.testing
+            state = replace(state, muted=on, testing=testing)
         case SetVolume(volume):
             state = replace(state, volume=min(max(volume, 0.0), 1.0))
         case SetMode(mode):

@@ -541,3 +541,9 @@ def test_a_book_beside_the_phone_is_no_look_alike_of_it():
         ),
     )
     assert desk.seat.activity is Activity.PHONE
+
+
+@pytest.mark.parametrize(("part", "left"), [("loud", ""), ("chirp", ""), ("lights", "lights")])
+def test_muting_ends_a_sound_that_is_only_tried_out(part, left):
+    desk = Desk().tell(Test(part)).tell(Mute(on=True))
+    assert desk.state.testing == left
