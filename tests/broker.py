@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +13,8 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.process import Process
 
 
 def find_mosquitto() -> str | None:
@@ -28,13 +28,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Mosquitto:
+class Mosquitto(Process):
     """A broker that can be stopped, killed and started again on the same port."""
 
     def __init__(self, directory: Path, *lines: str, port: int | None = None) -> None:
         """`lines` are added to its configuration; a `listener` among them replaces the default."""
+        super().__init__(directory / "mosquitto.log")
         self.port = port or free_port()
-        self._directory = directory
         self._config = directory / "mosquitto.conf"
         given = [line.format(port=self.port) for line in lines]
         if not any(line.startswith("listener") for line in given):
@@ -42,43 +42,20 @@ class Mosquitto:
         if not any(line.startswith(("allow_anonymous", "password_file")) for line in given):
             given.append("allow_anonymous true")
         self._config.write_text("\n".join([*given, "user root", ""]))
-        self._process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.kill)  # a test that fails half-way leaves no broker behind
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     def start(self) -> None:
         binary = find_mosquitto()
         assert binary is not None
-        log = (self._directory / "mosquitto.log").open("ab")
-        self._process = subprocess.Popen(
-            [binary, "-c", str(self._config)], stdout=log, stderr=subprocess.STDOUT
-        )
+        process = self.begin([binary, "-c", str(self._config)])
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise RuntimeError((self._directory / "mosquitto.log").read_text()[-2000:])
+            if process.poll() is not None:
+                raise RuntimeError(self.log_path.read_text()[-2000:])
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.01)
         raise RuntimeError("mosquitto does not listen")
-
-    def stop(self) -> None:
-        """As its administrator would; it says goodbye and saves what it is told to save."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +14,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.process import Process
 
 CLIENT = "http://127.0.0.1/"
 
@@ -37,14 +39,14 @@ class Refused(Exception):
     """Home Assistant answered with an error; the text is its own."""
 
 
-class HomeAssistant:
+class HomeAssistant(Process):
     """One installation: started, set up once like by its owner, stopped, started again."""
 
     def __init__(self, environment: Path, directory: Path, port: int, *, extra: str = "") -> None:
+        super().__init__(directory / "console.log")
         self._environment = environment
         self._directory = directory
         self._url = f"http://127.0.0.1:{port}"
-        self._process: subprocess.Popen[bytes] | None = None
         self._token = ""
         self._refresh_token = ""
         self._token_until = 0.0
@@ -68,16 +70,13 @@ class HomeAssistant:
     def start(self, timeout_s: float = 300.0) -> None:
         # It finds its own pip and uv by PATH.
         path = f"{self._environment / 'bin'}:{os.environ['PATH']}"
-        with (self._directory / "console.log").open("ab") as console:
-            self._process = subprocess.Popen(
-                [str(self._environment / "bin" / "hass"), "-c", str(self._directory)],
-                env={**os.environ, "PATH": path},
-                stdout=console,
-                stderr=subprocess.STDOUT,
-            )
+        process = self.begin(
+            [str(self._environment / "bin" / "hass"), "-c", str(self._directory)],
+            env={**os.environ, "PATH": path},
+        )
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 raise RuntimeError(f"Home Assistant ended: {self.log[-3000:]}")
             try:
                 if self._token or self._refresh_token:
@@ -91,22 +90,11 @@ class HomeAssistant:
             time.sleep(0.25)
         raise RuntimeError(f"Home Assistant did not start: {self.log[-3000:]}")
 
-    def stop(self) -> None:
-        if self._process is not None:
+    def stop(self, patience_s: float = 60.0) -> None:
+        if self.process is not None:
             self._complaints += self._complaints_of_this_run()  # the next start begins a new log
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(60)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
-            self._process = None
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+        with contextlib.suppress(subprocess.TimeoutExpired):  # slow to end is no fault of ours
+            super().stop(patience_s)
 
     def set_up(self) -> None:
         """Make the owner's account, as the first visit in a browser does."""

@@ -26,6 +26,7 @@ from edge.config import Config
 from edge.mqtt import discovery
 from tests.broker import Mosquitto, Proxy, Subscriber, free_port
 from tests.long.ha import HomeAssistant, Refused, default_environment, make_environment
+from tests.process import Process
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
@@ -51,11 +52,11 @@ class Finding:
     note: str = ""
 
 
-class Box:
+class Box(Process):
     """The box's process, and what its owner does."""
 
     def __init__(self, directory: Path, broker_port: int, seats: str = "") -> None:
-        self._directory = directory
+        super().__init__(directory / "box.log")
         directory.mkdir(exist_ok=True)
         self.config_path = directory / "config.toml"
         self.config_path.write_text(
@@ -78,38 +79,23 @@ mode = "gentle"
 """
         )
         self.config = settings.load(self.config_path)
-        self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        log = (self._directory / "box.log").open("a")
-        self._process = subprocess.Popen(
+        process = self.begin(
             [sys.executable, "-m", "tests.long.box", str(self.config_path)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
             text=True,
         )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
 
     def say(self, **order: Any) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
-            self._process = None
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
 
 
 Published = dict[str, dict[str, Any]]
