@@ -102,15 +102,9 @@ def step(
     config: Config,
     minute_of_day: int | None,
 ) -> State:
-    """Advance to `at_s`; `observation` is None when nothing was looked at.
-
-    Time that goes backwards stands still. Session parts that ended meanwhile end at their time.
-    """
-    at_s = max(at_s, state.at_s)
-    state = _day(state, minute_of_day, config)
-    while state.until_s is not None and state.until_s <= at_s:
-        state = _expire(_account(state, state.until_s), config)
-    state = _account(state, at_s)
+    """Advance to `at_s`; `observation` is None when nothing was looked at."""
+    state = _advance(state, at_s, minute_of_day, config)
+    at_s = state.at_s
     if state.snooze_until_s is not None and state.snooze_until_s <= at_s:
         state = replace(state, snooze_until_s=None)
     if state.reward_until_s is not None and state.reward_until_s <= at_s:
@@ -122,6 +116,15 @@ def step(
     if observation is not None and watching(state):
         state = _look(state, observation, config)
     return _nudge(state, config)
+
+
+def _advance(state: State, at_s: float, minute_of_day: int | None, config: Config) -> State:
+    """Let time pass, never backwards. Session parts that ended meanwhile end at their time."""
+    at_s = max(at_s, state.at_s)
+    state = _day(state, minute_of_day, config)
+    while state.until_s is not None and state.until_s <= at_s:
+        state = _expire(_account(state, state.until_s), config)
+    return _account(state, at_s)
 
 
 def _day(state: State, minute_of_day: int | None, config: Config) -> State:
@@ -711,11 +714,7 @@ def obey(
     minute_of_day: int | None,
 ) -> State:
     """Do what was told, or refuse: then only a `refused` happening is added, with the reason."""
-    at_s = max(at_s, state.at_s)
-    state = _day(state, minute_of_day, config)
-    while state.until_s is not None and state.until_s <= at_s:
-        state = _expire(_account(state, state.until_s), config)
-    state = _account(state, at_s)
+    state = _advance(state, at_s, minute_of_day, config)
     match command:
         case Press():
             state = _obey_press(state, command, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,19 +60,12 @@ def duty(volume: float) -> float:
     return max(0.01, round(math.asin(min(1.0, volume)) / math.pi, 2))
 
 
-class PassiveBuzzer:
-    """A piezo or a small speaker on a PWM pin."""
+class _Buzzer:
+    """What both kinds have in common: the thread that plays."""
 
-    def __init__(self, pins: BuzzerPin, *, pin_factory: Any) -> None:
-        self._lowest_hz = pins.lowest_hz
-        self._highest_hz = pins.highest_hz
-        self._device = PWMOutputDevice(
-            pins.pin,
-            active_high=pins.active_high,
-            frequency=round(pins.lowest_hz),
-            pin_factory=pin_factory,
-        )
-        self._performer = Performer(self._apply, rest=SILENCE, name="buzzer")
+    def __init__(self, device: Any, apply: Callable[[Tone], None]) -> None:
+        self._device = device
+        self._performer = Performer(apply, rest=SILENCE, name="buzzer")
 
     def play(self, tune: Tune | None) -> None:
         self._performer.perform(iter(()) if tune is None else tones(tune))
@@ -80,6 +73,21 @@ class PassiveBuzzer:
     def close(self) -> None:
         self._performer.close()
         self._device.close()
+
+
+class PassiveBuzzer(_Buzzer):
+    """A piezo or a small speaker on a PWM pin."""
+
+    def __init__(self, pins: BuzzerPin, *, pin_factory: Any) -> None:
+        self._lowest_hz = pins.lowest_hz
+        self._highest_hz = pins.highest_hz
+        device = PWMOutputDevice(
+            pins.pin,
+            active_high=pins.active_high,
+            frequency=round(pins.lowest_hz),
+            pin_factory=pin_factory,
+        )
+        super().__init__(device, self._apply)
 
     def _apply(self, tone: Tone) -> None:
         if tone.volume > 0:
@@ -88,21 +96,14 @@ class PassiveBuzzer:
         self._device.value = duty(tone.volume)
 
 
-class ActiveBuzzer:
+class ActiveBuzzer(_Buzzer):
     """A buzzer with an oscillator of its own: on or off, and one loudness."""
 
     def __init__(self, pins: BuzzerPin, *, pin_factory: Any) -> None:
-        self._device = DigitalOutputDevice(
+        device = DigitalOutputDevice(
             pins.pin, active_high=pins.active_high, pin_factory=pin_factory
         )
-        self._performer = Performer(self._apply, rest=SILENCE, name="buzzer")
-
-    def play(self, tune: Tune | None) -> None:
-        self._performer.perform(iter(()) if tune is None else tones(tune))
-
-    def close(self) -> None:
-        self._performer.close()
-        self._device.close()
+        super().__init__(device, self._apply)
 
     def _apply(self, tone: Tone) -> None:
         self._device.value = int(tone.volume > 0)
