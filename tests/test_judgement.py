@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -482,3 +483,72 @@ def test_everything_stays_bounded(timeline):
     assert len(state.look_alikes) <= CONFIG.policy.learn_most
     assert len(state.denied) <= len(CONFIG.seats)
     assert 0 <= state.volume <= 1
+
+
+# ---------------------------------------------------------------- how often is looked
+
+
+def looks(timeline) -> tuple[list[float], list[float]]:
+    """When the detector looked, and when something had changed; nobody has a phone."""
+    memory, now_s = Memory(), 0.0
+    looked_s, changed_s = [], []
+    for lasts_s, period_s, stats in timeline:
+        for _ in range(int(lasts_s / period_s)):
+            now_s += period_s
+            look = wants_look(memory, stats, at_s=now_s, config=CONFIG)
+            if look:
+                looked_s.append(now_s)
+            if stats.change >= CONFIG.observe.gate_change:
+                changed_s.append(now_s)
+            memory, _ = observe(
+                memory,
+                (SITTER,) if look else None,
+                stats,
+                at_s=now_s,
+                config=CONFIG,
+                thresholds=THRESHOLDS,
+            )
+    return looked_s, changed_s
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.5, 3.0, 10.0]),
+            st.sampled_from([0.1, 0.2]),
+            st.sampled_from([CALM, CALM, STIRRED]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+@each
+def test_the_rate_of_looks_follows_what_changes_and_has_its_bounds(timeline):
+    settled = CONFIG.observe
+    slack_s = 0.2 + 1e-6  # a look can only be at a frame
+    looked_s, changed_s = looks([*timeline, (3.0, 0.1, CALM)])
+    for before_s, after_s in pairwise(looked_s):
+        assert settled.gate_calm_s - 1e-6 <= after_s - before_s
+        assert after_s - before_s <= settled.gate_longest_s + slack_s
+    for change_s in changed_s:
+        seen_s = next(at_s for at_s in looked_s if at_s >= change_s - 1e-6)
+        assert seen_s - change_s <= settled.gate_calm_s + slack_s
+
+
+@given(
+    st.floats(1.0, 20.0),
+    st.sampled_from([0.1, 0.2]),
+    st.sampled_from([CALM, STIRRED]),
+    st.sampled_from([0.5, 0.9]),
+)
+@each
+def test_looking_less_often_notices_a_pickup_hardly_later(quiet_s, period_s, stats, score):
+    found = []
+    for gate in (True, False):
+        config = replace(CONFIG, observe=replace(CONFIG.observe, gate=gate))
+        waiting = (quiet_s, period_s, "working", (0.5, 0.5), score, stats, None)
+        using = (8.0, period_s, "using", (0.5, 0.5), score, STIRRED, None)
+        run = Run([waiting, using], config)
+        found.append(next(h.at_s for h in told(run) if h.type == EventType.PICKUP))
+    with_gate_s, without_s = found
+    assert with_gate_s - without_s <= CONFIG.observe.gate_calm_s + 0.2 + 1e-6
