@@ -64,14 +64,6 @@ WHOLE_PICTURE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
-    """A named part of the picture: a seat or a dock."""
-
-    name: str
-    box: Box
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
     """One picture and when it was taken.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.domain import Command, Detection, Frame, LightPattern, Press, State, Tell, Tune
+from edge.domain import Command, Detection, Frame, LightPattern, State, Tell, Tune
 
 
 class EndOfStream(Exception):
@@ -151,7 +151,6 @@ __all__ = [
     "Inbox",
     "InboxReader",
     "Lights",
-    "Press",
     "Teller",
     "Viewer",
     "Watchdog",

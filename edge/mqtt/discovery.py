@@ -17,7 +17,6 @@ from edge.domain import Activity, EventType, Fault, Session
 from edge.mqtt.payloads import encode
 from edge.mqtt.topics import Topics
 
-DOCUMENTATION = "https://www.home-assistant.io/integrations/mqtt/"
 HEALTH_MISSES = 3  # reports that may be missing before the figures are taken for stale
 
 Component = dict[str, Any]
