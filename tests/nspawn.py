@@ -109,7 +109,7 @@ def debian_root(suite: str, machine: str = "") -> Path:
     return root
 
 
-def bundle(python: str, machine: str, *, output: Path) -> Path:
+def bundle(python: str, machine: str, *, output: Path, extras: str = "broker") -> Path:
     """What deploy/bundle makes of this checkout; what it loaded before is kept in the cache."""
     kept = cache() / f"wheels-{python}-{machine}"
     kept.mkdir(exist_ok=True)
@@ -123,6 +123,7 @@ def bundle(python: str, machine: str, *, output: Path) -> Path:
             f"--output={output}",
             f"--machine={machine}",
             f"--python={python}",
+            f"--extras={extras}",
         ],
         check=True,
         env={**os.environ, "PIP_FIND_LINKS": str(kept)},
