@@ -93,7 +93,7 @@ class ModelConfig:
         False, "Look again, closer, at the hands when a person is there and no phone is certain."
     )
     second_look_every: int = setting(
-        5, "At most one second look in this many frames.", low=1, high=60
+        5, "One second look in this many frames; in each while it finds a phone.", low=1, high=60
     )
 
 
@@ -120,12 +120,16 @@ class ObserveConfig:
     )
     phone_confirm: float = setting(
         0.0,
-        "Median score over the recent frames that confirms a phone; 0: the model's own threshold.",
+        "Median score over the recent frames that confirms a phone, which is enough for a light; 0:"
+        " the model's own threshold.",
         low=0,
         high=1,
     )
-    phone_suspect: float = setting(
-        0.7, "Share of that score which is enough for a light, but for no sound.", low=0.1, high=1
+    phone_sure: float = setting(
+        0.25,
+        "A sound takes a median higher by this share of what that score lacks to 1.",
+        low=0,
+        high=0.9,
     )
     person_floor: float = setting(
         0.0, "A person scored below this is ignored; 0: the model's own threshold.", low=0, high=1
@@ -179,7 +183,11 @@ class ObserveConfig:
         0.002, "Share of the picture that has to change for a look.", low=0, high=1
     )
     gate_calm_s: float = setting(
-        0.3, "No phone about: look at changes at most this often.", low=0, high=2
+        0.3,
+        "No phone about: look at changes at most this often. A pick-up is noticed at most this much"
+        " later.",
+        low=0,
+        high=2,
     )
     gate_longest_s: float = setting(2.0, "Look at least this often all the same.", low=0.1, high=60)
 

@@ -47,7 +47,7 @@ PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
 VIEW_RETURNS_S = 0.5  # a view is found again after this
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
-CLEARLY = 0.5  # a suspected phone stays one while its median is this share of what it takes
+CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
@@ -546,12 +546,12 @@ def _confirm(track: Track, confirm: float, settings: ObserveConfig) -> Track:
     """What was surely a phone remains one through a few poor frames; what lies, until it goes."""
     middle = median([score for _, score in track.scores])
     hits = sum(1 for _, score in track.scores if score > 0)
-    suspect = confirm * settings.phone_suspect
     if track.confirmed:
-        confirmed = _lies(track) or middle >= CLEARLY * suspect
+        confirmed = _lies(track) or middle >= CLEARLY * confirm
     else:
-        confirmed = hits >= settings.confirm_frames and middle >= suspect
-    sure = confirmed and middle >= (SURELY if track.sure else 1.0) * confirm
+        confirmed = hits >= settings.confirm_frames and middle >= confirm
+    certain = confirm + (1 - confirm) * settings.phone_sure
+    sure = confirmed and middle >= (SURELY if track.sure else 1.0) * certain
     return replace(track, median=middle, confirmed=confirmed, sure=sure)
 
 

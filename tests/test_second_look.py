@@ -69,6 +69,20 @@ def test_looks_are_taken_twice_at_most_once_in_so_many_frames():
     assert len(detector.shown) == twice.looks == 12 + 3
 
 
+def test_while_the_second_look_finds_a_phone_every_frame_gets_one():
+    phone = Detection("phone", 0.8, Box(0.4, 0.4, 0.5, 0.5))
+    detector = Looks([SOMEBODY])
+    twice = SecondLook(detector, THRESHOLDS, every=4)
+    detector.crop = (phone,)
+    for _ in range(5):
+        assert any(d.label == "phone" for d in twice.detect(FRAME))
+    assert twice.looks == 10
+    detector.crop = ()
+    for _ in range(9):
+        twice.detect(FRAME)
+    assert twice.looks == 10 + 9 + 3  # one that finds it gone, then one in four
+
+
 def test_the_second_look_adds_phones_and_takes_nothing_away():
     weak = Detection("phone", 0.3, Box(0.5, 0.5, 0.6, 0.6))
     sure = Detection("phone", 0.7, Box(0.5, 0.5, 0.61, 0.6))

@@ -27,6 +27,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from data import load, split_webcam
 from numpy.typing import NDArray
 from render import FACE_PX, LEAST_PX, THINGS, Cutout, Face, draw_face, render
 
@@ -548,7 +549,9 @@ _NOT_CLEAN = {
 
 
 def _found(data: Path, folders: Sequence[str]) -> Iterator[tuple[str, Any, Any, U8, Cut]]:
-    """Every clean cut-out: folder, annotation, picture, its BGR pixels, the cut."""
+    """Every clean cut-out: folder, annotation, picture, its BGR pixels, the cut. Nothing of the
+    pictures that judge."""
+    judging = {p.path.name for p in split_webcam(load(data / "webcam_dev", "webcam"))[1]}
     for folder in folders:
         notes = json.loads((data / folder / "annotations.json").read_text())
         labels = {c["id"]: _HARVESTED.get(c["name"]) for c in notes["categories"]}
@@ -556,6 +559,8 @@ def _found(data: Path, folders: Sequence[str]) -> Iterator[tuple[str, Any, Any, 
         for note in notes["annotations"]:
             label = labels[note["category_id"]]
             picture = pictures[note["image_id"]]
+            if folder == "webcam_dev" and picture["file_name"] in judging:
+                continue
             if label is None or note["id"] in _NOT_CLEAN[folder]:
                 continue
             if folder == "train" and min(note["bbox"][2:]) < 30:

@@ -8,7 +8,7 @@ specification".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import flatbuffers
@@ -198,11 +198,13 @@ def write(
     *,
     scales: Mapping[str, Scale] | None = None,
     outputs: Sequence[str] = OUTPUTS,
+    in_float: Collection[str] = (),
     description: str = "Procrastobot desk detector",
 ) -> bytes:
     """The file. scales: of every tensor of the program, for int8; None writes float32.
 
-    What a convolution with an activation gives before it is the tensor `<name>.pre`.
+    What a convolution with an activation gives before it is the tensor `<name>.pre`. in_float:
+    convolutions that an int8 file computes in float32 all the same, for comparison.
     """
     if height % 32 or width % 32:
         msg = f"{width}x{height}: both sides must be multiples of 32"
@@ -218,8 +220,25 @@ def write(
         s = scales[name + suffix]
         return w.tensor(name + suffix, size[name], kind, None, [s.scale], [s.zero_point])
 
+    real: dict[str, int] = {}  # the float32 twins of tensors, where there are any
+
+    def from_int8(name: str) -> int:
+        if name not in real:
+            real[name] = w.tensor(name + ".real", size[name], FLOAT32)
+            w.operator(OPCODE.DEQUANTIZE, 2, [ids[name]], [real[name]])
+        return real[name]
+
     ids["image"] = activation("image")
     for op in program.ops:
+        if op.out in in_float:
+            source, real[op.out] = from_int8(op.inputs[0]), w.tensor(op.out, size[op.out], FLOAT32)
+            before = w.tensor(op.out + ".pre.real", size[op.out], FLOAT32)
+            _conv(w, op, kernels[op.out], source, before, None)
+            w.operator(OPCODE.GELU, 1, [before], [real[op.out]], OPTIONS.GeluOptions, _gelu_options)
+            if any(op.out in other.inputs and other.out not in in_float for other in program.ops):
+                ids[op.out] = activation(op.out)
+                w.operator(OPCODE.QUANTIZE, 1, [real[op.out]], [ids[op.out]])
+            continue
         inputs = [ids[name] for name in op.inputs]
         out = activation(op.out)
         ids[op.out] = out

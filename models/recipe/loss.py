@@ -86,13 +86,32 @@ def assign(boxes: Tensor, obj: Tensor, cls: Tensor, centres: Tensor, strides: Te
     return candidate[cells], serves, iou[cells, serves]
 
 
-def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list[Tensor]) -> dict[str, Tensor]:  # fmt: skip # noqa: E501
-    """Sums over the batch divided by its (weighted) count of chosen cells: iou, obj, cls."""
+@torch.no_grad()
+def other_things(taught: dict[str, Tensor], rows: Sequence[int], least: float = 0.1) -> Tensor:
+    """(N, A): the original's score of its surest class that is none of `rows`; 0 where it sees
+    one of those as likely, or next to nothing."""
+    _, obj, cls = decode(taught)
+    probability = cls.sigmoid()
+    mine = probability[..., list(rows)].amax(2)
+    other = probability.clone()
+    other[..., list(rows)] = 0.0
+    best = other.amax(2)
+    score = obj.sigmoid() * best
+    return score * (best > mine) * (score > least)
+
+
+def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list[Tensor],
+                   elsewhere: Tensor | None = None) -> dict[str, Tensor]:  # fmt: skip
+    """Sums over the batch divided by its (weighted) count of chosen cells: iou, obj, cls.
+
+    elsewhere: see `other_things`; there an object may well be one, but of no class of `LABELS`
+    """
     boxes, obj, cls = decode(heads)
     boxes, obj, cls = boxes.contiguous(), obj.contiguous(), cls.contiguous()
     centres, strides = anchors(heads)
     obj_target = torch.zeros_like(obj)
-    obj_weight = torch.ones_like(obj)
+    obj_weight = torch.ones_like(obj) if elsewhere is None else 1 - elsewhere.sqrt()
+    free = torch.zeros_like(obj) if elsewhere is None else elsewhere.clone()
     iou_sum = cls_sum = obj.sum() * 0
     count = 0.0
     for n, (truth, ignore) in enumerate(zip(truths, ignores, strict=True)):
@@ -112,6 +131,7 @@ def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list
         weight = CLASS_WEIGHT[label]
         obj_target[n, cells] = 1.0
         obj_weight[n, cells] = weight
+        free[n, cells] = 0.0
         count += float(weight.sum())
         _, generalized = giou(boxes[n, cells], truth[serves, 1:])
         iou_sum = iou_sum + ((1 - generalized) * weight).sum()
@@ -120,6 +140,9 @@ def detection_loss(heads: dict[str, Tensor], truths: list[Tensor], ignores: list
             cls[n, cells], target, reduction="none"
         )
         cls_sum = cls_sum + (entropy.sum(1) * weight).sum()
+    if elsewhere is not None:
+        some = free > 0
+        cls_sum = cls_sum + (functional.softplus(cls[some]).sum(1) * free[some]).sum()
     entropy = functional.binary_cross_entropy_with_logits(obj, obj_target, reduction="none")
     obj_sum = (entropy * obj_weight).sum()
     count = max(count, 1.0)

@@ -54,12 +54,6 @@ NEW_ROWS = (26, 64, 65, 79)  # handbag, mouse, remote, toothbrush
 NEW_ROW_PENALTY = 2.0
 
 
-# Some of the stem's channels stay within 1, and the next kernels raise them up to 23-fold; others
-# reach 50. In one tensor of 255 steps the small ones are gone: two thirds of all that int8 lost.
-# So each half has a tensor and a scale of its own until the second layer evens them out.
-STEM_GROUPS = ((1, 2, 4, 6, 8, 9, 10, 12), (0, 3, 5, 7, 11, 13, 14, 15))
-
-
 @dataclass(frozen=True, slots=True)
 class Op:
     """One step: `kind` is conv, concat, maxpool or upsample; tensors go by name."""
@@ -130,18 +124,10 @@ class Program:
         return self.conv(f"{out}.3", stacked, channels, summands=len(parts))
 
 
-def yolox_nano(classes: int = len(LABELS), dense: int = DENSE, *, split: bool = False) -> Program:
-    """The program; the nine convolutions it ends in are named reg8, obj8, cls8, ... cls32.
-
-    split: the stem in `STEM_GROUPS`, for int8
-    """
+def yolox_nano(classes: int = len(LABELS), dense: int = DENSE) -> Program:
+    """The program; the nine convolutions it ends in are named reg8, obj8, cls8, ... cls32."""
     p = Program(dense=dense)
-    if split:
-        stems = [p.conv(f"stem{i}", "image", len(g), 6, 2) for i, g in enumerate(STEM_GROUPS)]
-        parts = [p.depthwise(f"down2.d{i}", x, 3, 2) for i, x in enumerate(stems)]
-        x = p.conv("down2.p", p.concat("down2.in", *parts), 32)
-    else:
-        x = p.separable("down2", p.conv("stem", "image", 16, 6, 2), 32, 3, 2)
+    x = p.separable("down2", p.conv("stem", "image", 16, 6, 2), 32, 3, 2)
     x = p.csp("dark2", x, 32, 1)
     c3 = x = p.csp("dark3", p.separable("down3", x, 64, 3, 2), 64, 3)
     c4 = x = p.csp("dark4", p.separable("down4", x, 128, 3, 2), 128, 3)
@@ -202,6 +188,10 @@ class Net(nn.Module):
             )
         self._last_use = _last_uses(program)
 
+    def last_use(self, step: int) -> list[str]:
+        """The tensors that nothing needs after operation number `step`."""
+        return self._last_use[step]
+
     def act(self, x: Tensor) -> Tensor:
         return functional.silu(x) if self.silu else functional.gelu(x)
 
@@ -227,7 +217,7 @@ class Net(nn.Module):
         values = {"image": image}
         for i, op in enumerate(self.program.ops):
             values[op.out] = self.apply_op(op, [values[name] for name in op.inputs])
-            for name in self._last_use[i]:
+            for name in self.last_use(i):
                 if name not in keep:
                     del values[name]
         return values
@@ -310,27 +300,6 @@ def _last_uses(program: Program) -> list[list[str]]:
     for name, i in last.items():
         uses[i].append(name)
     return uses
-
-
-@torch.no_grad()
-def split_stem(net: Net) -> Net:
-    """The same network with its stem in groups; what the second layer mixes between groups is
-    left out (nothing in the original, little after training)."""
-    parted = Net(yolox_nano(net.program.channels["cls8"], net.program.dense, split=True))
-    order = [c for group in STEM_GROUPS for c in group]
-    for name, conv in parted.convs.items():
-        if name == "down2_p":
-            conv.weight.copy_(net.convs[name].weight[:, order])
-            conv.bias.copy_(net.convs[name].bias)
-        elif name in net.convs:
-            conv.load_state_dict(net.convs[name].state_dict())
-    for i, group in enumerate(STEM_GROUPS):
-        part = list(group)
-        for new, old in ((f"stem{i}", "stem"), (f"down2_d{i}", "down2_d")):
-            weight = net.convs[old].weight[part]
-            parted.convs[new].weight.copy_(weight if old == "stem" else weight[:, part])
-            parted.convs[new].bias.copy_(net.convs[old].bias[part])
-    return parted.eval()
 
 
 def focus_to_stem(weight: NDArray[np.float32]) -> NDArray[np.float32]:

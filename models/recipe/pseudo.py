@@ -1,6 +1,6 @@
 """What the original network sees in the training pictures, for classes left unlabelled.
 
-    python pseudo.py --data ../../../shared/data --run RUN
+    python pseudo.py --data ../../../shared/data --run RUN [--swaps FOLDER]
 
 Writes RUN/pseudo.json: file name to [class, score, x1, y1, x2, y2] rows. Training takes the sure
 ones for labels and asks nothing of the model where the unsure ones lie.
@@ -42,13 +42,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--swaps", type=Path, help="what `compose.py swaps` wrote")
     args = parser.parse_args()
     torch.set_num_threads(2)
     net = Net(yolox_nano(80), silu=True).eval()
     load_onnx(net, args.data / "models/yolox_nano_coco_cut9.onnx", range(80))
     seen = {}
-    for name in ("train", "dev", "webcam_dev"):
-        for picture in data.load(args.data / name):
+    folders = [args.data / name for name in ("train", "dev", "webcam_dev")]
+    for folder in [*folders, *([args.swaps] if args.swaps else [])]:
+        for picture in data.load(folder):
             image = cv2.imread(str(picture.path))[:, :, ::-1]
             side = SIDE if picture.width > picture.height else 480
             canvas, scale = letterbox(image, 1120 - side, side)

@@ -6,7 +6,7 @@ enlarging) must share theirs with what they are made of, so they form groups wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from torch.nn import functional
 BINS = 2048
 # Below this a logit is a certain no: finer steps for the rest are worth more.
 LEAST_LOGIT = -9.0
-# GELU is within 0.004 of nothing below this, and never under that.
+# GELU is within 0.004 of nothing below this, and never under that. (Starting a range later, for
+# finer steps, was tried: persons lost half a point, the webcam's phones more.)
 LEAST_PRE = -3.0
 LEAST_GELU = -0.17
 
@@ -138,19 +139,30 @@ class RoundedGelu(torch.autograd.Function):
 
 
 class Quantized(Net):
-    """The network as the int8 file computes it, in floats, with gradients straight through."""
+    """The network as the int8 file computes it, in floats, with gradients straight through.
 
-    def __init__(self, program: Program, scales: Mapping[str, Scale]) -> None:
+    scales: of every tensor; steps: of the weights, (out,) by layer, which stay as they are
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        scales: Mapping[str, Scale],
+        steps: Mapping[str, Tensor] | None = None,
+    ) -> None:
         super().__init__(program)
         self.scales = dict(scales)
+        self.steps = dict(steps or {})
         self.gains = {name: torch.ones(len(conv.weight)) for name, conv in self.convs.items()}
 
     @torch.no_grad()
     def load(self, net: Net) -> None:
         """Take the weights of `net`, as kernels of length 1 and gains that stay as they are: one
-        step size has to suit all of them."""
+        step of training has to suit all of them. Layers without steps get those of their
+        largest weights."""
         self.convs.load_state_dict(net.convs.state_dict())
         for name, conv in self.convs.items():
+            self.steps.setdefault(name, weight_scales(conv.weight))
             size = conv.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
             conv.weight.div_(size[:, None, None, None])
             self.gains[name] = size
@@ -166,11 +178,15 @@ class Quantized(Net):
 
     def exact(self, op: Op, x: Tensor) -> Tensor:
         """What the convolution alone gives, before it is rounded."""
-        conv = self.convs[key(op.out)]
-        kernel = conv.weight * self.gains[key(op.out)][:, None, None, None]
-        steps = weight_scales(kernel)
+        name = key(op.out)
+        conv, steps = self.convs[name], self.steps[name]
         weight = torch.fake_quantize_per_channel_affine(
-            kernel, steps, torch.zeros(len(steps), dtype=torch.int32), 0, -127, 127
+            conv.weight * self.gains[name][:, None, None, None],
+            steps,
+            torch.zeros(len(steps), dtype=torch.int32),
+            0,
+            -127,
+            127,
         )
         return functional.conv2d(
             x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups
@@ -188,27 +204,31 @@ class Quantized(Net):
 
 
 def kernels(net: Net) -> dict[str, Kernel]:
-    """Weights, biases and weight scales as numpy, by tensor name."""
+    """Weights, biases and (of a `Quantized`) weight steps as numpy, by tensor name."""
     found = {}
+    plain, steps = (net.folded(), net.steps) if isinstance(net, Quantized) else (net, {})
     for op in net.program.ops:
         if op.kind == "conv":
-            conv = net.convs[key(op.out)]
+            conv = plain.convs[key(op.out)]
             found[op.out] = Kernel(
                 conv.weight.detach().float().contiguous().numpy(),
                 conv.bias.detach().float().numpy(),
-                weight_scales(conv.weight).numpy(),
+                steps[key(op.out)].numpy() if steps else None,
             )
     return found
 
 
 def int8_file(
-    net: Net,
-    scales: Mapping[str, Scale],
+    net: Quantized,
     height: int,
     width: int,
     outputs: Sequence[str] = OUTPUTS,
+    in_float: Collection[str] = (),
 ) -> bytes:
-    return write(net.program, kernels(net), height, width, scales=scales, outputs=outputs)
+    return write(
+        net.program, kernels(net), height, width, scales=net.scales, outputs=outputs,
+        in_float=in_float,
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -222,7 +242,7 @@ def worst_steps(net: Quantized, canvas: NDArray[np.uint8]) -> dict[str, float]:
 
     names = [op.out for op in net.program.ops]
     names += [op.out + ".pre" for op in net.program.ops if op.act and op.kind == "conv"]
-    model = File(content=int8_file(net, net.scales, *canvas.shape[:2], outputs=names), names=names)
+    model = File(content=int8_file(net, *canvas.shape[:2], outputs=names), names=names)
     values = {
         name: torch.from_numpy(np.ascontiguousarray(v.transpose(2, 0, 1)))[None]
         for name, v in ({"image": canvas.astype(np.float32)} | model.heads(canvas)).items()

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--add", nargs=2, metavar=("STATE", "SHARE"), action="append", default=[])
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    parts, scales = [], {}
+    parts, ranges = [], {}
     if args.original:
         original = Net(yolox_nano())
         load_onnx(original, Path(args.original[0]))
@@ -30,12 +30,12 @@ def main() -> None:
         state = torch.load(path)
         parts.append((float(share), state["net"]))
         # Int8 networks of one line of training have one set of ranges.
-        scales = state.get("scales", scales)
+        ranges |= {name: state[name] for name in ("scales", "steps") if name in state}
     whole = sum(share for share, _ in parts)
     mean = {
         name: sum(share / whole * state[name] for share, state in parts) for name in parts[0][1]
     }
-    torch.save({"net": mean} | ({"scales": scales} if scales else {}), args.out)
+    torch.save({"net": mean, **ranges}, args.out)
 
 
 if __name__ == "__main__":

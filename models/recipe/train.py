@@ -22,7 +22,7 @@ import data
 import numpy as np
 import score
 import torch
-from loss import detection_loss, teaching_loss
+from loss import detection_loss, other_things, teaching_loss
 from net import COCO_ROWS, LABELS, Net, Normed, load_onnx, yolox_nano
 from pseudo import heads_of, letterbox
 from quantize import as_batches
@@ -34,11 +34,16 @@ SHIPPING = (384, 512)
 
 
 def pools(
-    folder: Path, webcam: float = 0.07, borrowed: float = 0.14
+    folder: Path,
+    webcam: float = 0.07,
+    borrowed: float = 0.14,
+    swaps: Path | None = None,
+    swapped: float = 0.1,
 ) -> tuple[list[augment.Pool], list[data.Picture], list[data.Picture]]:
     """Training pools, and the judging parts of dev and webcam_dev.
 
     webcam, borrowed: weights of the webcam's pictures and of those another detector labelled
+    swaps, swapped: what `compose.py swaps` wrote, and its weight
     """
     everything = data.load(folder / "train")
     dev_train, dev_judge = data.split_dev(data.load(folder / "dev"))
@@ -65,6 +70,7 @@ def pools(
             augment.Pool(of("SignLanguage"), 0.05),
             augment.Pool(of("posture"), 0.06),
             augment.Pool(of("PDE3802"), 0.03),
+            augment.Pool(data.load(swaps) if swaps else [], swapped, scenery=False),
         ],
         dev_judge,
         web_judge,
@@ -74,16 +80,18 @@ def pools(
 class Batches(Dataset):
     """Batch number i is always the same pictures: a resumed run goes on where it was."""
 
-    def __init__(self, drawer: augment.Drawer, size: int, count: int, shipping_from: int) -> None:
+    def __init__(
+        self, drawer: augment.Drawer, size: int, count: int, shipping_from: int, seed: int = 2026
+    ) -> None:
         self._drawer, self._size, self._count = drawer, size, count
-        self._shipping_from = shipping_from
+        self._shipping_from, self._seed = shipping_from, seed
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         cv2.setNumThreads(0)
-        rng = np.random.default_rng((2026, index))
+        rng = np.random.default_rng((self._seed, index))
         sizes = (SHIPPING,) if index >= self._shipping_from else SIZES
         height, width = sizes[rng.integers(len(sizes))]
         scenes = [self._drawer.one(rng, height, width) for _ in range(self._size)]
@@ -165,13 +173,19 @@ def main() -> None:
     parser.add_argument("--judge-every", type=int, default=6_000)
     parser.add_argument("--webcam", type=float, default=0.07, help="weight of the webcam")
     parser.add_argument("--borrowed", type=float, default=0.14, help="weight of borrowed labels")
+    parser.add_argument("--swaps", type=Path, help="what `compose.py swaps` wrote")
+    parser.add_argument("--swapped", type=float, default=0.1, help="weight of the swaps")
+    parser.add_argument(
+        "--others", action="store_true", help="spare what the original knew as other things"
+    )
+    parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
     args.run.mkdir(parents=True, exist_ok=True)
-    training, dev, webcam = pools(args.data, args.webcam, args.borrowed)
+    training, dev, webcam = pools(args.data, args.webcam, args.borrowed, args.swaps, args.swapped)
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
     drawer = augment.Drawer(
         source, training, augment.Mix(render=args.render, mosaic=0.12, plain=0.25), args.bank
@@ -197,7 +211,7 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
     steps = args.images // args.batch
-    batches = Batches(drawer, args.batch, steps, int(steps * args.shipping_from))
+    batches = Batches(drawer, args.batch, steps, int(steps * args.shipping_from), args.seed)
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -217,14 +231,18 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate(seen, args)
         x = images.permute(0, 3, 1, 2).float()
-        taught = args.teach > 0 and step % 2 == 0
+        taught = args.teach > 0 and (args.others or step % 2 == 0)
         # Half precision in the convolutions takes two thirds of the time; the loss is in float32.
         with torch.autocast("cpu", torch.bfloat16):
             heads = net(x)
-        parts = detection_loss(heads, truths, ignores)
+        elsewhere = None
         if taught:
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 wanted = teacher(x)
+            if args.others:
+                elsewhere = other_things(wanted, COCO_ROWS)
+        parts = detection_loss(heads, truths, ignores, elsewhere)
+        if taught:
             parts["teach"] = args.teach * teaching_loss(heads, wanted, truths, COCO_ROWS)
         loss = sum(parts.values())
         optimizer.zero_grad(set_to_none=True)
