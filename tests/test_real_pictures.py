@@ -19,7 +19,7 @@ WITHIN_S = PolicyConfig().phone_hold_s + composed.NOTICED_WITHIN_S
         "5977270-sd_640_360_25fps.mp4",
         pytest.param(
             "4105024-sd_640_360_30fps.mp4",
-            marks=pytest.mark.xfail(reason="the detector is slow to be sure here: after 5.8 s"),
+            marks=pytest.mark.xfail(reason="the detector is slow to be sure here: after 5.2 s"),
         ),
     ],
 )
