@@ -573,6 +573,8 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
         use, why = PhoneUse.SUSPECTED, ""
     else:
         raised, patience_s = _raised(track.box, sitter, at_s, settings)
+        if _comes_and_goes(track, at_s, settings):
+            track = replace(track, moved_s=float("-inf"))
         if at_s - track.moved_s < patience_s:
             use = PhoneUse.IN_USE
             why = raised or "moving"
@@ -586,6 +588,13 @@ def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:
         seized = use is PhoneUse.IN_USE and track.use is PhoneUse.SUSPECTED
         use_since_s = max(track.first_s, track.stirred_s) if seized else at_s
     return replace(track, use=use, why=why, active_s=active_s, use_since_s=use_since_s)
+
+
+def _comes_and_goes(track: Track, at_s: float, settings: ObserveConfig) -> bool:
+    """Whether it took a thing that never moved so long to be half believed that its coming says
+    nothing: that is how a phone that lies there looks to a detector that hardly sees it."""
+    slow = track.use is PhoneUse.SUSPECTED and at_s - track.first_s >= settings.window_s
+    return slow and not track.moving and not track.sure
 
 
 def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> tuple[str, float]:
