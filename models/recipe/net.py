@@ -188,10 +188,6 @@ class Net(nn.Module):
             )
         self._last_use = _last_uses(program)
 
-    def last_use(self, step: int) -> list[str]:
-        """The tensors that nothing needs after operation number `step`."""
-        return self._last_use[step]
-
     def act(self, x: Tensor) -> Tensor:
         return functional.silu(x) if self.silu else functional.gelu(x)
 
@@ -217,7 +213,7 @@ class Net(nn.Module):
         values = {"image": image}
         for i, op in enumerate(self.program.ops):
             values[op.out] = self.apply_op(op, [values[name] for name in op.inputs])
-            for name in self.last_use(i):
+            for name in self._last_use[i]:
                 if name not in keep:
                     del values[name]
         return values
