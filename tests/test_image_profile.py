@@ -242,7 +242,7 @@ def test_the_hooks_leave_the_program_and_its_units_in_place(built: Chroot) -> No
         assert (unit, state) == (unit, "enabled")
     wants = built.root / "etc/systemd/system/sys-subsystem-net-devices-wlan0.device.wants"
     assert [path.name for path in wants.iterdir()] == ["procrastobot-wifi-country.service"]
-    assert not (built.root / "tmp/bundle").exists()
+    assert not (built.root / "srv/bundle").exists()
 
 
 @pytest.mark.slow
