@@ -37,6 +37,7 @@ from edge.telling import open_teller
 from tests.broker import Mosquitto, Proxy, Subscriber
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+EVENTS = "procrastobot/desk/event"
 
 
 def child(directory: Path, port: int) -> None:
@@ -108,7 +109,7 @@ def run(kills: int, directory: Path) -> dict[str, Any]:
     )
     broker.start()
     proxy = Proxy(broker.port)
-    subscriber = Subscriber(broker.port, ("procrastobot/desk/event",), client_id="witness")
+    subscriber = Subscriber(broker.port, (EVENTS,), client_id="witness")
     weather = Weather(broker, proxy)
     command = [sys.executable, "-m", "tests.long.kills", "--nursery", str(directory)]
     boxes = subprocess.Popen(
@@ -133,7 +134,7 @@ def run(kills: int, directory: Path) -> dict[str, Any]:
                 line = boxes.stdout.readline().split()
                 ready = ready or line == ["ready"]
                 pid = int(line[1]) if line[0] == "pid" else pid
-            # While it works, or else while it still opens the history.
+            # The moment is drawn: while it works, or else while it still opens the history.
             time.sleep(random.uniform(0, 0.4 if patient else 0.05))
             os.kill(pid, signal.SIGKILL)
             while (line := boxes.stdout.readline().split()) != ["gone"]:
@@ -166,8 +167,12 @@ def run(kills: int, directory: Path) -> dict[str, Any]:
             since=datetime(2000, 1, 1, tzinfo=UTC), until=datetime(2100, 1, 1, tzinfo=UTC)
         )
     ids = {record.number: record.id for record in recorded}
-    time.sleep(1)
-    heard = [json.loads(message.payload) for message in subscriber.heard]
+    # A topic keeps its order: with this, the subscriber has all that the broker took of the boxes.
+    speaker = Subscriber(broker.port)
+    speaker.publish(EVENTS, "the end")
+    speaker.close()
+    subscriber.wait_for(lambda heard: bool(heard) and heard[-1].payload == b"the end", 120)
+    heard = [json.loads(message.payload) for message in subscriber.heard[:-1]]
     subscriber.close()
     proxy.close()
     broker.kill()
