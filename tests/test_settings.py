@@ -101,11 +101,12 @@ def test_secrets_are_never_shown(tmp_path, capsys):
         (None, "cannot be read: No such file"),
     ],
 )
-def test_an_unreadable_file_is_named_with_the_reason(tmp_path, capsys, content, expected):
+@pytest.mark.parametrize("option", [(), ("--config",)], ids=["bare", "as for run"])
+def test_an_unreadable_file_is_named_with_the_reason(tmp_path, capsys, content, expected, option):
     path = tmp_path / "config.toml"
     if content is not None:
         path.write_bytes(content)
-    assert main(["check", str(path)]) == 78
+    assert main(["check", *option, str(path)]) == 78
     assert f"{path}: {expected}" in capsys.readouterr().err
 
 

@@ -17,7 +17,9 @@ EPILOG = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", type=Path, help="the file; default: as for `run`")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("file", nargs="?", type=Path, help="the file; default: as for `run`")
+    which.add_argument("--config", type=Path, metavar="FILE", help="the same, as for `run`")
     parser.add_argument("--show", action="store_true", help="print the settings in force")
     parser.add_argument("--example", action="store_true", help="print the example file")
     parser.add_argument("--reference", action="store_true", help="print all settings as Markdown")
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reference:
         sys.stdout.write(settings.reference())
         return 0
-    path = args.file or settings.find()
+    path = args.file or args.config or settings.find()
     config = settings.load(path)
     if args.show:
         sys.stdout.write(settings.shown(config))
