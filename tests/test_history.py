@@ -20,7 +20,7 @@ from edge.history import store as store_module
 from edge.history.days import SUMMED, Day, add, difference
 from edge.history.record import event_id
 from edge.history.recorder import Recorder
-from edge.history.report import read, table
+from edge.history.report import DayReport, Report, read, table
 from edge.history.store import Unusable, open_for_reading, open_memory, open_store
 from edge.inbox import CommandInbox
 from tests.fakes import FakeClock, FakeWall
@@ -432,6 +432,25 @@ def test_the_report_reads_beside_a_running_box(tmp_path):
     assert report.as_json()["days"][-1]["seats"]["desk"]["pickups"] == 1
     assert len(table(report).splitlines()) == 8
     box.recorder.close()
+
+
+@pytest.mark.parametrize(
+    ("focus_s", "phone_s", "bar"),
+    [
+        pytest.param((0,), 0, "", id="nothing"),
+        pytest.param((40,), 0, "", id="less than a minute is no day of work"),
+        pytest.param((1800,), 0, "█" * 12, id="half an hour is half a bar"),
+        pytest.param((1800,), 900, "█" * 6 + "░" * 6, id="half of it with the phone"),
+        pytest.param((14400, 7200), 0, "█" * 12, id="half of the longest day"),
+    ],
+)
+def test_the_bar_of_a_day_is_drawn_to_the_longest_one_or_to_an_hour(focus_s, phone_s, bar):
+    days = [
+        DayReport(NOON.date(), {"desk": Totals(focus_s=each, phone_s=phone_s)}, 0.0, 0)
+        for each in focus_s
+    ]
+    lines = table(Report(tuple(days))).splitlines()[1 : len(days) + 1]
+    assert "".join(each for each in lines[-1] if each in "█░") == bar
 
 
 def test_the_report_command_prints_json_and_says_what_is_missing(tmp_path):

@@ -10,6 +10,7 @@ from edge.domain import EventType, Totals
 from edge.history.store import Store
 
 BAR_WIDTH = 24
+FULL_BAR_S = 3600.0  # at least: a day of one minute must not look like a day of work
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,13 @@ def _longest_clean_s(events: list[tuple[EventType, datetime]]) -> float:
 def table(report: Report) -> str:
     """For people; the bar shows the share of focus that the phone did not take."""
     lines = ["day          focus  phone   away  breaks  pick-ups  sessions  streak"]
-    longest = max((day.sum("focus_s") for day in report.days), default=0)
+    longest_s = max([FULL_BAR_S, *(day.sum("focus_s") for day in report.days)])
     for day in report.days:
         focus_s = day.sum("focus_s")
         row = f"{day.date:%a %d %b}   {_minutes(focus_s)} {_minutes(day.sum('phone_s'))}"
         row += f" {_minutes(day.sum('away_s'))}  {_minutes(day.sum('break_s'))}"
         row += f"  {day.sum('pickups'):8.0f}  {day.sum('sessions'):8.0f}  {day.sum('streak'):6.0f}"
-        lines.append(f"{row}  {_bar(focus_s, day.sum('phone_s'), longest)}".rstrip())
+        lines.append(f"{row}  {_bar(focus_s, day.sum('phone_s'), longest_s)}".rstrip())
     if len(report.days) == 1:
         lines += _details(report.days[0])
     return "\n".join(lines)
@@ -133,8 +134,6 @@ def _minutes(seconds: float) -> str:
 
 
 def _bar(focus_s: float, phone_s: float, longest_s: float) -> str:
-    if longest_s <= 0:
-        return ""
     width = round(BAR_WIDTH * focus_s / longest_s)
     phone = min(width, round(BAR_WIDTH * phone_s / longest_s))
     return "█" * (width - phone) + "░" * phone

@@ -79,7 +79,7 @@ function bar(day, longest) {
   drawn.setAttribute("preserveAspectRatio", "none");
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", `${minutes(day.phone_s)} phone of ${minutes(day.focus_s)} focus`);
-  const unit = 100 / Math.max(longest, 1);
+  const unit = 100 / longest;
   const parts = [["focus", 0, day.focus_s - day.phone_s], ["phone", day.focus_s - day.phone_s, day.phone_s]];
   for (const [kind, from, length] of parts) {
     const part = document.createElementNS(SVG, "rect");
@@ -93,7 +93,8 @@ function bar(day, longest) {
 }
 
 function showDays(answer) {
-  const longest = Math.max(...answer.days.map((day) => day.focus_s), 0);
+  // A full bar is an hour at least: a day of one minute must not look like a day of work.
+  const longest = Math.max(...answer.days.map((day) => day.focus_s), 3600);
   at("days").replaceChildren(...[...answer.days].reverse().map((day) => {
     const row = element("tr");
     const name = new Date(`${day.date}T12:00:00`).toLocaleDateString(undefined,
