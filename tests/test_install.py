@@ -115,7 +115,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         shutil.copytree(packed, srv / "new")
         write_picture(srv / "phone.png", phone_in_hand())
         (srv / "model.py").write_text(RUNTIME)
-        repack(srv, "older", lambda unpacked: renumber(unpacked, "0.0.1"))
+        shutil.copytree(packed, srv / "older")
+        repack(srv / "older", lambda unpacked: renumber(unpacked, "0.0.1"))
         target.virgin = target.state()
         yield target
     finally:
@@ -126,15 +127,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         print("", title, *lines, sep="\n", flush=True)
 
 
-def repack(srv: Path, name: str, change: Callable[[Path], str]) -> None:
-    """A bundle like the one that was packed, with another program in it.
+def repack(made: Path, change: Callable[[Path], str]) -> None:
+    """Put another program into that bundle, and make its sums fit.
 
     `change` gets the unpacked wheel and returns the version that it is to have.
     """
-    made = srv / name
-    shutil.copytree(srv / "new", made)
     wheel = next((made / "wheels").glob("procrastobot-*.whl"))
-    unpacked = srv / f"{name}.unpacked"
+    unpacked = made.with_name(f"{made.name}.unpacked")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(unpacked)
     info = next(unpacked.glob("*.dist-info"))
@@ -193,16 +192,28 @@ json.dump({"python": "%d.%d" % sys.version_info[:2], "machine": __import__("plat
 """
 
 
-def test_a_bundle_for_another_machine_is_refused(target: Target) -> None:
+def assert_refused(target: Target, spoil: Callable[[Path], None], why: str) -> None:
+    """A copy of the bundle, spoilt, but with sums over all files that fit again, as one who packs
+    anew would make them: it is not installed, for that reason, and nothing changes."""
+    before = target.state()
     srv = target.chroot.root / "srv"
-    shutil.copytree(srv / "new", srv / "other")
-    (srv / "other" / "machine").write_text("riscv64\n")
-    sum_up(srv / "other")
-    said = target.install("other", fails=True)
-    assert f"the bundle is for riscv64, this system is {MACHINE}" in said
-    assert changes(target.virgin, target.state()) == set()
-    shutil.rmtree(srv / "other")
+    spoilt = srv / "spoilt"
+    shutil.copytree(srv / "new", spoilt)
+    try:
+        spoil(spoilt)
+        sum_up(spoilt)
+        assert why in target.install(spoilt.name, fails=True)
+        assert changes(before, target.state()) == set()
+    finally:
+        shutil.rmtree(spoilt)
     target.seen("nothing changed")
+
+
+def test_a_bundle_for_another_machine_is_refused(target: Target) -> None:
+    def spoil(spoilt: Path) -> None:
+        (spoilt / "machine").write_text("riscv64\n")
+
+    assert_refused(target, spoil, f"the bundle is for riscv64, this system is {MACHINE}")
 
 
 def test_put_in_place_it_is_not_enabled(target: Target) -> None:
@@ -302,36 +313,27 @@ def test_a_damaged_bundle_is_refused(target: Target) -> None:
 
 
 def test_a_wheel_that_is_not_the_one_listed_is_refused_by_pip(target: Target) -> None:
-    """The sums over all files fit, as one who packs anew would make them."""
-    before = target.state()
-    srv = target.chroot.root / "srv"
-    shutil.copytree(srv / "new", srv / "forged")
-    listed = next((srv / "forged").glob("requirements-*.txt"))
-    wrong = re.sub(r"(paho-mqtt\S* --hash=sha256:)\w{8}", r"\g<1>00000000", listed.read_text())
-    assert wrong != listed.read_text()
-    listed.write_text(wrong)
-    sum_up(srv / "forged")
-    said = target.install("forged", fails=True)
-    assert "pip refused; nothing was changed" in said
-    assert changes(before, target.state()) == set()
-    shutil.rmtree(srv / "forged")
-    target.seen("nothing changed")
+    def spoil(spoilt: Path) -> None:
+        listed = next(spoilt.glob("requirements-*.txt"))
+        right = listed.read_text()
+        wrong = re.sub(r"(paho-mqtt\S* --hash=sha256:)\w{8}", r"\g<1>00000000", right)
+        assert wrong != right
+        listed.write_text(wrong)
+
+    assert_refused(target, spoil, "pip refused; nothing was changed")
 
 
 def test_a_version_that_cannot_see_is_refused(target: Target) -> None:
     """Its requirements lack the runtime: pip is content, and the detector is not."""
-    before = target.state()
-    srv = target.chroot.root / "srv"
-    repack(srv, "blind", lambda unpacked: renumber(unpacked, "9.9.9"))
-    listed = next((srv / "blind").glob("requirements-*.txt"))
-    ours = [line for line in listed.read_text().splitlines() if line.startswith("procrastobot==")]
-    listed.write_text(f"{ours[0]}\n")
-    sum_up(srv / "blind")
-    said = target.install("blind", fails=True)
-    assert "this version does not run here; nothing was changed" in said
-    assert changes(before, target.state()) == set()
-    shutil.rmtree(srv / "blind")
-    target.seen("nothing changed")
+
+    def spoil(spoilt: Path) -> None:
+        repack(spoilt, lambda unpacked: renumber(unpacked, "9.9.9"))
+        listed = next(spoilt.glob("requirements-*.txt"))
+        lines = listed.read_text().splitlines(keepends=True)
+        (ours,) = (line for line in lines if line.startswith("procrastobot=="))
+        listed.write_text(ours)
+
+    assert_refused(target, spoil, "this version does not run here; nothing was changed")
 
 
 def test_a_configuration_that_it_cannot_use_is_named_and_the_version_stays(target: Target) -> None:
