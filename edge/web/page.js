@@ -6,12 +6,26 @@ const at = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 let state = {};
 let aheadMs = 0; // of the box's clock
+const drawn = new Map();
 
 function element(name, text = "", attributes = {}) {
   const made = document.createElement(name);
   made.textContent = text;
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
+}
+
+// Only what has changed is drawn again: a button that is replaced under the finger loses the click,
+// and a screen reader reads anew what is written anew.
+function onChange(id, value, draw) {
+  const key = JSON.stringify(value);
+  if (drawn.get(id) === key) return;
+  drawn.set(id, key);
+  draw(at(id));
+}
+
+function say(id, text) {
+  onChange(id, text, (place) => { place.textContent = text; });
 }
 
 function minutes(seconds) {
@@ -31,18 +45,30 @@ function look() {
   return state.session;
 }
 
+function reason() {
+  if (state.reason || state.session !== "focus") return state.reason;
+  if (state.snooze_until) {
+    const until = new Date(state.snooze_until).toLocaleTimeString([], { timeStyle: "short" });
+    return `Snoozed until ${until}.`;
+  }
+  if (state.view !== "clear") return `The camera cannot see the desk: ${state.view}.`;
+  return state.activity === "working" ? "All is well." : "";
+}
+
 const SESSIONS = { idle: "Nothing runs", focus: "Focus", break: "Break", paused: "Paused" };
 
 function show() {
-  at("box").textContent = state.box || "Procrastobot";
+  say("box", state.box || "Procrastobot");
   at("now").dataset.look = look();
-  at("session").textContent = SESSIONS[state.session] || state.session;
-  at("clock").textContent = state.until ? countdown(state.until) : " ";
-  at("reason").textContent = state.reason || (state.session === "focus" ? "All is well." : " ");
-  at("seats").replaceChildren(
-    ...Object.entries(state.seats || {}).map(([name, seat]) =>
-      element("li", `${name}: ${state.session === "focus" ? seat.activity : "not watched"}`)),
-  );
+  onChange("session", state.session, (place) => {
+    place.textContent = SESSIONS[state.session] || state.session;
+    refreshDays();
+  });
+  say("clock", state.until ? countdown(state.until) : "");
+  say("reason", reason());
+  const seats = Object.entries(state.seats || {}).map(([name, seat]) =>
+    `${name}: ${state.session === "focus" ? seat.activity : "not watched"}`);
+  onChange("seats", seats, (place) => place.replaceChildren(...seats.map((line) => element("li", line))));
   at("faults").textContent = (state.faults || []).length ? `Not working: ${state.faults.join(", ")}` : "";
   const shown = {
     start: state.session === "idle" || state.session === "break",
@@ -55,7 +81,7 @@ function show() {
     button.hidden = !shown[button.dataset.payload];
   document.querySelector('[data-command="not_a_phone"]').hidden = state.activity !== "phone";
   document.querySelector('[data-command="snooze"]').hidden = state.session !== "focus";
-  at("mute").textContent = state.muted ? "Unmute" : "Mute";
+  say("mute", state.muted ? "Unmute" : "Mute");
   at("mute").dataset.payload = state.muted ? "off" : "on";
   const mode = at("mode");
   if (mode.options.length !== (state.modes || []).length)
@@ -64,21 +90,22 @@ function show() {
   if (document.activeElement !== at("volume")) at("volume").value = state.volume;
   const learnt = state.learnt || [];
   at("learnt-section").hidden = learnt.length === 0;
-  at("learnt").replaceChildren(...learnt.map((entry) => {
-    const item = element("li", `${entry.seat}, said ${entry.times} times `);
+  onChange("learnt", learnt, (place) => place.replaceChildren(...learnt.map((entry) => {
+    const often = entry.times === 1 ? "once" : `${entry.times} times`;
+    const item = element("li", `${entry.seat}, said ${often} `);
     item.append(element("button", "Forget",
       { "data-command": "forget", "data-payload": String(entry.number) }));
     return item;
-  }));
+  })));
 }
 
 function bar(day, longest) {
-  const drawn = document.createElementNS(SVG, "svg");
-  drawn.setAttribute("class", "bar");
-  drawn.setAttribute("viewBox", "0 0 100 10");
-  drawn.setAttribute("preserveAspectRatio", "none");
-  drawn.setAttribute("role", "img");
-  drawn.setAttribute("aria-label", `${minutes(day.phone_s)} phone of ${minutes(day.focus_s)} focus`);
+  const made = document.createElementNS(SVG, "svg");
+  made.setAttribute("class", "bar");
+  made.setAttribute("viewBox", "0 0 100 10");
+  made.setAttribute("preserveAspectRatio", "none");
+  made.setAttribute("role", "img");
+  made.setAttribute("aria-label", `${minutes(day.phone_s)} phone of ${minutes(day.focus_s)} focus`);
   const unit = 100 / longest;
   const parts = [["focus", 0, day.focus_s - day.phone_s], ["phone", day.focus_s - day.phone_s, day.phone_s]];
   for (const [kind, from, length] of parts) {
@@ -87,9 +114,9 @@ function bar(day, longest) {
     part.setAttribute("x", Math.max(0, from) * unit);
     part.setAttribute("width", Math.max(0, length) * unit);
     part.setAttribute("height", 10);
-    drawn.append(part);
+    made.append(part);
   }
-  return drawn;
+  return made;
 }
 
 function showDays(answer) {
@@ -99,9 +126,9 @@ function showDays(answer) {
     const row = element("tr");
     const name = new Date(`${day.date}T12:00:00`).toLocaleDateString(undefined,
       { weekday: "short", day: "numeric", month: "short" });
-    const drawn = element("td");
-    drawn.append(bar(day, longest));
-    row.append(element("td", name), drawn,
+    const shape = element("td");
+    shape.append(bar(day, longest));
+    row.append(element("td", name), shape,
       element("td", minutes(day.focus_s)), element("td", minutes(day.phone_s)),
       element("td", String(day.pickups)), element("td", `${day.clean_sessions} of ${day.sessions}`));
     return row;
@@ -119,10 +146,12 @@ async function refresh() {
   try {
     state = await ask("/api/state");
     aheadMs = new Date(state.now) - Date.now();
-    at("connection").textContent = "connected";
+    document.body.classList.remove("lost");
+    say("connection", "connected");
     show();
   } catch (error) {
-    at("connection").textContent = "the box does not answer";
+    document.body.classList.add("lost"); // what is shown is how it was
+    say("connection", "the box does not answer");
   }
 }
 
@@ -153,6 +182,5 @@ document.addEventListener("click", (event) => {
 at("mode").addEventListener("change", (event) => tell("mode", event.target.value));
 at("volume").addEventListener("change", (event) => tell("volume", event.target.value));
 refresh();
-refreshDays();
 setInterval(refresh, 1000);
 setInterval(refreshDays, 60000);
