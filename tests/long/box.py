@@ -1,8 +1,9 @@
 """A box in a process of its own, for checks of what it tells: `python -m tests.long.box CONFIG`.
 
 Everything is real but what the camera sees and the pins: the loop, the judgement, history and MQTT.
-Lines of JSON on standard input say what is seen: {"see": "phone" | "desk" | "nobody"}, and give
-commands as the button would: {"press": "short" | "long"}. It prints "ready" after its first tick.
+Lines of JSON on standard input say what is seen: {"see": "phone" | "desk" | "nobody"}, pull the
+camera's plug and put it back: {"plugged": false | true}, and give commands as the button would:
+{"press": "short" | "long"}. It prints "ready" after its first tick.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from types import FrameType
 import numpy as np
 
 from edge import decide, settings
-from edge.domain import PERSON, PHONE, Box, Detection, Fault, FaultChange, Frame, Press, Thresholds
+from edge.domain import PERSON, PHONE, Box, Detection, Frame, Press, Thresholds
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
+from edge.ports import CameraMissing
 from edge.telling import open_teller
 from tests.fakes import FakeBuzzer, FakeLights, FakeScene
 
@@ -39,10 +41,12 @@ class Stage:
 
     def __init__(self) -> None:
         self.seen = "desk"
+        self.plugged = True
         self._number = 0
 
     def open(self) -> None:
-        pass
+        if not self.plugged:
+            raise CameraMissing("simulated: its plug is pulled")
 
     def close(self) -> None:
         pass
@@ -100,8 +104,8 @@ def main(config_path: Path) -> None:
                 stage.seen = order["see"]
             if "press" in order:
                 inbox.put(Press(order["press"]))
-            if "fault" in order:
-                inbox.put(FaultChange(Fault(order["fault"]), order["broken"], "simulated"))
+            if "plugged" in order:
+                stage.plugged = order["plugged"]
 
     threading.Thread(target=listen, daemon=True).start()
     loop = Loop(

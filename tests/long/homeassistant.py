@@ -24,9 +24,11 @@ from typing import Any
 from edge import settings
 from edge.config import Config
 from edge.mqtt import discovery
+from edge.mqtt.payloads import LATE_AFTER_S
 from tests.broker import Mosquitto, Proxy, Subscriber, free_port
 from tests.long.ha import HomeAssistant, Refused, default_environment, make_environment
 from tests.process import Process
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
@@ -96,6 +98,16 @@ mode = "gentle"
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
+
+    def until_it_logs(self, happening: str, **order: Any) -> None:
+        """Give the order, and wait for what it leads to where no broker is needed to see it."""
+        before = len(self.log_path.read_text())
+        self.say(**order)
+        wait_for(
+            lambda: happening in self.log_path.read_text()[before:],
+            lambda: f"no {happening!r} in the box's log: {self.log_path.read_text()[-1000:]}",
+            PATIENCE_S,
+        )
 
 
 Published = dict[str, dict[str, Any]]
@@ -363,8 +375,16 @@ class Check:
                 },
             },
         )
-        time.sleep(1)  # automations subscribe in the background, and nothing shows when they have
         states = self.home.states
+        for name in ("by_device_trigger", "companion"):
+            # One that was just made is shown as on when its triggers are attached.
+            self.until(
+                part,
+                f"the automation {name} listens",
+                lambda name=name: (
+                    "" if states()[f"automation.{name}"]["state"] == "on" else "not on"
+                ),
+            )
         self.box.say(see="desk")
         self.box.say(press="short")
         self.until(part, "the button starts focus", self.shows("session", "focus"))
@@ -398,9 +418,9 @@ class Check:
         self.box.say(see="nobody")
         self.until(part, "away", self.shows("activity", "away"))
         self.box.say(see="desk")
-        self.box.say(fault="camera", broken=True)
+        self.box.say(plugged=False)
         self.until(part, "camera fault", self.shows("camera_fault", "on"))
-        self.box.say(fault="camera", broken=False)
+        self.box.say(plugged=True)
         self.until(part, "camera well again", self.shows("camera_fault", "off"))
         self.box.say(press="long")
         self.until(part, "the held button ends it", self.shows("session", "idle"))
@@ -416,11 +436,11 @@ class Check:
         base = f"procrastobot/{self.box.config.box.id}"
         count = self.home.states()["counter.by_device_trigger"]["state"]
         self.proxy.refuse()
-        self.box.say(press="short")
-        self.box.say(see="phone")
-        time.sleep(4)  # the pick-up happens in the box's own time
+        self.box.until_it_logs("session start", press="short")
+        self.box.until_it_logs("pickup", see="phone")
         self.box.say(see="desk")
-        time.sleep(32)  # and is news no more after 30 s
+        # A real limit, waited out: after that long an event is news no more.
+        time.sleep(LATE_AFTER_S + 2)
         ear = Subscriber(self.broker.port, (f"{base}/event",))
         self.proxy.accept()
         self.until(
@@ -436,7 +456,10 @@ class Check:
             ),
         )
         ear.close()
-        time.sleep(1)
+        # What the box says after the event shows that Home Assistant has had the event.
+        self.until(part, "and the session of the outage", self.shows("session", "focus"))
+        self.box.say(press="long")
+        self.until(part, "and its end", self.shows("session", "idle"))
         self.until(
             part,
             "and no automation fires for it",
@@ -446,7 +469,6 @@ class Check:
                 else "it fired"
             ),
         )
-        self.box.say(press="long")
         self.until(part, "all entities after the outage", self.all_right)
 
     def last_will(self) -> None:
@@ -491,8 +513,7 @@ class Check:
         self.home.stop()
         self.home.start()
         self.until(part, "and still so for a new Home Assistant", self.all_unavailable, 90)
-        self.box.say(press="short")
-        time.sleep(1)
+        self.box.until_it_logs("session start", press="short")
         self.proxy.cut()
         self.proxy.flow()
         self.until(part, "back: every entity right", self.all_right, 120)
