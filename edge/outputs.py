@@ -32,6 +32,8 @@ class Outputs:
                 self._guarded("buzzer", lambda: self._buzzer.play(tune))
             case Tell():
                 self._guarded("history", lambda: self._teller.tell(effect, state))
+                for viewer in self._viewers:
+                    self._guarded("page", partial(viewer.tell, effect.happening))
             case PublishState(published):
                 self._guarded("mqtt", lambda: self._teller.publish(published))
                 for viewer in self._viewers:

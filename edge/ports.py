@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.domain import Command, Detection, Frame, LightPattern, State, Tell, Tune
+from edge.domain import Command, Detection, Frame, Happening, LightPattern, State, Tell, Tune
 
 
 class EndOfStream(Exception):
@@ -120,6 +120,10 @@ class Viewer(Protocol):
     """Shows the state somewhere else: the local page."""
 
     def publish(self, state: State) -> None:
+        """Return at once."""
+        ...
+
+    def tell(self, happening: Happening) -> None:
         """Return at once."""
         ...
 

@@ -14,7 +14,7 @@ import pytest
 
 from edge import decide
 from edge.config import Config, WebConfig
-from edge.domain import Mute, NotAPhone, SessionAction, SetSession
+from edge.domain import EventType, Happening, Mute, NotAPhone, SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.web.server import Page, PageFailed
 
@@ -111,6 +111,17 @@ def test_a_click_leaves_a_command_in_the_inbox(page, inbox, name, payload, comma
 def test_what_is_refused_changes_nothing(page, inbox, path, payload, headers, status):
     assert ask(page, "POST", path, payload, **headers)[0] == status
     assert inbox.drain() == []
+
+
+def test_a_command_that_the_loop_refuses_is_shown_with_the_reason(page):
+    def refused():
+        return json.loads(ask(page, "GET", "/api/state")[2])["refused"]
+
+    assert refused() == {"number": 0, "why": ""}
+    page.tell(Happening(EventType.PAUSE, 5.0))
+    assert refused() == {"number": 0, "why": ""}
+    page.tell(Happening(EventType.REFUSED, 5.0, None, {"command": "pause", "why": "no pause"}))
+    assert refused() == {"number": 1, "why": "no pause"}
 
 
 def test_a_foreign_name_does_not_read_the_state_either(page):

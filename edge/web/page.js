@@ -7,6 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 let state = {};
 let aheadMs = 0; // of the box's clock
 const drawn = new Map();
+let refusals = null; // how many the box has told of
 
 function element(name, text = "", attributes = {}) {
   const made = document.createElement(name);
@@ -83,6 +84,9 @@ function show() {
   document.querySelector('[data-command="snooze"]').hidden = state.session !== "focus";
   say("mute", state.muted ? "Unmute" : "Mute");
   at("mute").dataset.payload = state.muted ? "off" : "on";
+  if (refusals !== null && state.refused.number !== refusals)
+    at("answer").textContent = `Refused: ${state.refused.why}`;
+  refusals = state.refused.number; // those before this page was opened are no answers
   const mode = at("mode");
   if (mode.options.length !== (state.modes || []).length)
     mode.replaceChildren(...(state.modes || []).map((name) => element("option", name, { value: name })));

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config import Config
-from edge.domain import State
+from edge.domain import EventType, Happening, State
 from edge.history.report import read
 from edge.history.store import Unusable, open_for_reading
 from edge.mqtt.commands import MAX_PAYLOAD_BYTES, Refusal, Vocabulary, parse
@@ -52,7 +52,7 @@ class PageFailed(Exception):
 
 
 class Page:
-    """A `Viewer`: shows the state that was published last."""
+    """A `Viewer`: shows the state that was published last, and the last command refused."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Page:
         self._history = history
         self._wall_clock = wall_clock
         self._state: dict[str, Any] = {}
+        self._refused: dict[str, Any] = {"number": 0, "why": ""}
         self._topics = Topics.of(config)
         self._vocabulary = Vocabulary.of(config)
         self._files = {
@@ -101,6 +102,12 @@ class Page:
         ]
         self._state = shown  # one assignment: readers see the old or the new
 
+    def tell(self, happening: Happening) -> None:
+        # What a click asks for is refused by the loop, when the click has long been answered.
+        if happening.type is EventType.REFUSED:
+            number = self._refused["number"] + 1
+            self._refused = {"number": number, "why": str(happening.details.get("why", ""))}
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -109,7 +116,8 @@ class Page:
     # ------------------------------------------------------------ what the handlers ask
 
     def state(self) -> dict[str, Any]:
-        return self._state | {"now": self._wall_clock().isoformat(timespec="milliseconds")}
+        now = self._wall_clock().isoformat(timespec="milliseconds")
+        return self._state | {"now": now, "refused": self._refused}
 
     def days(self) -> dict[str, Any]:
         """The last days of the history; none where it is not kept or cannot be read now."""
