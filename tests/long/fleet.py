@@ -38,10 +38,14 @@ from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import Address, MqttClient
 from edge.telling import local_time
 from tests.broker import Mosquitto
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKERS = 4
 BIN_S = 0.1
+# How long the broker is away. Part of the experiment: boxes that wait at random and boxes that do
+# not are compared after the same outage, which is over before anybody has waited for long.
+OUTAGE_S = 1.0
 
 
 class Shelf:
@@ -127,9 +131,17 @@ def worker(first: int, count: int, port: int, *, random_backoff: bool) -> None:
             # A tenth of the boxes says something in each of these steps.
             time.sleep(max(0.0, 0.1 / float(rate) - (time.monotonic() - began)))
         print("done", flush=True)
-    for client, _, _ in boxes:
-        threading.Thread(target=client.close, daemon=True).start()
-    time.sleep(3)
+    # Side by side, or a slow broker would be waited for once for each box.
+    closing = [
+        threading.Thread(target=client.close, args=(600,), daemon=True) for client, *_ in boxes
+    ]
+    for thread in closing:
+        thread.start()
+    wait_for(
+        lambda: not any(thread.is_alive() for thread in closing),
+        lambda: f"{sum(thread.is_alive() for thread in closing)} boxes still say goodbye",
+        60,
+    )
 
 
 @dataclass
@@ -169,6 +181,17 @@ class Watcher:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"only {len(self.boxes)} of {count} boxes are online")
             time.sleep(0.05)
+
+    def until_quiet(self, quiet_s: float = 1.0, timeout_s: float = 60.0) -> None:
+        """Return when nothing has arrived for a while: what was on its way is here."""
+        deadline = time.monotonic() + timeout_s
+        last, since = self.messages, time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the boxes are not quiet after {timeout_s:g} s")
+            time.sleep(0.05)
+            if self.messages != last:
+                last, since = self.messages, time.monotonic()
 
     def close(self) -> None:
         self.client.disconnect()
@@ -228,7 +251,7 @@ def run(boxes: int, seconds: float, directory: Path, *, random_backoff: bool) ->
             figures["kib_per_s"] = round(watcher.bytes / took_s / 1024)
             figures["broker_cpu_percent"] = round(100 * (cpu_s(broker.pid) - used_s) / took_s, 1)
             figures["broker_loaded_mib"] = round(memory_mib(broker.pid), 1)
-            time.sleep(1)
+            watcher.until_quiet()
             watcher.forget()
             watcher.client.publish("homeassistant/status", "online", qos=1)
             deadline = time.monotonic() + 60
@@ -237,9 +260,8 @@ def run(boxes: int, seconds: float, directory: Path, *, random_backoff: bool) ->
             figures["birth_states"] = len(watcher.states)
             figures["birth_peak_per_100ms"] = peak(watcher.states, BIN_S)
         watcher.close()
-        # The broker dies, and is back before anybody has waited for long.
         broker.kill()
-        time.sleep(1)
+        time.sleep(OUTAGE_S)
         broker.start()
         watcher = Watcher(broker.port)
         began = time.monotonic()
@@ -261,8 +283,11 @@ def run(boxes: int, seconds: float, directory: Path, *, random_backoff: bool) ->
             assert each.stdin is not None
             each.stdin.close()
         for each in workers:
-            each.wait(60)
+            each.wait(120)
         broker.kill()
+    failed = [each.returncode for each in workers if each.returncode]
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {WORKERS} processes of boxes failed")
     return figures
 
 
