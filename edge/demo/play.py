@@ -349,6 +349,7 @@ class Lines:
         self._at_s = snap.at_s
         state = snap.state
         seat = max(state.seats, key=lambda each: each.level)
+        self._say("simulated", "lights, buzzer, button")
         self._say("source", snap.source)
         self._say("shows", snap.shows)
         # Scores differ in each frame, and a label may flicker: what is seen, once a second.
