@@ -12,10 +12,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
+
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}
@@ -134,6 +135,25 @@ def bundle(python: str, machine: str, *, output: Path, extras: str = "broker") -
     return output
 
 
+def run_in(
+    entrance: Sequence[str], command: Sequence[str], *, check: bool, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run `command` behind `entrance`, which sees nothing of this machine's environment.
+
+    With `check`, a command that fails fails the test, with all that it said.
+    """
+    done = subprocess.run(
+        [*entrance, *command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+    )
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done
+
+
 class Chroot:
     """A Debian root of any machine that this one can run or emulate; `run` is a command in it.
 
@@ -147,15 +167,7 @@ class Chroot:
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         # /proc is mounted in a name space that ends with the command.
         inside = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-        done = subprocess.run(
-            ["unshare", *ALONE, "sh", "-c", inside, self.root, *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-        )
-        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done
+        return run_in(("unshare", *ALONE, "sh", "-c", inside, str(self.root)), command, check=check)
 
     def close(self) -> None:
         subprocess.run(["umount", self.root], check=True)
@@ -220,16 +232,8 @@ class Container:
     def run(
         self, *command: str, check: bool = True, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            ["nsenter", f"--target={self._leader}", *NAMESPACES, "--", *command],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
-        )
-        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done
+        entrance = ("nsenter", f"--target={self._leader}", *NAMESPACES, "--")
+        return run_in(entrance, command, check=check, stdin=stdin)
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         target = self.root / path.lstrip("/")
@@ -264,13 +268,3 @@ class Container:
 
     def _console(self) -> str:
         return self._log.read_text(errors="replace")[-3000:]
-
-
-def wait_for(
-    condition: Callable[[], bool], explain: Callable[[], str] = str, patience_s: float = 120.0
-) -> None:
-    """Wait until the condition holds; fail, with the explanation, when it does not come to."""
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"it never came to be; {explain()}"
-        time.sleep(0.05)

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from tests.camera_fakes import write_picture
-from tests.nspawn import PYTHON_OF, ROOT, Container, bundle, wait_for, why_not
+from tests.nspawn import PYTHON_OF, ROOT, Container, bundle, why_not
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "containers work here"),
