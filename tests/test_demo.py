@@ -432,6 +432,8 @@ def test_a_pipe_gets_a_line_for_each_change_and_no_control_sequences(shipped_mod
     assert "\x1b" not in done.stdout
     assert re.search(r"s +session +focus", done.stdout)
     assert re.search(r"s +mqtt +procrastobot/demo/state \{", done.stdout)
+    # Said before the first light is, not only in the sum at the end.
+    assert re.search(r"s +simulated +lights, buzzer, button\n(.*\n)*.*s +lights ", done.stdout)
     assert "Simulated here: lights, buzzer, button." in done.stdout
     ET.parse(picture)
 
