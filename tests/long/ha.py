@@ -162,6 +162,7 @@ class HomeAssistant(Process):
         )
         away = re.compile(
             r"Error returned from MQTT server: The connection|Failed to connect to MQTT"
+            r"|Error talking to MQTT: The client is not currently connected"
         )
         return [
             line for line in self.log.splitlines() if about.search(line) and not away.search(line)

@@ -332,7 +332,7 @@ class Check:
         self.until(part, "device triggers", lambda: "" if own == wanted else f"{own ^ wanted}")
         seat = self.box.config.seats[0].name
         slug = discovery.seat_slugs(self.box.config)[seat]
-        self.home.automation(
+        self.automate(
             "by_device_trigger",
             {
                 "alias": "By device trigger",
@@ -354,7 +354,7 @@ class Check:
             },
         )
         lamp = {"target": {"entity_id": "input_boolean.lamp"}}
-        self.home.automation(
+        self.automate(
             "companion",
             {
                 "alias": "Companion",
@@ -376,15 +376,6 @@ class Check:
             },
         )
         states = self.home.states
-        for name in ("by_device_trigger", "companion"):
-            # One that was just made is shown as on when its triggers are attached.
-            self.until(
-                part,
-                f"the automation {name} listens",
-                lambda name=name: (
-                    "" if states()[f"automation.{name}"]["state"] == "on" else "not on"
-                ),
-            )
         self.box.say(see="desk")
         self.box.say(press="short")
         self.until(part, "the button starts focus", self.shows("session", "focus"))
@@ -429,6 +420,28 @@ class Check:
             "the blueprint turns the lamp off",
             lambda: "" if states()["input_boolean.lamp"]["state"] == "off" else "on",
         )
+
+    def automate(self, name: str, definition: dict[str, Any]) -> None:
+        """Make an automation and wait until it listens."""
+        subscribed = self.subscriptions()
+        self.home.automation(name, definition)
+        self.until(
+            "story",
+            f"the automation {name} is on",
+            lambda: "" if self.home.states()[f"automation.{name}"]["state"] == "on" else "off",
+        )
+        # It may be on before it hears: the topic is subscribed to once more for its triggers.
+        self.until(
+            "story",
+            "  and listens",
+            lambda: "" if self.subscriptions() > subscribed else "not subscribed",
+        )
+
+    def subscriptions(self) -> int:
+        """How often Home Assistant has subscribed to the events of the box."""
+        topic = f" procrastobot/{self.box.config.box.id}/event"
+        lines = self.broker.log_path.read_text().splitlines()
+        return sum(line.endswith(topic) for line in lines)
 
     def late_news(self) -> None:
         """Events of an outage reach the broker, and fire nothing."""
@@ -601,7 +614,7 @@ def run(environment: Path, directory: Path, *, quick: bool) -> Check:
         ("keeps", ("persistence true", f"persistence_location {directory / 'keeps'}/")),
     ):
         (directory / name).mkdir(exist_ok=True)
-        brokers[name] = Mosquitto(directory / name, *lines)
+        brokers[name] = Mosquitto(directory / name, *lines, "log_type all")  # and who subscribes
     broker = brokers["forgets"]
     broker.start()
     # Home Assistant and the box go through one door each, so that either way can be cut, and the
