@@ -90,10 +90,10 @@ class ModelConfig:
     manifest: str = setting("", "Another manifest.toml; empty: the one that came with the program.")
     threads: int = setting(2, "Threads of the runtime.", low=1, high=8)
     second_look: bool = setting(
-        False, "Look again, closer, at the hands when a person is there and no phone is certain."
+        True, "Look again, closer, at what may be a phone; the mean of both looks counts."
     )
     second_look_every: int = setting(
-        5, "One second look in this many frames; in each while it finds a phone.", low=1, high=60
+        4, "One such look in this many frames at most: what it may cost.", low=1, high=60
     )
 
 
@@ -126,7 +126,7 @@ class ObserveConfig:
         high=1,
     )
     phone_sure: float = setting(
-        0.25,
+        0.41,
         "A sound takes a median higher by this share of what that score lacks to 1.",
         low=0,
         high=0.9,

@@ -7,89 +7,163 @@ from edge.config import ModelConfig
 from edge.domain import Box, Detection, Frame, Thresholds
 from edge.vision import second_look
 from edge.vision.manifest import Colour, Family, Fit, ModelInput, ModelSpec
-from edge.vision.second_look import SecondLook, merged, where_to_look
+from edge.vision.second_look import HINT, SecondLook, open_detector
 
-THRESHOLDS = Thresholds(0.25, {"phone": 0.5, "person": 0.5})
 SOMEBODY = Detection("person", 0.9, Box(0.2, 0.3, 0.9, 0.7))
-FRAME = Frame(np.zeros((480, 640, 3), np.uint8), 1.0)
+GLIMPSE = Detection("phone", 0.2, Box(0.5, 0.5, 0.6, 0.6))  # its window: 0.3 to 0.8
+FRAME = Frame(np.zeros((400, 600, 3), np.uint8), 1.0)
 
 
 class Looks:
-    """A detector that answers from a list, and remembers what it was shown."""
+    """A detector that answers from two lists, for pictures and for windows of them, and remembers
+    what it was shown."""
 
-    labels = ("phone", "person")
+    labels = ("phone", "person", "wallet")
 
-    def __init__(self, whole, crop=()):
-        self.whole, self.crop = tuple(whole), tuple(crop)
+    def __init__(self, whole, window=()):
+        self.whole, self.window = tuple(whole), tuple(window)
         self.shown: list[tuple[int, int]] = []
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         self.shown.append((frame.height_px, frame.width_px))
-        return self.whole if frame.height_px == 480 else self.crop
+        return self.whole if frame.height_px == 400 else self.window
+
+
+def twice(detector, *, floor=0.01, rivals=("wallet",), every=1):
+    return SecondLook(detector, floor=floor, rivals=rivals, every=every)
+
+
+def phone(score, *edges):
+    return Detection("phone", score, Box(*edges))
+
+
+def in_window(score):
+    """What the closer look at GLIMPSE's window says when it finds it just there."""
+    return phone(score, 0.4, 0.4, 0.6, 0.6)
+
+
+def scores(detections):
+    return [round(d.score, 2) for d in detections if d.label == "phone"]
 
 
 @pytest.mark.parametrize(
     ("seen", "looks"),
     [
-        pytest.param([SOMEBODY], True, id="somebody without a phone"),
-        pytest.param([SOMEBODY, Detection("phone", 0.3, Box(0, 0, 0.1, 0.1))], True, id="unsure"),
-        pytest.param([SOMEBODY, Detection("phone", 0.6, Box(0, 0, 0.1, 0.1))], False, id="sure"),
-        pytest.param([], False, id="nobody"),
-        pytest.param([Detection("person", 0.3, SOMEBODY.box)], False, id="perhaps nobody"),
-        pytest.param([Detection("person", 0.9, Box(0, 0, 1, 1))], False, id="close already"),
+        pytest.param([SOMEBODY], 1, id="nothing that may be a phone"),
+        pytest.param([phone(0.04, 0.5, 0.5, 0.6, 0.6)], 1, id="next to nothing"),
+        pytest.param([GLIMPSE], 2, id="perhaps a phone, and nobody there"),
+        pytest.param([phone(0.79, 0.5, 0.5, 0.6, 0.6)], 2, id="rather surely one"),
+        pytest.param([phone(0.81, 0.5, 0.5, 0.6, 0.6)], 1, id="surely one"),
+        pytest.param([phone(0.3, 0.1, 0.1, 0.6, 0.3)], 1, id="as close as can be"),
     ],
 )
-def test_a_closer_look_is_taken_where_it_can_help(seen, looks):
-    assert (where_to_look(seen, THRESHOLDS) is not None) is looks
+def test_a_closer_look_is_taken_at_what_may_be_a_phone(seen, looks):
+    detector = Looks(seen)
+    twice(detector).detect(FRAME)
+    assert len(detector.shown) == looks
 
 
-def test_legs_are_not_looked_at():
-    region = where_to_look([Detection("person", 0.9, Box(0.0, 0.4, 1.0, 0.6))], THRESHOLDS)
-    assert region is not None
-    assert region.ymax == pytest.approx(0.75)
+@pytest.mark.parametrize(
+    ("first", "closer", "together"),
+    [
+        pytest.param(0.2, 0.8, 0.5, id="a glimpse that proves a phone"),
+        pytest.param(0.6, 0.6, 0.6, id="both agree"),
+        pytest.param(0.5, None, 0.09, id="nothing there, when looked at closely"),
+        pytest.param(0.5, 0.0, 0.09, id="a score of 0 is not endlessly sure"),
+    ],
+)
+def test_both_looks_count_the_same(first, closer, together):
+    window = [] if closer is None else [in_window(closer)]
+    detector = Looks([phone(first, 0.5, 0.5, 0.6, 0.6)], window)
+    (found,) = twice(detector).detect(FRAME)
+    assert found.score == pytest.approx(together, abs=0.005)
+    # The box stays that of the first look, which every frame has: nothing seems to move.
+    assert found.box == GLIMPSE.box
 
 
-def test_a_phone_of_the_second_look_is_where_it_is_in_the_picture():
-    detector = Looks([SOMEBODY], [Detection("phone", 0.8, Box(0.5, 0.5, 0.75, 0.75))])
-    seen = SecondLook(detector, THRESHOLDS, every=1).detect(FRAME)
-    # The upper part with a margin of a tenth: 0.13 to 0.725 of the height, 0.26 to 0.74 of the
-    # width.
-    phone = next(d for d in seen if d.label == "phone")
-    assert detector.shown == [(480, 640), (286, 308)]
-    assert phone.box.ymin == pytest.approx(0.13 + 0.5 * 0.595, abs=0.005)
-    assert phone.box.xmax == pytest.approx(0.26 + 0.75 * 0.48, abs=0.005)
-    assert [d.score for d in seen] == [0.9, 0.8]
+def test_the_window_is_half_the_picture_around_the_thing_and_within_it():
+    for at, corner in ((0.5, 0.3), (0.05, 0.0), (0.9, 0.5)):
+        seen = phone(0.2, at, at, at + 0.1, at + 0.1)
+        detector = Looks([seen], [phone(0.9, 0.0, 0.0, 0.1, 0.1)])
+        found = twice(detector).detect(FRAME)
+        assert detector.shown == [(400, 600), (200, 300)]
+        only_there = min(found, key=lambda d: d.box.ymin)
+        assert only_there.box.ymin == pytest.approx(corner, abs=0.003)
+        assert only_there.box.ymax == pytest.approx(corner + 0.05, abs=0.003)
 
 
-def test_looks_are_taken_twice_at_most_once_in_so_many_frames():
-    detector = Looks([SOMEBODY])
-    twice = SecondLook(detector, THRESHOLDS, every=4)
+def test_a_larger_thing_gets_a_larger_window():
+    detector = Looks([phone(0.3, 0.2, 0.2, 0.5, 0.3)])
+    twice(detector).detect(FRAME)
+    assert detector.shown[1] == (240, 300)
+
+
+def test_what_only_the_closer_look_sees_is_worth_little():
+    detector = Looks([GLIMPSE], [in_window(0.2), phone(0.9, 0.0, 0.8, 0.2, 1.0)])
+    assert scores(twice(detector).detect(FRAME)) == [0.23, 0.2]
+
+
+def test_other_labels_are_left_to_the_first_look():
+    closer = [in_window(0.8), Detection("wallet", 0.9, Box(0.4, 0.4, 0.6, 0.6))]
+    found = twice(Looks([SOMEBODY, GLIMPSE], closer)).detect(FRAME)
+    assert [d.label for d in found] == ["person", "phone"]
+
+
+def test_a_wallet_of_the_first_look_speaks_against_a_phone_of_the_second():
+    wallet = Detection("wallet", 0.6, GLIMPSE.box)
+    plain = twice(Looks([wallet, GLIMPSE], [in_window(0.6)]), rivals=())
+    against = twice(Looks([wallet, GLIMPSE], [in_window(0.6)]))
+    assert scores(plain.detect(FRAME)) == [0.38]
+    assert scores(against.detect(FRAME)) == [0.25]  # of 0.6 a claim of 0.6 leaves half
+
+
+def test_scores_below_the_floor_are_not_reported():
+    detector = Looks([phone(0.1, 0.5, 0.5, 0.6, 0.6), Detection("person", 0.2, SOMEBODY.box)])
+    assert twice(detector, floor=0.25).detect(FRAME) == ()
+    detector.window = (in_window(0.9),)
+    assert scores(twice(detector, floor=0.25).detect(FRAME)) == [0.5]
+
+
+def test_there_is_one_closer_look_in_so_many_frames_at_most():
+    detector = Looks([GLIMPSE], [in_window(0.8)])
+    looks = twice(detector, every=4)
     for _ in range(12):
-        twice.detect(FRAME)
-    assert len(detector.shown) == twice.looks == 12 + 3
+        # What the last one said holds in between.
+        assert scores(looks.detect(FRAME)) == [0.5]
+    assert len(detector.shown) == looks.looks == 12 + 3
 
 
-def test_while_the_second_look_finds_a_phone_every_frame_gets_one():
-    phone = Detection("phone", 0.8, Box(0.4, 0.4, 0.5, 0.5))
-    detector = Looks([SOMEBODY])
-    twice = SecondLook(detector, THRESHOLDS, every=4)
-    detector.crop = (phone,)
-    for _ in range(5):
-        assert any(d.label == "phone" for d in twice.detect(FRAME))
-    assert twice.looks == 10
-    detector.crop = ()
-    for _ in range(9):
-        twice.detect(FRAME)
-    assert twice.looks == 10 + 9 + 3  # one that finds it gone, then one in four
+def test_what_was_said_does_not_hold_for_what_moved():
+    detector = Looks([GLIMPSE], [in_window(0.8)])
+    looks = twice(detector, every=4)
+    looks.detect(FRAME)
+    detector.whole = (phone(0.2, 0.5, 0.58, 0.6, 0.68),)
+    assert scores(looks.detect(FRAME)) == [0.2]
 
 
-def test_the_second_look_adds_phones_and_takes_nothing_away():
-    weak = Detection("phone", 0.3, Box(0.5, 0.5, 0.6, 0.6))
-    sure = Detection("phone", 0.7, Box(0.5, 0.5, 0.61, 0.6))
-    other = Detection("phone", 0.2, Box(0.1, 0.1, 0.2, 0.2))
-    cup = Detection("cup", 0.9, Box(0.1, 0.1, 0.2, 0.2))
-    assert merged([SOMEBODY, weak], [sure, other, cup]) == (SOMEBODY, sure, other)
-    assert merged([SOMEBODY, sure], [weak]) == (SOMEBODY, sure)
+def test_what_was_said_is_forgotten():
+    detector = Looks([GLIMPSE], [in_window(0.8)])
+    looks = twice(detector, every=3)
+    looks.detect(FRAME)
+    # Surely a phone by now: not looked at again, and after two more turns the first look is right.
+    detector.whole = (phone(0.9, 0.5, 0.5, 0.6, 0.6),)
+    assert [scores(looks.detect(FRAME)) for _ in range(6)] == [[0.86]] * 4 + [[0.9]] * 2
+
+
+def test_of_two_things_each_has_its_turn():
+    left, right = phone(0.3, 0.5, 0.0, 0.6, 0.1), phone(0.2, 0.5, 0.9, 0.6, 1.0)
+    detector = Looks([left, right], [])
+    looks = twice(detector, every=2)
+    judged = [scores(looks.detect(FRAME)) for _ in range(4)]
+    # Nothing is found at the left one, then at the right one.
+    assert judged == [[0.2, 0.06], [0.2, 0.06], [0.3, 0.05], [0.3, 0.05]]
+
+
+def test_a_picture_too_small_to_look_closer_at_is_not():
+    detector = Looks([GLIMPSE])
+    detector.detect = lambda frame: (detector.shown.append(0), (GLIMPSE,))[1]
+    twice(detector).detect(Frame(np.zeros((10, 10, 3), np.uint8), 1.0))
+    assert len(detector.shown) == 1
 
 
 def test_the_configuration_decides_on_it(monkeypatch, tmp_path):
@@ -99,12 +173,20 @@ def test_the_configuration_decides_on_it(monkeypatch, tmp_path):
         Family.YOLOX,
         ModelInput(64, 64, Colour.RGB, Fit.LETTERBOX),
         ("phone", "person"),
-        THRESHOLDS,
+        Thresholds(0.25, {"phone": 0.5, "person": 0.5}),
     )
-    plain = Looks([SOMEBODY])
-    monkeypatch.setattr(second_look, "load_detector", lambda _, threads: plain)
-    assert second_look.open_detector(spec, ModelConfig()) is plain
-    twice = second_look.open_detector(spec, ModelConfig(second_look=True, second_look_every=3))
+    plain = Looks([GLIMPSE], [in_window(0.8)])
+    asked = []
+
+    def load(spec, threads, runtime_name):
+        asked.append(spec.thresholds.floor)
+        return plain
+
+    monkeypatch.setattr(second_look, "load_detector", load)
+    assert open_detector(spec, ModelConfig(second_look=False)) is plain
+    looks = open_detector(spec, ModelConfig(second_look_every=3))
+    # The detector tells of a glimpse; the box hears of what is left after the closer look.
+    assert asked == [0.25, HINT]
     for _ in range(6):
-        twice.detect(FRAME)
+        assert scores(looks.detect(FRAME)) == [0.5]
     assert len(plain.shown) == 6 + 2

@@ -91,7 +91,10 @@ def run(args: argparse.Namespace) -> int:
     from edge.vision.tflite import TfliteDetector
 
     config = Config(
-        model=ModelConfig(name=args.model, manifest=args.manifest, threads=args.threads),
+        # One look at each frame: what else the box does is compared with that one inference.
+        model=ModelConfig(
+            name=args.model, manifest=args.manifest, threads=args.threads, second_look=False
+        ),
         hardware=HardwareConfig(pins="simulated"),
         observe=ObserveConfig(gate=False),
     )

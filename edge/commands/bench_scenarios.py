@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.commands.model_options import add_model_options, chosen_model
+from edge.commands.model_options import add_model_options, chosen_model, opened_model
 from edge.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -157,12 +157,11 @@ def _fit(args: argparse.Namespace, path: Path) -> int:
     from edge.scenarios import fit
     from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
-    from edge.vision.tflite import load_detector
 
     try:
         spec = chosen_model(args)
         low = replace(spec, thresholds=replace(spec.thresholds, floor=fit.LOWEST))
-        detector = load_detector(low, args.threads, runtime_name=args.runtime)
+        detector = opened_model(args, low)
         tree = fit.fit(args.fit, spec, detector, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
@@ -181,11 +180,10 @@ def _pictures(args: argparse.Namespace) -> int:
     from edge.scenarios.report import with_interval
     from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
-    from edge.vision.tflite import load_detector
 
     try:
         spec = chosen_model(args)
-        detector = load_detector(spec, args.threads, runtime_name=args.runtime)
+        detector = opened_model(args, spec, every=Config().model.second_look_every)
         pictures, videos = sources(args.pictures)
         outcomes = composed.compose(pictures, detector, spec.thresholds, progress, every=args.every)
         outcomes += composed.clips(videos, detector, spec.thresholds, progress)

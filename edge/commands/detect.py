@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.commands.model_options import add_model_options, chosen_model
+from edge.commands.model_options import add_model_options, chosen_model, opened_model
 from edge.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -56,14 +56,13 @@ def run(args: argparse.Namespace) -> int:
     from edge.domain import Frame
     from edge.vision.draw import save_jpeg
     from edge.vision.manifest import ModelError
-    from edge.vision.tflite import load_detector
 
     if args.floor is not None and not 0 <= args.floor <= 1:
         print("--floor must be from 0 to 1", file=sys.stderr)
         return 2
     try:
         spec = chosen_model(args, floor=args.floor)
-        detector = load_detector(spec, args.threads, runtime_name=args.runtime)
+        detector = opened_model(args, spec)
     except ModelError as exc:
         print(exc, file=sys.stderr)
         return 78

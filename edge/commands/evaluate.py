@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.commands.model_options import add_model_options, chosen_model
+from edge.commands.model_options import add_model_options, chosen_model, opened_model
 from edge.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -76,11 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws of the pictures for the intervals (1000)",
     )
-    parser.add_argument(
-        "--second-look",
-        action="store_true",
-        help="look again, closer, at somebody without a certain phone (model.second_look)",
-    )
     add_model_options(parser)
 
 
@@ -93,7 +88,6 @@ def run(args: argparse.Namespace) -> int:
     from edge.vision.manifest import ModelError
     from edge.vision.report_card import report_card
     from edge.vision.second_look import SecondLook
-    from edge.vision.tflite import load_detector
 
     for name in ("floor", "threshold"):
         value = getattr(args, name)
@@ -104,15 +98,13 @@ def run(args: argparse.Namespace) -> int:
         dataset = load_dataset(args.dataset)
         spec = chosen_model(args)
         low = replace(spec, thresholds=replace(spec.thresholds, floor=args.floor))
-        detector: Detector = load_detector(low, args.threads, runtime_name=args.runtime)
+        detector = opened_model(args, low)
     except DatasetError as exc:
         print(exc, file=sys.stderr)
         return 1
     except ModelError as exc:
         print(exc, file=sys.stderr)
         return 78
-    if args.second_look:
-        detector = SecondLook(detector, spec.thresholds, every=1)
     thresholds = spec.thresholds
     if args.threshold is not None:
         thresholds = replace(thresholds, labels={**thresholds.labels, PHONE: args.threshold})
@@ -128,8 +120,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(figures, indent=2))
     else:
         print(in_words(card, args.dataset, spec))
-        if args.second_look:
-            print(f"\nwith a second look: {looks:.2f} inferences per picture")
+        if isinstance(detector, SecondLook):
+            print(f"\nwith closer looks at what may be a phone: {looks:.2f} inferences a picture")
     if args.sheets is not None:
         try:
             save_sheets(args.sheets, dataset, judged, card.threshold)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge.ports import Detector
     from edge.vision.manifest import ModelSpec
 
 
@@ -23,6 +24,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         choices=("tflite_runtime", "ai_edge_litert"),
         default="",
         help="whichever is there, unless named",
+    )
+    group.add_argument(
+        "--one-look",
+        action="store_true",
+        help="no closer look at what may be a phone (model.second_look)",
     )
     group.add_argument(
         "--model-file",
@@ -67,6 +73,18 @@ def chosen_model(args: argparse.Namespace, *, floor: float | None = None) -> Mod
     if floor is not None:
         spec = replace(spec, thresholds=replace(spec.thresholds, floor=floor))
     return spec
+
+
+def opened_model(args: argparse.Namespace, spec: ModelSpec, *, every: int = 1) -> Detector:
+    """`spec` in the runtime that the options name, with a closer look in one picture of `every`
+    at most. Raises ModelError."""
+    from edge.config import ModelConfig
+    from edge.vision.second_look import open_detector
+
+    config = ModelConfig(
+        threads=args.threads, second_look=not args.one_look, second_look_every=every
+    )
+    return open_detector(spec, config, runtime_name=args.runtime)
 
 
 def by_hand(path: Path, family_name: str, labels: str, colour: str) -> ModelSpec:

@@ -290,11 +290,11 @@ def _detector(config: Config, frame: Frame | None) -> Finding:
 
     from edge.domain import Frame
     from edge.vision.manifest import ModelError, load_model
-    from edge.vision.tflite import load_detector
+    from edge.vision.second_look import open_detector
 
     try:
         model = load_model(config.model)
-        detector = load_detector(model, threads=config.model.threads)
+        detector = open_detector(model, config.model)
         seen = frame or Frame(np.full((480, 640, 3), 128, np.uint8), at_s=0.0)
         detector.detect(seen)  # the first run also sets the model up
         took_s = []

@@ -207,10 +207,18 @@ def suppress(found: Found, iou: float) -> Found:
     return Found(found.boxes[chosen], found.scores[chosen], found.classes[chosen])
 
 
+def left_of(score: Any, claim: Any) -> Any:
+    """What a rival's claim r to the same thing leaves of a score s > 0: s^3 / (s^2 + r^2).
+
+    Next to nothing is lost to a weak claim, half to an equal one, all to a strong one. Numbers or
+    arrays, 0..1.
+    """
+    return score**3 / (score**2 + claim**2)
+
+
 def contest(found: Found, rivalry: Rivalry, floor: float) -> Found:
-    """Where a rival claims the same thing, a score s becomes s^3 / (s^2 + r^2) with the surest
-    rival's r: next to nothing is lost to a weak claim, half to an equal one, all to a strong one.
-    What is then below `floor` is dropped."""
+    """Where rivals claim the same thing, the surest one's claim counts against it. What is then
+    below `floor` is dropped."""
     mine = np.flatnonzero(found.classes == rivalry.label)
     others = np.flatnonzero(np.isin(found.classes, rivalry.rivals))
     scores = found.scores
@@ -223,7 +231,7 @@ def contest(found: Found, rivalry: Rivalry, floor: float) -> Found:
         whole = (a[..., 2:] - a[..., :2]).prod(2) + (b[..., 2:] - b[..., :2]).prod(2) - shared
         claims = np.where(shared >= RIVAL_IOU * whole, scores[None, others], 0).max(1)
         scores = scores.copy()
-        scores[mine] = scores[mine] ** 3 / (scores[mine] ** 2 + claims**2)
+        scores[mine] = left_of(scores[mine], claims)
     keep = np.flatnonzero(scores >= floor)
     keep = keep[np.argsort(-scores[keep], kind="stable")]
     return Found(found.boxes[keep], scores[keep], found.classes[keep])

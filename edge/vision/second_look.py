@@ -1,54 +1,80 @@
-"""A second, closer look at a person when no phone is certain: small phones fill too few pixels.
+"""A second, closer look at what may be a phone: half seen in the whole picture, it fills four times
+the pixels in a window around it, and is plainly a phone there, or plainly none.
 
-Off unless `model.second_look` is set. It finds more on single pictures (models/CARD.md), but the
-two looks draw their boxes a little differently, and a phone that lies half seen beside the
-keyboard then seems to move: 21 false lights in 120 simulated hours, and next to none without it.
+The two looks count the same: a thing's score becomes the mean of both in logits, and what only one
+of them saw is nearly nothing in the other. So a glimpse becomes a phone, and a shadow that passed
+for one is dropped. Measured on 144 COCO pictures and 78 in front of a webcam: models/CARD.md.
 
-An extra inference costs as much as the first, so it is made once in some frames; while it finds a
-phone that the first look does not, in every frame, since one hit in five would not outlast the
-median of the recent frames.
+An extra inference costs as much as the first, so there is one in some frames at most. Meanwhile
+what the last one said holds for a thing that has not moved.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from edge.config import ModelConfig
-from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
+from edge.domain import PHONE, Box, Detection, Frame
 from edge.ports import Detector
+from edge.vision.decode import RIVAL_FLOOR, RIVAL_IOU, left_of
 from edge.vision.manifest import ModelSpec
 from edge.vision.tflite import load_detector
 
-MARGIN = 0.1  # of the person's box, at each side: a hand may be stretched out
-# Head, chest and hands. Measured on 387 COCO pictures with YOLOX-Nano, 320x416: phone AP50 26.1
-# without, 30.4 with the whole person, 31.4 with the upper 70 %, 32.0 with the upper 60 %. With the
-# shipped model: see models/CARD.md.
-UPPER_PART = 0.65
-WORTH_IT = 0.85  # a crop as wide or high as this share of the picture shows nothing new
-SAME_IOU = 0.4
+# Each of these was tried at half and twice its value, on the pictures named above, with less than
+# a point of phone AP50 between them.
+HINT = 0.05  # from this score on a thing is worth a closer look
+SURE = 0.8  # and from this on it needs none
+WINDOW = 0.5  # of the picture's sides; twice the box where that is more
+UNSEEN = 0.01  # what a look says of a thing that it did not find
+SAME_IOU = 0.4  # two boxes that overlap so much are of one thing
+WORTH_IT = 0.85  # a window as wide or high as this share of the picture shows nothing new
+LEAST_PX = 8
 
 
-def open_detector(spec: ModelSpec, config: ModelConfig) -> Detector:
+def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "") -> Detector:
     """The detector that the configuration asks for. Raises ModelError."""
-    detector = load_detector(spec, config.threads)
     if not config.second_look:
-        return detector
-    return SecondLook(detector, spec.thresholds, every=config.second_look_every)
+        return load_detector(spec, config.threads, runtime_name=runtime_name)
+    lower = replace(spec.thresholds, floor=min(spec.thresholds.floor, HINT))
+    detector = load_detector(
+        replace(spec, thresholds=lower), config.threads, runtime_name=runtime_name
+    )
+    return SecondLook(
+        detector,
+        floor=spec.thresholds.floor,
+        rivals=spec.phone_rivals,
+        every=config.second_look_every,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a closer look said of the thing that the whole picture shows at `box`."""
+
+    box: Box
+    score: float
 
 
 class SecondLook:
-    """A `Detector` that looks again, once in `every` frames, or in each while that finds a phone.
+    """A `Detector` that looks again at the surest thing that may be a phone, in one frame of
+    `every` at most, and reports scores from `floor` on.
 
-    It only ever adds phones: what the first look saw stays, but for a phone that the second look
-    sees in the same place and is surer of.
+    detector: reports scores from HINT on, or lower
+    rivals:   labels of which the first look's claims count against a phone of the second as well
     """
 
-    def __init__(self, detector: Detector, thresholds: Thresholds, *, every: int) -> None:
+    def __init__(
+        self, detector: Detector, *, floor: float, rivals: Sequence[str], every: int
+    ) -> None:
         self._detector = detector
-        self._thresholds = thresholds
+        self._floor = floor
+        self._rivals = frozenset(rivals)
         self._every = every
-        self._frames = every  # the first frame may be looked at twice
-        self._found = False  # whether the last second look found a phone
+        self._wait = 0  # frames until there may be another closer look
+        self._said: tuple[_Said, ...] = ()
+        self._age = 0  # of what was said, in frames
         self.looks = 0  # inferences so far: what it costs
 
     @property
@@ -59,72 +85,102 @@ class SecondLook:
         """Best score first; boxes are fractions of the frame, clipped to it."""
         seen = self._detector.detect(frame)
         self.looks += 1
-        self._frames += 1
-        region = where_to_look(seen, self._thresholds)
-        if region is None or (self._frames < self._every and not self._found):
-            return seen
-        top, bottom = (round(y * frame.height_px) for y in (region.ymin, region.ymax))
-        left, right = (round(x * frame.width_px) for x in (region.xmin, region.xmax))
-        if bottom - top < 8 or right - left < 8:
-            return seen
-        self._frames = 0
-        self.looks += 1
-        crop = Frame(frame.image[top:bottom, left:right], frame.at_s, frame.number, frame.name)
-        exact = Box(
-            top / frame.height_px,
-            left / frame.width_px,
-            bottom / frame.height_px,
-            right / frame.width_px,
+        self._wait = max(0, self._wait - 1)
+        self._age += 1
+        if self._age > 2 * (self._every - 1):
+            self._said = ()
+        window = self._window(frame, seen) if self._wait == 0 else None
+        only_there: list[Detection] = []
+        if window is not None:
+            self._wait, self._age = self._every, 0
+            closely = self._closely(frame, window, seen)
+            looked_at = [d for d in seen if d.label == PHONE and window.contains(*d.box.center)]
+            self._said = tuple(_Said(d.box, _score_at(d.box, closely)) for d in looked_at)
+            only_there = [
+                replace(d, score=_mean(UNSEEN, d.score))
+                for d in closely
+                if not any(d.box.iou(known.box) >= SAME_IOU for known in looked_at)
+            ]
+        both = [self._judged(d) for d in seen] + only_there
+        return tuple(sorted((d for d in both if d.score >= self._floor), key=lambda d: -d.score))
+
+    def _window(self, frame: Frame, seen: Sequence[Detection]) -> Box | None:
+        """The part of the picture that deserves a closer look, on whole pixels: around the surest
+        thing that nothing was said of yet, else around the surest. None when nothing does."""
+        worth = [d for d in seen if d.label == PHONE and HINT <= d.score < SURE]
+        if not worth:
+            return None
+        box = min(worth, key=lambda d: (self._said_of(d) is not None, -d.score)).box
+        (y, x) = box.center
+        height, width = max(WINDOW, 2 * box.height), max(WINDOW, 2 * box.width)
+        if max(height, width) > WORTH_IT:
+            return None
+        top = min(max(y - height / 2, 0.0), 1.0 - height)
+        left = min(max(x - width / 2, 0.0), 1.0 - width)
+        # The shares that the pixels really are, so that boxes come back where they were.
+        high, wide = frame.height_px, frame.width_px
+        window = Box(
+            round(top * high) / high,
+            round(left * wide) / wide,
+            round((top + height) * high) / high,
+            round((left + width) * wide) / wide,
         )
-        again = [_back(found, exact) for found in self._detector.detect(crop)]
-        enough = self._thresholds.of(PHONE)
-        self._found = any(d.label == PHONE and d.score >= enough for d in again)
-        return merged(seen, again)
+        small = window.height * high < LEAST_PX or window.width * wide < LEAST_PX
+        return None if small else window
+
+    def _closely(self, frame: Frame, window: Box, seen: Sequence[Detection]) -> list[Detection]:
+        """The phones of a closer look at the window, where the whole picture has them."""
+        top, bottom = (round(y * frame.height_px) for y in (window.ymin, window.ymax))
+        left, right = (round(x * frame.width_px) for x in (window.xmin, window.xmax))
+        crop = Frame(frame.image[top:bottom, left:right], frame.at_s, frame.number, frame.name)
+        self.looks += 1
+        found = []
+        for detection in self._detector.detect(crop):
+            if detection.label != PHONE:
+                continue
+            box = _back(detection.box, window)
+            claim = max(
+                (
+                    other.score
+                    for other in seen
+                    if other.label in self._rivals
+                    and other.score >= RIVAL_FLOOR
+                    and other.box.iou(box) >= RIVAL_IOU
+                ),
+                default=0.0,
+            )
+            score = left_of(detection.score, claim) if claim else detection.score
+            found.append(Detection(PHONE, score, box))
+        return found
+
+    def _said_of(self, seen: Detection) -> _Said | None:
+        """What a closer look said of this, the best match of several."""
+        said = max(self._said, key=lambda said: said.box.iou(seen.box), default=None)
+        return said if said is not None and said.box.iou(seen.box) >= SAME_IOU else None
+
+    def _judged(self, seen: Detection) -> Detection:
+        said = self._said_of(seen) if seen.label == PHONE else None
+        return seen if said is None else replace(seen, score=_mean(seen.score, said.score))
 
 
-def where_to_look(seen: Sequence[Detection], thresholds: Thresholds) -> Box | None:
-    """The part of the picture that deserves a closer look; None when nothing does."""
-    if any(d.label == PHONE and d.score >= thresholds.of(PHONE) for d in seen):
-        return None
-    people = [d.box for d in seen if d.label == PERSON and d.score >= thresholds.of(PERSON)]
-    if not people:
-        return None
-    person = max(people, key=lambda box: box.area)
-    bottom = person.ymin + UPPER_PART * person.height
-    y_margin, x_margin = MARGIN * person.height, MARGIN * person.width
-    region = Box(
-        max(0.0, person.ymin - y_margin),
-        max(0.0, person.xmin - x_margin),
-        min(1.0, bottom + y_margin),
-        min(1.0, person.xmax + x_margin),
+def _score_at(box: Box, closely: Sequence[Detection]) -> float:
+    return max((d.score for d in closely if d.box.iou(box) >= SAME_IOU), default=UNSEEN)
+
+
+def _mean(one: float, other: float) -> float:
+    """The score halfway between two, in logits. A score of 0 counts as UNSEEN."""
+    logits = (
+        math.log(score / (1 - score))
+        for score in (min(max(one, UNSEEN), 0.999), min(max(other, UNSEEN), 0.999))
     )
-    return None if max(region.height, region.width) > WORTH_IT else region
+    return 1 / (1 + math.exp(-sum(logits) / 2))
 
 
-def _back(found: Detection, region: Box) -> Detection:
-    """From shares of the region to shares of the picture."""
-    box = found.box
-    return Detection(
-        found.label,
-        found.score,
-        Box(
-            region.ymin + box.ymin * region.height,
-            region.xmin + box.xmin * region.width,
-            region.ymin + box.ymax * region.height,
-            region.xmin + box.xmax * region.width,
-        ),
+def _back(box: Box, window: Box) -> Box:
+    """From shares of the window to shares of the picture."""
+    return Box(
+        window.ymin + box.ymin * window.height,
+        window.xmin + box.xmin * window.width,
+        window.ymin + box.ymax * window.height,
+        window.xmin + box.xmax * window.width,
     )
-
-
-def merged(seen: Sequence[Detection], again: Sequence[Detection]) -> tuple[Detection, ...]:
-    """What both looks saw; of the second only phones, and of two in one place the surer one."""
-    kept = list(seen)
-    for found in again:
-        if found.label != PHONE:
-            continue
-        same = [d for d in kept if d.label == PHONE and d.box.iou(found.box) > SAME_IOU]
-        if any(d.score >= found.score for d in same):
-            continue
-        kept = [d for d in kept if d not in same]
-        kept.append(found)
-    return tuple(sorted(kept, key=lambda d: -d.score))
