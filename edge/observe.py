@@ -7,6 +7,8 @@ of hands, so this is what stands in for them:
 
 - it moves, by more than a share of its own size, where the pixels change as well (a box that
   jitters over a still picture is the detector's doing);
+- some boxes wobble from look to look, most of all those of phones that are half seen; a thing moves
+  when it goes farther than it wobbles, which is learnt while it lies there;
 - it came from somewhere: it was not there when watching began, pixels changed, and then it was;
 - a box that shrinks within its old place is covered by a hand or a cup, not moved;
 - in front of somebody's chest few things lie, and beside the face fewer, so there stillness has to
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import hypot
+from math import hypot, sqrt
 from statistics import median
 
 from edge.config import Config, ObserveConfig, SeatConfig
@@ -46,6 +48,9 @@ BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
 VIEW_RETURNS_S = 0.5  # a view is found again after this
+WOBBLES = 3.0  # a box so many times farther off than usual has moved
+MOST_WOBBLE = 0.5  # what is off farther, in its own size, has moved for sure
+WOBBLE_SHARE = 0.2  # of what a look says of a box's wobble
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
@@ -63,6 +68,7 @@ class Track:
     anchor: where it lies, or last moved to
     far:    it was seen away from its anchor in the last look: twice in a row is a movement, as
             one bad box is not
+    wobble: how far its box is off from look to look while nothing moves it, in its own size
     """
 
     number: int
@@ -74,6 +80,7 @@ class Track:
     scores: tuple[tuple[float, float], ...]
     moving: bool = False  # whether it ever moved
     far: bool = False
+    wobble: float = 0.0
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     moved_s: float = float("-inf")
@@ -83,6 +90,15 @@ class Track:
     confirmed: bool = False  # enough for a light
     sure: bool = False  # enough for a sound
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a thing lay that is gone: seen there again, it has not come from elsewhere."""
+
+    box: Box
+    seen_s: float
+    wobble: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +118,7 @@ class Memory:
     looked_s: float = float("-inf")
     stirred: bool = True  # something changed since the last look
     changed: tuple[Box, ...] = ()  # and where
-    places: tuple[tuple[Box, float], ...] = ()  # where things that never moved were last seen
+    places: tuple[Place, ...] = ()  # where things lay that are not seen any more
     tracks: tuple[Track, ...] = ()
     next_track: int = 1
     sitters: tuple[Sitter, ...] = ()
@@ -177,20 +193,18 @@ def observe(
         floor = settings.phone_floor or thresholds.floor
         phones = _phones(detections, floor)
         change = _Change(changed, stirred)
-        places = tuple(p for p in places if at_s - p[1] <= settings.remember_s)
+        places = tuple(p for p in places if at_s - p.seen_s <= settings.remember_s)
         followed = _follow(tracks, phones, change, sitters, at_s, config, thresholds)
-        places = (*places, *_left_places(tracks, followed))[-MOST_PLACES:]
+        places = (*places, *_left_places(tracks, followed, settings))[-MOST_PLACES:]
         tracks = followed
         for phone in _unclaimed(phones, tracks, at_s):
             seat = _seat_of(phone.box, config.seats)
             if seat is None or len(tracks) >= MOST_TRACKS:
                 continue
-            came = (
-                at_s - began_s >= BEGINNING_S
-                and change.at(phone.box)
-                and not any(place.iou(phone.box) >= settings.track_iou for place, _ in places)
-            )
-            born = _born(next_track, seat, phone, at_s, came=came)
+            known = [p for p in places if p.box.iou(phone.box) >= settings.track_iou]
+            came = at_s - began_s >= BEGINNING_S and change.at(phone.box) and not known
+            wobble = max((p.wobble for p in known), default=0.0)
+            born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came)
             tracks = (*tracks, _judge(born, sitters[seat], at_s, config))
             next_track += 1
         stirred, changed = False, ()
@@ -410,18 +424,22 @@ def _unclaimed(phones: list[Detection], tracks: tuple[Track, ...], at_s: float) 
     return [phone for phone in phones if phone.box not in claimed]
 
 
-def _left_places(before: tuple[Track, ...], after: tuple[Track, ...]) -> list[tuple[Box, float]]:
-    """Where things lay, of tracks that ended: they did not come from elsewhere when they are seen
-    there again."""
+def _left_places(
+    before: tuple[Track, ...], after: tuple[Track, ...], settings: ObserveConfig
+) -> list[Place]:
+    """Where things lay, of tracks that ended. What wobbles much may only seem to have moved."""
     kept = {track.number for track in after}
     return [
-        (track.anchor, track.seen_s)
+        Place(track.anchor, track.seen_s, track.wobble)
         for track in before
-        if track.number not in kept and (_has_lain(track) or not track.moving)
+        if track.number not in kept
+        and (_has_lain(track) or not track.moving or track.wobble >= settings.still / 2)
     ]
 
 
-def _born(number: int, seat: int, phone: Detection, at_s: float, *, came: bool) -> Track:
+def _born(
+    number: int, seat: int, phone: Detection, at_s: float, *, wobble: float, came: bool
+) -> Track:
     return Track(
         number=number,
         seat=seat,
@@ -431,6 +449,7 @@ def _born(number: int, seat: int, phone: Detection, at_s: float, *, came: bool) 
         anchor=phone.box,
         scores=((at_s, phone.score),),
         use_since_s=at_s,
+        wobble=wobble,
         moved_s=at_s if came else float("-inf"),
         stirred_s=at_s,
         median=phone.score,
@@ -474,9 +493,14 @@ def _seen(
     box = phone.box
     anchor, moved_s, far = track.anchor, track.moved_s, False
     stirred_s = track.stirred_s
+    held = track.use is PhoneUse.IN_USE
+    wobble = track.wobble
+    if _lies(track):
+        # From one look to the next, since a hand sways slowly and a bad box jumps.
+        off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
+        wobble += WOBBLE_SHARE * (off - wobble)
     if change.at(box) or track.far:
-        held = track.use is PhoneUse.IN_USE
-        least = settings.still * (SWAYS if held else 1.0)
+        least = max(settings.still * (SWAYS if held else 1.0), WOBBLES * track.wobble)
         far = not _covered(anchor, box) and _distance(anchor, box) >= least
         if far and (track.far or held):
             if at_s - moved_s > settings.parked_s:
@@ -491,6 +515,7 @@ def _seen(
         box=box,
         anchor=anchor,
         far=far,
+        wobble=wobble,
         moving=track.moving or moved_s == at_s,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,

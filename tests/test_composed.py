@@ -148,7 +148,7 @@ def test_what_a_detector_does_is_measured(folder, clips, tmp_path):
     assert fitted.scores("wallet", area, rank)[:, 1] == pytest.approx([0.7, 0.7])
     assert fitted.scores(noise.HANDS, area, rank)[:, 0].max() in (0.0, 0.35)
     assert fitted.threshold == 0.45
-    assert fitted.jitter < 0.02
+    assert 0 <= fitted.jitter[:, 1].max() < 0.02
     assert 0.02 < fitted.sway < 0.5
 
 

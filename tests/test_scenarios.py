@@ -41,9 +41,10 @@ def detector(*, phone: float, others: float = 0.0, person: float = 0.9, lasting:
         records=records,
         ghosts=np.zeros(0),
         ghost_pictures=100,
+        closer_looks=0.0,
         held=motion,
         still=motion,
-        jitter=0.008,
+        jitter=np.array([[0.5, 0.008]]),
         sway=0.1,
         sway_s=1.0,
         pictures=0,
@@ -143,7 +144,7 @@ def test_ranks_are_those_of_a_normal_distribution():
 
 
 def test_scores_come_from_the_table_of_their_size():
-    rows = [[0.001, 0.1, 0.1]] * 20 + [[0.02, 0.8, 0.8]] * 20
+    rows = [[0.001, 0.1, 0.1]] * 30 + [[0.02, 0.8, 0.8]] * 30
     tables = noise._by_size(rows)
     fitted = replace(GOOD, records={"phone": tables})
     assert fitted.scores("phone", 0.001, np.array([0.0, 0.5, 1.0])).max() == 0.1
@@ -184,7 +185,7 @@ def test_with_a_blind_detector_nothing_is_noticed():
 
 
 def test_a_detector_that_takes_everything_for_a_phone_is_found_out():
-    gullible = detector(phone=0.9, others=0.9)
+    gullible = detector(phone=0.9, others=1.0)
     total = tallied("look-alikes", gullible, seconds=1500)
     assert total.false_sounds > 0
     assert tallied("look-alikes", GOOD, seconds=1500).false_sounds == 0

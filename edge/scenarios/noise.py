@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 # Shares of the picture's area; a phone at 0.5 to 1.5 m before a Pi camera has 3 to 0.3 %.
 SIZES = ((0.0, 0.003), (0.003, 0.01), (0.01, 0.04), (0.04, 1.0))
-FEWEST = 12  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
+FEWEST = 24  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
 HANDS = "hands"  # a person without a phone: whatever in or around them is taken for one
 FITTED = Path(__file__).with_name("noise.json")
 
@@ -61,8 +61,11 @@ class Noise:
     records: per kind and size, (N, 2): score as a phone and as itself, sorted by the first; 0 for
              not seen
     ghosts:  scores of phones that were seen where there was nothing of note, per picture
+    closer_looks: share of the pictures with somebody in them in which something was worth a closer
+             look, which costs another inference
     held, still: how scores change with time, of a thing in a hand and of one that lies
-    jitter:  standard deviation of the centre of a box over a still thing, in the thing's own size
+    jitter:  (N, 2) of still things: score, and standard deviation of the centre of the box in the
+             thing's own size. Boxes of what is half seen wobble more
     sway, sway_s: the same of a thing held in a hand, and its time constant
     """
 
@@ -74,9 +77,10 @@ class Noise:
     records: Mapping[str, tuple[FloatArray, ...]]
     ghosts: FloatArray
     ghost_pictures: int
+    closer_looks: float
     held: Motion
     still: Motion
-    jitter: float
+    jitter: FloatArray
     sway: float
     sway_s: float
     pictures: int
@@ -116,9 +120,10 @@ def _noise(tree: Mapping[str, Any]) -> Noise:
         records={kind: _by_size(rows) for kind, rows in tree["records"].items()},
         ghosts=np.sort(np.array(tree["ghosts"], float)),
         ghost_pictures=int(tree["ghost_pictures"]),
+        closer_looks=float(tree["closer_looks"]),
         held=Motion(**time["held"]),
         still=Motion(**time["still"]),
-        jitter=float(time["jitter"]),
+        jitter=np.array(time["jitter"], float),
         sway=float(time["sway"]),
         sway_s=float(time["sway_s"]),
         pictures=int(tree["pictures"]),

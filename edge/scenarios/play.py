@@ -42,7 +42,7 @@ class Tally:
     to_silence_s:       from each put-down that came while it sounded to silence
     false_lights, false_sounds: times that a phone lit or sounded while none was in a hand
     unsure:             lost views that were noticed, of `lost`
-    frames, looks, judged: all frames, those looked at, and those really played; the others were
+    frames, looks, judged: all frames, inferences, and frames really played; the others were
                            skipped as quiet
     """
 
@@ -147,7 +147,10 @@ def tally(
         noise.floor, {"phone": noise.threshold, "person": noise.person_threshold}
     )
     skip = gate and script.group in SKIPPING
-    return count(world, play(world, config, thresholds, skip=skip), config)
+    total = count(world, play(world, config, thresholds, skip=skip), config)
+    if config.model.second_look:
+        total.looks += round(total.looks * noise.closer_looks / config.model.second_look_every)
+    return total
 
 
 def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> Tally:

@@ -25,6 +25,7 @@ HANDS_SIZE = (0.14, 0.09)
 GHOST_SIZE = (0.09, 0.07)
 GHOST_WAVERS = 0.05  # standard deviation of its score
 MOSTLY_HIDDEN = 0.6
+ALIKE = 8  # measured things of about one score
 WAVERS = 0.06  # of its own size: a box so far off may be taken for a movement
 TYPING_SPELL_S = 8.0
 FIDGET_SPELL_S = 3.0
@@ -468,8 +469,9 @@ def _body(
     visible = body.shown & (body.hidden < MOSTLY_HIDDEN)
     table *= np.where(visible, 1 - body.hidden, 0.0)[:, None]
     size = np.hypot(body.height, body.width)
-    y = body.y + noise.jitter * size * rng.standard_normal(ticks)
-    x = body.x + noise.jitter * size * rng.standard_normal(ticks)
+    wobble = size * _wobble(body.grip, table[:, 0], noise, rng)
+    y = body.y + wobble * rng.standard_normal(ticks)
+    x = body.x + wobble * rng.standard_normal(ticks)
     off = np.hypot(y - body.y, x - body.x) > WAVERS * size
     seen_width = body.width * (1 - body.hidden)
     x = x - (body.width - seen_width) / 2
@@ -483,6 +485,19 @@ def _body(
     alone = thing.kind in (PHONE, HANDS)
     labels = (PHONE,) if alone else (PHONE, thing.kind)
     return Appearance(labels, [table[:, k].tolist() for k in range(len(labels))], boxes)
+
+
+def _wobble(
+    grip: NDArray[np.int64], scores: FloatArray, noise: Noise, rng: np.random.Generator
+) -> FloatArray:
+    """(ticks,) how much the box wobbles, the same throughout a grip: as one of the measured things
+    with about that score did."""
+    wobble = np.zeros(len(grip))
+    for number in np.unique(grip):
+        mine = grip == number
+        apart = np.abs(noise.jitter[:, 0] - scores[mine].mean())
+        wobble[mine] = rng.choice(noise.jitter[np.argsort(apart, kind="stable")[:ALIKE], 1])
+    return wobble
 
 
 # ---------------------------------------------------------------- what changes
