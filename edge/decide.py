@@ -250,6 +250,7 @@ def _begin(state: State, session: Session, minutes: float | None) -> State:
         until_s=None if minutes is None else at_s + 60 * minutes,
         paused=None,
         paused_left_s=0.0,
+        focused_s=0.0,
     )
 
 
@@ -315,7 +316,7 @@ def _end_focus(state: State, config: Config, *, completed: bool, why: str = "") 
         completed=completed,
         clean=all_clean,
         pickups=state.pickups_this_session,
-        lasted_s=round(state.at_s - state.session_since_s, 3),
+        lasted_s=round(state.focused_s + state.at_s - state.session_since_s, 3),
         why=why,
     )
     if all_clean and config.nudge.reward:
@@ -336,6 +337,7 @@ def _pause(state: State, config: Config) -> State:
         until_s=state.at_s + 60 * config.session.pause_max_min,
         paused=Session.FOCUS,
         paused_left_s=left_s,
+        focused_s=state.focused_s + state.at_s - state.session_since_s,
         pauses_used=used,
         snooze_until_s=None,
         view=View.CLEAR,
@@ -818,7 +820,16 @@ def _used_up(allowed: int, what: str) -> str:
 
 
 def _unpause(state: State) -> State:
-    return replace(state, session=Session.FOCUS, paused=None, paused_left_s=0.0)
+    """For a session that ends in its pause: back to focus, of which nothing more comes."""
+    if state.session is not Session.PAUSED:
+        return state
+    return replace(
+        state,
+        session=Session.FOCUS,
+        session_since_s=state.at_s,
+        paused=None,
+        paused_left_s=0.0,
+    )
 
 
 def _stop(state: State, config: Config, why: str) -> State:

@@ -462,6 +462,7 @@ class State:
     until_s: float | None = None  # when the session part ends; None: open-ended
     paused: Session | None = None  # what a pause interrupted
     paused_left_s: float = 0.0  # what was left of it
+    focused_s: float = 0.0  # of this focus session, before its last pause
     round: int = 0  # focus sessions completed since the last long break
     seats: tuple[SeatState, ...] = ()
     totals: tuple[Totals, ...] = ()

@@ -385,6 +385,21 @@ def test_a_short_press_does_what_is_meant(prepare, session, event):
     assert desk.happenings()[-1].type is event
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(lambda desk: desk.nobody(60).tell(Press.SHORT).working(30), id="goes on"),
+        pytest.param(lambda desk: desk.nobody(60), id="is stopped in its pause"),
+        pytest.param(lambda desk: desk, id="is stopped at once"),
+    ],
+)
+def test_a_session_lasted_for_as_long_as_it_was_focus(rest):
+    desk = rest(Desk().focus().working(100).tell(SetSession(SessionAction.PAUSE)))
+    desk.tell(SetSession(SessionAction.STOP))
+    (end,) = [h for h in desk.happenings() if h.type is EventType.SESSION_END]
+    assert end.details["lasted_s"] == pytest.approx(desk.state.totals[0].focus_s, abs=0.01)
+
+
 def test_a_pickup_that_a_pause_interrupts_is_closed():
     desk = Desk().focus().working(5).using(8).tell(SetSession(SessionAction.PAUSE))
     types = desk.types()
@@ -421,7 +436,7 @@ def test_a_command_that_makes_no_sense_is_refused_with_a_reason_and_changes_noth
 # ---------------------------------------------------------------- "that was not a phone"
 
 
-def calculating(desk: Desk, seconds: float, place=AT_CHEST, score: float = 0.6) -> Desk:
+def calculating(desk: Desk, seconds: float, place=AT_CHEST, score: float = 0.7) -> Desk:
     """A calculator that the detector takes for a phone."""
     return desk.using(seconds, place, score)
 
