@@ -9,11 +9,13 @@ RUN/ema-<images>.pt the averaged weights of each evaluation.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import augment
@@ -75,6 +77,16 @@ def pools(
         dev_judge,
         web_judge,
     )
+
+
+def fewer(pools: list[augment.Pool], share: float) -> list[augment.Pool]:
+    """The pools with this share of their pictures, 0..1: what a smaller share has, a larger one
+    has too."""
+    kept = []
+    for pool in pools:
+        drawn = sorted(pool.pictures, key=lambda p: hashlib.sha256(p.path.name.encode()).digest())
+        kept.append(replace(pool, pictures=drawn[: math.ceil(share * len(drawn))]))
+    return kept
 
 
 class Batches(Dataset):
@@ -178,6 +190,7 @@ def main() -> None:
     parser.add_argument(
         "--others", action="store_true", help="spare what the original knew as other things"
     )
+    parser.add_argument("--share", type=float, default=1.0, help="of the pictures: what more bring")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
@@ -186,6 +199,7 @@ def main() -> None:
     torch.manual_seed(1)
     args.run.mkdir(parents=True, exist_ok=True)
     training, dev, webcam = pools(args.data, args.webcam, args.borrowed, args.swaps, args.swapped)
+    training = fewer(training, args.share)
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
     drawer = augment.Drawer(
         source, training, augment.Mix(render=args.render, mosaic=0.12, plain=0.25), args.bank
