@@ -41,7 +41,6 @@ from edge.domain import (
 
 MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in bounds
 MOST_SCORES = 24  # of one track's recent frames
-RIVAL_IOU = 0.5  # two labels on the same thing overlap at least so much
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 EXCITING_S = 3.0
 BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
@@ -340,27 +339,8 @@ def _seat_of(box: Box, seats: tuple[SeatConfig, ...]) -> int | None:
 
 
 def _phones(detections: Sequence[Detection], floor: float) -> list[Detection]:
-    """The phones of one frame, best first; where another label claims the same thing, the weaker
-    for it: a calculator that also looks a bit like a phone is a calculator."""
-    found = []
-    for detection in detections:
-        if detection.label != PHONE or detection.score < floor:
-            continue
-        rival = max(
-            (
-                other.score
-                for other in detections
-                if other.label not in (PHONE, PERSON)
-                and other.score >= floor
-                and other.box.iou(detection.box) >= RIVAL_IOU
-            ),
-            default=0.0,
-        )
-        if rival >= detection.score:
-            continue
-        score = detection.score - rival * rival / detection.score
-        if score >= floor:
-            found.append(detection if rival == 0 else replace(detection, score=score))
+    """The phones of one frame, best first."""
+    found = [d for d in detections if d.label == PHONE and d.score >= floor]
     found.sort(key=lambda detection: -detection.score)
     return found[:MOST_TRACKS]
 

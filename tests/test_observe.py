@@ -17,7 +17,6 @@ from tests.desk import (
     Desk,
     phone,
     swaying,
-    thing,
 )
 
 SESSION = SessionConfig(focus_min=60)
@@ -118,34 +117,6 @@ def test_a_hand_that_covers_a_parked_phone_does_not_pick_it_up():
     half = phone((y, x - 0.02), size=(0.14, 0.04))
     desk.working(3, half)
     assert use_of(desk) is PhoneUse.PARKED
-
-
-@pytest.mark.parametrize(
-    ("rival", "confirmed"),
-    [(0.9, False), (0.7, False), (0.3, True)],
-    ids=["surely a calculator", "about as likely one", "hardly one"],
-)
-def test_another_label_on_the_same_thing_speaks_against_a_phone(rival, confirmed):
-    desk = Desk().focus().working(3)
-
-    def seen(at_s):
-        place = swaying(AT_CHEST, at_s)
-        return (SITTER, phone(place, 0.75), thing("calculator", place, rival)), STIRRED
-
-    desk.play(3, seen)
-    assert (use_of(desk) is PhoneUse.IN_USE) == confirmed
-
-
-def test_a_label_elsewhere_says_nothing_about_the_phone():
-    desk = Desk().focus().working(3)
-    desk.play(
-        3,
-        lambda at_s: (
-            (SITTER, phone(swaying(AT_CHEST, at_s)), thing("calculator", ON_DESK)),
-            STIRRED,
-        ),
-    )
-    assert use_of(desk) is PhoneUse.IN_USE
 
 
 def test_something_that_flickers_where_it_always_was_did_not_come_from_elsewhere():
