@@ -22,8 +22,7 @@ from edge.vision.decode import RIVAL_FLOOR, RIVAL_IOU, left_of
 from edge.vision.manifest import ModelSpec
 from edge.vision.tflite import load_detector
 
-# Each of these was tried at half and twice its value, on the pictures named above, with less than
-# a point of phone AP50 between them.
+# What other values of these three cost is told in models/CARD.md.
 HINT = 0.05  # from this score on a thing is worth a closer look
 SURE = 0.8  # and from this on it needs none
 WINDOW = 0.5  # of the picture's sides; twice the box where that is more
@@ -111,7 +110,7 @@ class SecondLook:
         if not worth:
             return None
         box = min(worth, key=lambda d: (self._said_of(d) is not None, -d.score)).box
-        (y, x) = box.center
+        y, x = box.center
         height, width = max(WINDOW, 2 * box.height), max(WINDOW, 2 * box.width)
         if max(height, width) > WORTH_IT:
             return None
