@@ -7,7 +7,7 @@ import pytest
 from edge.config import ModelConfig, PolicyConfig
 from edge.scenarios import composed
 from edge.vision.manifest import load_model
-from edge.vision.tflite import load_detector
+from edge.vision.second_look import open_detector
 
 WITHIN_S = PolicyConfig().phone_hold_s + composed.NOTICED_WITHIN_S
 
@@ -19,14 +19,14 @@ WITHIN_S = PolicyConfig().phone_hold_s + composed.NOTICED_WITHIN_S
         "5977270-sd_640_360_25fps.mp4",
         pytest.param(
             "4105024-sd_640_360_30fps.mp4",
-            marks=pytest.mark.xfail(reason="the detector is slow to be sure here: after 5.2 s"),
+            marks=pytest.mark.xfail(reason="at the ear and half hidden: never sure enough"),
         ),
     ],
 )
 def test_the_phone_of_a_clip_is_noticed(shared_data, name):
     """Each clip shows a phone in use throughout."""
     spec = load_model(ModelConfig())
-    detector = load_detector(spec, threads=2)
+    detector = open_detector(spec, ModelConfig(threads=1))
     video = shared_data / "video" / name
     outcomes = composed.clips([video], detector, spec.thresholds, lambda items, what: items)
     (lit_s,) = [outcome.lit_s for outcome in outcomes]
