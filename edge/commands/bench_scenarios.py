@@ -152,16 +152,13 @@ def _as_shipped(args: argparse.Namespace, fitted: Noise) -> Noise:
 
 
 def _fit(args: argparse.Namespace, path: Path) -> int:
-    from dataclasses import replace
-
     from edge.scenarios import fit
     from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
 
     try:
         spec = chosen_model(args)
-        low = replace(spec, thresholds=replace(spec.thresholds, floor=fit.LOWEST))
-        detector = opened_model(args, low)
+        detector = opened_model(args, spec.with_floor(fit.LOWEST))
         tree = fit.fit(args.fit, spec, detector, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)

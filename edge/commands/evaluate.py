@@ -97,8 +97,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         dataset = load_dataset(args.dataset)
         spec = chosen_model(args)
-        low = replace(spec, thresholds=replace(spec.thresholds, floor=args.floor))
-        detector = opened_model(args, low)
+        detector = opened_model(args, spec.with_floor(args.floor))
     except DatasetError as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,9 +69,7 @@ def chosen_model(args: argparse.Namespace, *, floor: float | None = None) -> Mod
         spec = load_model(ModelConfig(name=args.model, manifest=manifest))
     else:
         spec = by_hand(args.model_file, args.family, args.labels, args.colour)
-    if floor is not None:
-        spec = replace(spec, thresholds=replace(spec.thresholds, floor=floor))
-    return spec
+    return spec if floor is None else spec.with_floor(floor)
 
 
 def opened_model(args: argparse.Namespace, spec: ModelSpec, *, every: int = 1) -> Detector:

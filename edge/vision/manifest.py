@@ -28,7 +28,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -93,6 +93,10 @@ class ModelSpec:
     quantization: str = ""
     licence: str = ""
     provenance: str = ""
+
+    def with_floor(self, floor: float) -> ModelSpec:
+        """The same, but for the score, 0..1, from which on it reports."""
+        return replace(self, thresholds=replace(self.thresholds, floor=floor))
 
     @property
     def description(self) -> str:

@@ -36,10 +36,8 @@ def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "
     """The detector that the configuration asks for. Raises ModelError."""
     if not config.second_look:
         return load_detector(spec, config.threads, runtime_name=runtime_name)
-    lower = replace(spec.thresholds, floor=min(spec.thresholds.floor, HINT))
-    detector = load_detector(
-        replace(spec, thresholds=lower), config.threads, runtime_name=runtime_name
-    )
+    lower = spec.with_floor(min(spec.thresholds.floor, HINT))
+    detector = load_detector(lower, config.threads, runtime_name=runtime_name)
     return SecondLook(
         detector,
         floor=spec.thresholds.floor,
@@ -71,9 +69,8 @@ class SecondLook:
         self._floor = floor
         self._rivals = frozenset(rivals)
         self._every = every
-        self._wait = 0  # frames until there may be another closer look
+        self._since = every  # frames since the last closer look; the first may have one
         self._said: tuple[_Said, ...] = ()
-        self._age = 0  # of what was said, in frames
         self.looks = 0  # inferences so far: what it costs
 
     @property
@@ -84,14 +81,13 @@ class SecondLook:
         """Best score first; boxes are fractions of the frame, clipped to it."""
         seen = self._detector.detect(frame)
         self.looks += 1
-        self._wait = max(0, self._wait - 1)
-        self._age += 1
-        if self._age > 2 * (self._every - 1):
+        self._since += 1
+        if self._since > 2 * (self._every - 1):
             self._said = ()
-        window = self._window(frame, seen) if self._wait == 0 else None
+        window = self._window(frame, seen) if self._since >= self._every else None
         only_there: list[Detection] = []
         if window is not None:
-            self._wait, self._age = self._every, 0
+            self._since = 0
             closely = self._closely(frame, window, seen)
             looked_at = [d for d in seen if d.label == PHONE and window.contains(*d.box.center)]
             self._said = tuple(_Said(d.box, _score_at(d.box, closely)) for d in looked_at)
