@@ -115,6 +115,13 @@ class Subscriber:
     def publish(self, topic: str, payload: bytes | str, *, retain: bool = False) -> None:
         self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
 
+    def catch_up(self) -> None:
+        """Until everything the broker took before has arrived, for it keeps the order. Only for
+        one that hears every topic."""
+        mark = f"caught-up/{len(self.heard)}"
+        self.publish(mark, "")
+        self.wait_for(lambda heard: any(m.topic == mark for m in heard))
+
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()

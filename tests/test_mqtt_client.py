@@ -260,6 +260,7 @@ def test_after_a_restart_of_the_broker_everything_is_there_again(broker, phone, 
     subscriber.wait_for(lambda _: subscriber.of("/state") and subscriber.of("/today"))
     # Some may have left before the subscriber came; none may be left, or out of order.
     phone.until_sent()
+    subscriber.catch_up()
     seen = counts(subscriber)
     assert seen == list(range(51 - len(seen), 51))
     subscriber.close()
