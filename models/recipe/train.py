@@ -79,12 +79,16 @@ def pools(
     )
 
 
-def fewer(pools: list[augment.Pool], share: float) -> list[augment.Pool]:
-    """The pools with this share of their pictures, 0..1: what a smaller share has, a larger one
-    has too."""
+def fewer(pools: list[augment.Pool], share: float, draw: int = 0) -> list[augment.Pool]:
+    """The pools with this share of their pictures, 0..1: what a smaller share has, a larger one of
+    the same draw has too."""
+
+    def lot(picture: data.Picture) -> bytes:
+        return hashlib.sha256(f"{draw or ''}{picture.path.name}".encode()).digest()
+
     kept = []
     for pool in pools:
-        drawn = sorted(pool.pictures, key=lambda p: hashlib.sha256(p.path.name.encode()).digest())
+        drawn = sorted(pool.pictures, key=lot)
         kept.append(replace(pool, pictures=drawn[: math.ceil(share * len(drawn))]))
     return kept
 
@@ -191,6 +195,7 @@ def main() -> None:
         "--others", action="store_true", help="spare what the original knew as other things"
     )
     parser.add_argument("--share", type=float, default=1.0, help="of the pictures: what more bring")
+    parser.add_argument("--draw", type=int, default=0, help="which pictures a share is")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
@@ -199,7 +204,7 @@ def main() -> None:
     torch.manual_seed(1)
     args.run.mkdir(parents=True, exist_ok=True)
     training, dev, webcam = pools(args.data, args.webcam, args.borrowed, args.swaps, args.swapped)
-    training = fewer(training, args.share)
+    training = fewer(training, args.share, args.draw)
     source = augment.Source.build(args.run.parent, [p for pool in training for p in pool.pictures])
     drawer = augment.Drawer(
         source, training, augment.Mix(render=args.render, mosaic=0.12, plain=0.25), args.bank
