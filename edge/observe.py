@@ -8,8 +8,8 @@ of hands, so this is what stands in for them:
 - it moves, by more than a share of its own size, where the pixels change as well (a box that
   jitters over a still picture is the detector's doing);
 - some boxes wobble from look to look, most of all those of phones that are half seen; a thing moves
-  when it goes farther than it wobbles, which is learnt while it lies there or no pixels change,
-  and when it travels: a bad box jumps to and fro;
+  when it goes farther than it wobbles, which is learnt while it lies there or no pixels change
+  (that a bad box jumps to and fro tells nothing: hands do, too);
 - it came from somewhere: it was not there when watching began, pixels changed, and then it was;
 - a box that shrinks within its old place is covered by a hand or a cup, not moved;
 - in front of somebody's chest few things lie, and beside the face fewer, so there stillness has to
@@ -21,9 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import hypot, sqrt
-from statistics import fmean, median
+from statistics import median
 
 from edge.config import Config, ObserveConfig, SeatConfig
 from edge.domain import (
@@ -59,8 +58,6 @@ FACE = 0.4  # the part of a person, from the top, where a phone is held for a ca
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
 MOVES = 0.3  # share of a box that changes when what is in it moves
-PATH = 8  # looks that tell a bad box, which jumps to and fro, from a thing that moves
-JUMPS = 1.4  # of 2 or a little more, see _jumps
 TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
 
 
@@ -72,9 +69,7 @@ class Track:
     anchor: where it lies, or last moved to
     far:    it was seen away from its anchor in the last look: twice in a row is a movement, as
             one bad box is not
-    wobble: how far its box is off from look to look while nothing moves it, in its own size; None
-            while that is not known
-    path:   centers of its last boxes, (y, x)
+    wobble: how far its box is off from look to look while nothing moves it, in its own size
     """
 
     number: int
@@ -86,8 +81,7 @@ class Track:
     scores: tuple[tuple[float, float], ...]
     moving: bool = False  # whether it ever moved
     far: bool = False
-    wobble: float | None = None
-    path: tuple[tuple[float, float], ...] = ()
+    wobble: float = 0.0
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     moved_s: float = float("-inf")
@@ -105,7 +99,7 @@ class Place:
 
     box: Box
     seen_s: float
-    wobble: float | None
+    wobble: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +204,7 @@ def observe(
                 continue
             known = [p for p in places if p.box.iou(phone.box) >= settings.track_iou]
             came = at_s - began_s >= BEGINNING_S and change.at(phone.box) and not known
-            wobble = max((p.wobble for p in known if p.wobble is not None), default=None)
+            wobble = max((p.wobble for p in known), default=0.0)
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came)
             tracks = (*tracks, _judge(born, sitters[seat], at_s, config))
             next_track += 1
@@ -427,12 +421,12 @@ def _left_places(
         Place(track.anchor, track.seen_s, track.wobble)
         for track in before
         if track.number not in kept
-        and (_has_lain(track) or not track.moving or (track.wobble or 0.0) >= settings.still / 2)
+        and (_has_lain(track) or not track.moving or track.wobble >= settings.still / 2)
     ]
 
 
 def _born(
-    number: int, seat: int, phone: Detection, at_s: float, *, wobble: float | None, came: bool
+    number: int, seat: int, phone: Detection, at_s: float, *, wobble: float, came: bool
 ) -> Track:
     return Track(
         number=number,
@@ -490,17 +484,14 @@ def _seen(
     held = track.use is PhoneUse.IN_USE
     wobble = track.wobble
     changes = change.covers(box)
-    path = (*track.path, box.center)[-PATH:]
     if _lies(track) or not changes:
         # From one look to the next, since a hand sways slowly and a bad box jumps.
         off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
-        wobble = off if wobble is None else wobble + WOBBLE_SHARE * (off - wobble)
+        wobble += WOBBLE_SHARE * (off - wobble)
     if changes or (track.far and not held):
-        least = max(settings.still * (SWAYS if held else 1.0), WOBBLES * (track.wobble or 0.0))
-        if len(path) < PATH and track.moved_s == float("-inf"):
-            least = max(least, MOST_WOBBLE)  # how it wobbles is not known yet
+        least = max(settings.still * (SWAYS if held else 1.0), WOBBLES * track.wobble)
         far = not _covered(anchor, box) and _distance(anchor, box) >= least
-        if far and (track.far or held) and not _jumps(path, _size(box)):
+        if far and (track.far or held):
             if at_s - moved_s > settings.parked_s:
                 stirred_s = at_s
             anchor, moved_s = box, at_s
@@ -514,28 +505,11 @@ def _seen(
         anchor=anchor,
         far=far,
         wobble=wobble,
-        path=path,
         moving=track.moving or moved_s == at_s,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,
         stirred_s=stirred_s,
     )
-
-
-def _jumps(path: tuple[tuple[float, float], ...], size: float) -> bool:
-    """Whether a box jumps to and fro about one place, as a bad one does, and does not travel, as
-    what is in a hand does.
-
-    By the mean square of its steps over the variance of its places, which is about 2 where each
-    place is drawn anew, and less the more it depends on the one before (von Neumann, Annals of
-    Mathematical Statistics 12, 1941).
-    """
-    if len(path) < PATH:
-        return False
-    y, x = (fmean(places) for places in zip(*path, strict=True))
-    variance = fmean((py - y) ** 2 + (px - x) ** 2 for py, px in path)
-    steps = fmean((ay - by) ** 2 + (ax - bx) ** 2 for (ay, ax), (by, bx) in pairwise(path))
-    return steps > JUMPS * variance and variance < (MOST_WOBBLE * size) ** 2
 
 
 def _missed(track: Track, at_s: float, settings: ObserveConfig) -> Track:
