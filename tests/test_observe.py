@@ -111,6 +111,20 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     assert use_of(desk) is PhoneUse.IN_USE
 
 
+@pytest.mark.parametrize(
+    ("left_edge", "use"),
+    [
+        pytest.param(ON_DESK[1] + 0.05, PhoneUse.PARKED, id="hands that type beside it"),
+        pytest.param(ON_DESK[1] - 0.04, PhoneUse.IN_USE, id="pixels that change where it lies"),
+    ],
+)
+def test_a_movement_takes_pixels_that_change_over_the_box_and_not_beside_it(left_edge, use):
+    changing = replace(STIRRED, changed=(Box(0.75, left_edge, 1.0, 0.7),))
+    desk = Desk().focus().working(3, phone(ON_DESK))
+    desk.play(3, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), changing))
+    assert use_of(desk) is use
+
+
 def test_a_hand_that_covers_a_parked_phone_does_not_pick_it_up():
     desk = Desk().focus().working(5, phone(ON_DESK))
     y, x = ON_DESK
