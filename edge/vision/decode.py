@@ -25,6 +25,7 @@ LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and 
 REAL = Quant(0.0, 0)
 RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
 RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
+VOTE_IOU = 0.78  # boxes of one class that overlap so much mean the same outline
 
 
 class Found(NamedTuple):
@@ -182,29 +183,42 @@ def nothing() -> Found:
 
 
 def suppress(found: Found, iou: float) -> Found:
-    """Of boxes of one class that overlap by more than `iou`, keep the best."""
+    """Of boxes of one class that overlap by more than `iou`, keep the best.
+
+    Its edges are the mean, weighted by score, of all of its class that overlap it by more than
+    VOTE_IOU (box voting: Gidaris and Komodakis, arXiv:1505.01749), which halves how much the box
+    of a thing that lies still trembles.
+    """
     order = np.argsort(-found.scores, kind="stable")[:MOST_CANDIDATES]
     boxes, classes = found.boxes[order], found.classes[order]
     top, left, bottom, right = boxes.T
     areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
     alive = np.ones(len(order), bool)
     kept: list[int] = []
+    edges: list[FloatArray] = []
     for best in range(len(order)):
         if not alive[best]:
             continue
-        kept.append(best)
         if len(kept) == MOST_DETECTIONS:
             break
-        rest = best + 1 + np.flatnonzero(alive[best + 1 :] & (classes[best + 1 :] == classes[best]))
-        if not len(rest):
+        kept.append(best)
+        edges.append(boxes[best])
+        like = np.flatnonzero(classes == classes[best])
+        if len(like) == 1:
             continue
-        height = np.minimum(bottom[rest], bottom[best]) - np.maximum(top[rest], top[best])
-        width = np.minimum(right[rest], right[best]) - np.maximum(left[rest], left[best])
+        height = np.minimum(bottom[like], bottom[best]) - np.maximum(top[like], top[best])
+        width = np.minimum(right[like], right[best]) - np.maximum(left[like], left[best])
         shared = np.maximum(height, 0) * np.maximum(width, 0)
         # Without a division: two empty boxes share nothing and are nobody's copies.
-        alive[rest[shared > iou * (areas[rest] + areas[best] - shared)]] = False
+        whole = areas[like] + areas[best] - shared
+        alive[like[shared > iou * whole]] = False
+        agreed = like[shared > VOTE_IOU * whole]
+        if len(agreed) > 1:
+            votes = found.scores[order[agreed]]
+            edges[-1] = votes @ boxes[agreed] / votes.sum()
     chosen = order[kept]
-    return Found(found.boxes[chosen], found.scores[chosen], found.classes[chosen])
+    means = np.array(edges, np.float32).reshape(-1, 4)
+    return Found(means, found.scores[chosen], found.classes[chosen])
 
 
 def left_of(score: Any, claim: Any) -> Any:
