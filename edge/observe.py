@@ -44,13 +44,14 @@ MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in b
 MOST_SCORES = 24  # of one track's recent frames
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 EXCITING_S = 3.0
-BEGINNING_S = 2.0  # a phone seen so soon after watching began was there before
+BEGINNING_S = 4.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
 VIEW_RETURNS_S = 0.5  # a view is found again after this
 WOBBLES = 3.0  # a box so many times farther off than usual has moved
 MOST_WOBBLE = 0.5  # what is off farther, in its own size, has moved for sure
 WOBBLE_SHARE = 0.2  # of what a look says of a box's wobble
+DOUBT = 0.05  # the wobble of the worst of 81 measured phones (`wobbles` in scenarios/noise.json)
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
@@ -69,7 +70,9 @@ class Track:
     anchor: where it lies, or last moved to
     far:    it was seen away from its anchor in the last look: twice in a row is a movement, as
             one bad box is not
-    wobble: how far its box is off from look to look while nothing moves it, in its own size
+    wobble: how far its box is off from look to look while nothing moves it, in its own size (root
+            mean square: a box that jumps now and then is worse than one that trembles)
+    doubt:  how much more than that it may be, as long as few looks have told
     """
 
     number: int
@@ -82,6 +85,7 @@ class Track:
     moving: bool = False  # whether it ever moved
     far: bool = False
     wobble: float = 0.0
+    doubt: float = DOUBT
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     moved_s: float = float("-inf")
@@ -482,14 +486,18 @@ def _seen(
     anchor, moved_s, far = track.anchor, track.moved_s, False
     stirred_s = track.stirred_s
     held = track.use is PhoneUse.IN_USE
-    wobble = track.wobble
+    wobble, doubt = track.wobble, track.doubt
     changes = change.covers(box)
     if _lies(track) or not changes:
         # From one look to the next, since a hand sways slowly and a bad box jumps.
         off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
-        wobble += WOBBLE_SHARE * (off - wobble)
+        wobble = sqrt(wobble**2 + WOBBLE_SHARE * (off**2 - wobble**2))
+        doubt *= 1 - WOBBLE_SHARE
     if changes or (track.far and not held):
-        least = max(settings.still * (SWAYS if held else 1.0), WOBBLES * track.wobble)
+        if held:
+            least = max(settings.still * SWAYS, WOBBLES * track.wobble + track.doubt)
+        else:
+            least = max(settings.still, WOBBLES * (track.wobble + track.doubt))
         far = not _covered(anchor, box) and _distance(anchor, box) >= least
         if far and (track.far or held):
             if at_s - moved_s > settings.parked_s:
@@ -505,6 +513,7 @@ def _seen(
         anchor=anchor,
         far=far,
         wobble=wobble,
+        doubt=doubt,
         moving=track.moving or moved_s == at_s,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,

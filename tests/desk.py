@@ -59,8 +59,9 @@ def thing(
 
 
 def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
-    """What a hand does: a few centimetres to and fro."""
-    return place[0] + 0.02 * (int(at_s * 5) % 3), place[1] + 0.015 * (int(at_s * 5) % 2)
+    """What a hand does: a few centimetres to and fro, less than the hands of the clips do (`sway`
+    in edge/scenarios/noise.json)."""
+    return place[0] + 0.03 * (int(at_s * 5) % 3), place[1] + 0.02 * (int(at_s * 5) % 2)
 
 
 class Desk:

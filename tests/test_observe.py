@@ -39,7 +39,7 @@ def use_of(desk: Desk) -> PhoneUse | None:
     ],
 )
 def test_a_phone_is_confirmed_by_several_frames_and_their_median(scores, confirmed):
-    desk = Desk().focus().working(3)
+    desk = Desk().focus().working(5)
     for number, score in enumerate(scores):
         seen = (SITTER, phone(swaying(AT_CHEST, number / 5), score)) if score else (SITTER,)
         desk.frame(seen)
@@ -109,6 +109,21 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     # And all the same it is noticed when it is taken up.
     desk.using(2, AT_CHEST)
     assert use_of(desk) is PhoneUse.IN_USE
+
+
+@pytest.mark.parametrize(
+    ("shift", "use"),
+    [
+        pytest.param(0.02, PhoneUse.PARKED, id="as far as the worst of measured boxes is off"),
+        pytest.param(0.06, PhoneUse.IN_USE, id="farther"),
+    ],
+)
+def test_as_long_as_little_is_known_of_a_box_small_movements_of_it_count_for_nothing(shift, use):
+    there, off = AT_CHEST, (AT_CHEST[0] + shift, AT_CHEST[1] + shift / 2)
+    desk = Desk().focus()
+    for place in (there, there, there, off, off, there):
+        desk.working(0.2, phone(place))
+    assert use_of(desk) is use
 
 
 @pytest.mark.parametrize(

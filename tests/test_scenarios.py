@@ -13,7 +13,7 @@ from edge import decide
 from edge.__main__ import main
 from edge.domain import Thresholds
 from edge.scenarios import figures, noise, play, report, script
-from edge.scenarios.noise import Motion, Noise
+from edge.scenarios.noise import Motion, Noise, Wobble
 from edge.scenarios.script import Group, What
 from edge.scenarios.world import realise
 
@@ -44,7 +44,7 @@ def detector(*, phone: float, others: float = 0.0, person: float = 0.9, lasting:
         closer_looks=0.0,
         held=motion,
         still=motion,
-        jitter=np.array([[0.5, 0.008]]),
+        wobbles=(Wobble(0.5, np.array([[0.008] * 4, [-0.008] * 4])),),
         sway=0.1,
         sway_s=1.0,
         pictures=0,

@@ -26,7 +26,9 @@ FINDS = 0.4  # overlap that makes a detection a find of a thing
 MISTAKES = 0.3  # overlap that makes it a mistake about a thing
 LOWEST = 0.02
 PERSON_AREA = 0.1  # who sits at the desk has as much of the picture, and more
-COPIES = 3  # of each still picture, with sensor noise
+COPIES = 6  # of each still picture, with sensor noise
+FEWEST_BOXES = 3  # among them that tell how a box wobbles
+ASSUMED = {"score": 0.5, "off": [[0.02] * 4, [-0.02] * 4]}  # wobble, where none can be measured
 SENSOR_SIGMA = 4.0  # grey levels; what a small sensor shows indoors
 CLIP_FPS = 5.0
 LAGS_S = (0.2, 0.4, 0.8, 1.6)
@@ -43,7 +45,7 @@ class _Found:
     closer_looks: int = 0
     one_owner: list[float] = field(default_factory=list)
     still_scores: list[list[float]] = field(default_factory=list)
-    jitters: list[tuple[float, float]] = field(default_factory=list)
+    wobbles: list[dict[str, Any]] = field(default_factory=list)
     pictures: int = 0
 
     def add(self, kind: str, area: float, phone: float, own: float) -> None:
@@ -107,6 +109,7 @@ def fit(
         "ghosts": [round(score, 3) for score in found.ghosts if score >= 0.05],
         "ghost_pictures": found.ghost_pictures,
         "closer_looks": round(found.closer_looks / max(found.people_pictures, 1), 3),
+        "wobbles": sorted(found.wobbles or [ASSUMED], key=lambda wobble: float(wobble["score"])),
         "records": {kind: sorted(rows) for kind, rows in sorted(found.records.items())},
     }
 
@@ -117,8 +120,10 @@ def dump(tree: dict[str, Any]) -> str:
         f"  {json.dumps(kind)}: {json.dumps(rows, separators=(',', ':'))}"
         for kind, rows in tree["records"].items()
     )
-    head = json.dumps({k: v for k, v in tree.items() if k != "records"}, indent=1)
-    return head[:-2] + f',\n "records": {{\n{records}\n }}\n}}\n'
+    wobbles = ",\n".join(f"  {json.dumps(wobble)}" for wobble in tree["wobbles"])
+    rest = {k: v for k, v in tree.items() if k not in ("records", "wobbles")}
+    head = json.dumps(rest, indent=1)[:-2]
+    return f'{head},\n "wobbles": [\n{wobbles}\n ],\n "records": {{\n{records}\n }}\n}}\n'
 
 
 def _mirrored(picture: LabelledPicture) -> LabelledPicture:
@@ -177,7 +182,7 @@ def _measure(
     if PHONE in picture.labelled:
         found.ghost_pictures += 1
         found.ghosts += [d.score for d in rest if d.box.area < 0.1]
-    if real and found.pictures % 2 == 0:
+    if real:
         _still(image, real[0].box, detector, found, rng)
 
 
@@ -189,7 +194,7 @@ def _still(
     rng: np.random.Generator,
 ) -> None:
     """How score and box of a phone waver while nothing changes but the sensor's noise."""
-    scores, centers = [], []
+    scores, boxes = [], []
     for _ in range(COPIES):
         noisy = image + rng.normal(0, SENSOR_SIGMA, image.shape)
         copy = np.clip(noisy, 0, 255).astype(np.uint8)
@@ -197,13 +202,16 @@ def _still(
         best = _best(phones, truth, FINDS, set())
         scores.append(best.score if best else 0.0)
         if best is not None and best.score >= 0.2:
-            centers.append(best.box)
+            boxes.append(best.box)
     found.still_scores.append(scores)
-    if len(centers) == COPIES:
+    count = len(boxes)
+    if count >= FEWEST_BOXES:
         size = float(np.hypot(truth.height, truth.width))
-        places = np.array([box.center for box in centers]) / size
-        variance = float(np.mean((places - places.mean(0)) ** 2)) * COPIES / (COPIES - 1)
-        found.jitters.append((round(float(np.mean(scores)), 3), round(variance**0.5, 4)))
+        edges = np.array([[b.ymin, b.xmin, b.ymax, b.xmax] for b in boxes]) / size
+        # Spread as much as the values that these few are a draw of (Bessel's correction).
+        off = (edges - edges.mean(0)) * np.sqrt(count / (count - 1))
+        score = round(float(np.mean(scores)), 3)
+        found.wobbles.append({"score": score, "off": np.round(off, 4).tolist()})
 
 
 def _best(
@@ -271,7 +279,6 @@ def _time(
             "passing": 0.0,
             "passing_s": 1.0,
         },
-        "jitter": sorted(found.jitters) or [[0.5, 0.02]],
         "sway": round(sway, 4),
         "sway_s": round(sway_s, 2),
         "lags_s": list(LAGS_S),

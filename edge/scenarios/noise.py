@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-FORMAT = 2
+FORMAT = 3
 # Shares of the picture's area; a phone at 0.5 to 1.5 m before a Pi camera has 3 to 0.3 %.
 SIZES = ((0.0, 0.003), (0.003, 0.01), (0.01, 0.04), (0.04, 1.0))
 FEWEST = 24  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
@@ -54,6 +54,14 @@ class Motion:
         return max(0.0, 1.0 - self.scene - self.lasting - self.passing)
 
 
+class Wobble(NamedTuple):
+    """How the box of a still phone with about this score goes off from look to look: (K, 4) edges
+    (ymin, xmin, ymax, xmax), from their mean, in the phone's own size (its diagonal)."""
+
+    score: float
+    off: FloatArray
+
+
 @dataclass(frozen=True, slots=True)
 class Noise:
     """A fitted detector.
@@ -64,9 +72,9 @@ class Noise:
     closer_looks: share of the pictures with somebody in them in which something was worth a closer
              look, which costs another inference
     held, still: how scores change with time, of a thing in a hand and of one that lies
-    jitter:  (N, 2) of still things: score, and standard deviation of the centre of the box in the
-             thing's own size. Boxes of what is half seen wobble more
-    sway, sway_s: the same of a thing held in a hand, and its time constant
+    wobbles: of measured still things; boxes of what is half seen wobble more
+    sway, sway_s: standard deviation of the centre of a thing held in a hand, in its own size, and
+             its time constant
     """
 
     model: str
@@ -80,7 +88,7 @@ class Noise:
     closer_looks: float
     held: Motion
     still: Motion
-    jitter: FloatArray
+    wobbles: tuple[Wobble, ...]
     sway: float
     sway_s: float
     pictures: int
@@ -123,7 +131,7 @@ def _noise(tree: Mapping[str, Any]) -> Noise:
         closer_looks=float(tree["closer_looks"]),
         held=Motion(**time["held"]),
         still=Motion(**time["still"]),
-        jitter=np.array(time["jitter"], float),
+        wobbles=tuple(Wobble(float(w["score"]), np.array(w["off"])) for w in tree["wobbles"]),
         sway=float(time["sway"]),
         sway_s=float(time["sway_s"]),
         pictures=int(tree["pictures"]),

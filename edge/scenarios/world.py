@@ -469,17 +469,13 @@ def _body(
     visible = body.shown & (body.hidden < MOSTLY_HIDDEN)
     table *= np.where(visible, 1 - body.hidden, 0.0)[:, None]
     size = np.hypot(body.height, body.width)
-    wobble = size * _wobble(body.grip, table[:, 0], noise, rng)
-    y = body.y + wobble * rng.standard_normal(ticks)
-    x = body.x + wobble * rng.standard_normal(ticks)
-    off = np.hypot(y - body.y, x - body.x) > WAVERS * size
-    seen_width = body.width * (1 - body.hidden)
-    x = x - (body.width - seen_width) / 2
-    boxes = np.stack(
-        [y - body.height / 2, x - seen_width / 2, y + body.height / 2, x + seen_width / 2], axis=1
-    )
+    off = _off(body.grip, table[:, 0], noise, rng)
+    left = body.x - body.width / 2
+    top = body.y - body.height / 2
+    right = left + body.width * (1 - body.hidden)
+    boxes = np.stack([top, left, top + body.height, right], axis=1) + size[:, None] * off
     if thing.kind == PHONE:
-        wavering |= body.shown & off
+        wavering |= body.shown & (np.abs(off).max(1) > WAVERS)
     else:
         wavering |= table[:, 0] >= noise.floor
     alone = thing.kind in (PHONE, HANDS)
@@ -487,17 +483,19 @@ def _body(
     return Appearance(labels, [table[:, k].tolist() for k in range(len(labels))], boxes)
 
 
-def _wobble(
+def _off(
     grip: NDArray[np.int64], scores: FloatArray, noise: Noise, rng: np.random.Generator
 ) -> FloatArray:
-    """(ticks,) how much the box wobbles, the same throughout a grip: as one of the measured things
-    with about that score did."""
-    wobble = np.zeros(len(grip))
+    """(ticks, 4) how far the edges are off, in the thing's own size: throughout a grip as those of
+    one of the measured things with about that score were."""
+    off = np.zeros((len(grip), 4))
+    known = np.array([wobble.score for wobble in noise.wobbles])
     for number in np.unique(grip):
         mine = grip == number
-        apart = np.abs(noise.jitter[:, 0] - scores[mine].mean())
-        wobble[mine] = rng.choice(noise.jitter[np.argsort(apart, kind="stable")[:ALIKE], 1])
-    return wobble
+        alike = np.argsort(np.abs(known - scores[mine].mean()), kind="stable")[:ALIKE]
+        measured = noise.wobbles[int(rng.choice(alike))].off
+        off[mine] = measured[rng.integers(len(measured), size=int(mine.sum()))]
+    return off
 
 
 # ---------------------------------------------------------------- what changes

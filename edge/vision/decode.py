@@ -25,7 +25,7 @@ LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and 
 REAL = Quant(0.0, 0)
 RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
 RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
-VOTE_IOU = 0.78  # boxes of one class that overlap so much mean the same outline
+VOTE_IOU = 0.85  # boxes of one class that overlap so much mean the same outline
 
 
 class Found(NamedTuple):
