@@ -107,6 +107,14 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Docked:
+    """When a dock last held a phone, and where in it, as long as it does."""
+
+    held_s: float
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sitter:
     """Who sits at a seat: not who it is, only that somebody does."""
 
@@ -127,7 +135,7 @@ class Memory:
     tracks: tuple[Track, ...] = ()
     next_track: int = 1
     sitters: tuple[Sitter, ...] = ()
-    dock_seen_s: tuple[float, ...] = ()  # when each dock was last seen to hold a phone
+    docked: tuple[Docked, ...] = ()  # what is known of each seat's dock
     identical: int = 0
     view: View = View.CLEAR
     view_wanted: View = View.CLEAR
@@ -186,6 +194,7 @@ def observe(
     sitters = memory.sitters or (Sitter(),) * len(config.seats)
     tracks, next_track = memory.tracks, memory.next_track
     looked_s, places = memory.looked_s, memory.places
+    docked = memory.docked or (Docked(began_s),) * len(config.seats)
     stirred = memory.stirred or stats is None or stats.change >= settings.gate_change
     changed = memory.changed
     if stats is not None and stats.changed:
@@ -212,8 +221,8 @@ def observe(
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came)
             tracks = (*tracks, _judge(born, sitters[seat], at_s, config))
             next_track += 1
+        docked = _look_into(docked, tracks, change, at_s)
         stirred, changed = False, ()
-    docks = _docks(memory.dock_seen_s, tracks, detections is not None, began_s, at_s, config)
     after = Memory(
         began_s=began_s,
         looked_s=looked_s,
@@ -223,7 +232,7 @@ def observe(
         tracks=tracks,
         next_track=next_track,
         sitters=sitters,
-        dock_seen_s=docks,
+        docked=docked,
         identical=view_memory.identical,
         view=view_memory.view,
         view_wanted=view_memory.view_wanted,
@@ -639,23 +648,25 @@ def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> t
 # ---------------------------------------------------------------- docks and seats
 
 
-def _docks(
-    seen_s: tuple[float, ...],
-    tracks: tuple[Track, ...],
-    looked: bool,
-    began_s: float,
-    at_s: float,
-    config: Config,
-) -> tuple[float, ...]:
-    seen_s = seen_s or (began_s,) * len(config.seats)
-    if not looked:
-        return seen_s
-    return tuple(
-        at_s
-        if any(t.seat == i and t.use is PhoneUse.DOCKED and t.seen_s == at_s for t in tracks)
-        else seen
-        for i, seen in enumerate(seen_s)
-    )
+def _look_into(
+    docked: tuple[Docked, ...], tracks: tuple[Track, ...], change: _Change, at_s: float
+) -> tuple[Docked, ...]:
+    """A phone that was seen in its dock is there until pixels change where it lies: one look that
+    misses it takes nothing out."""
+    after = []
+    for index, before in enumerate(docked):
+        seen = [
+            track.box
+            for track in tracks
+            if track.seat == index and track.use is PhoneUse.DOCKED and track.seen_s == at_s
+        ]
+        if seen:
+            after.append(Docked(at_s, seen[0]))
+        elif before.box is not None and not change.covers(before.box):
+            after.append(Docked(at_s, before.box))
+        else:
+            after.append(Docked(before.held_s))
+    return tuple(after)
 
 
 _ORDER = {PhoneUse.IN_USE: 3, PhoneUse.SUSPECTED: 2, PhoneUse.PARKED: 1, PhoneUse.DOCKED: 0}
@@ -698,13 +709,13 @@ def _dock(
 ) -> Dock:
     if seat.dock is None:
         return Dock.NONE
-    if memory.looked_s - memory.dock_seen_s[index] <= config.observe.forget_s:
+    if memory.looked_s - memory.docked[index].held_s <= config.observe.forget_s:
         return Dock.HOLDS
     if (
         sitter is not None
         and sitter.box is not None
         and sitter.box.intersection(seat.dock) > 0.7 * seat.dock.area
-        and memory.looked_s - memory.dock_seen_s[index] <= config.observe.remember_s
+        and memory.looked_s - memory.docked[index].held_s <= config.observe.remember_s
     ):
         return Dock.HIDDEN
     return Dock.EMPTY

@@ -200,6 +200,7 @@ def test_people_are_told_apart_by_where_they_sit():
     assert other.phone is None
 
 
+AT_KEYS = Box(0.75, 0.35, 1.0, 0.7)
 DOCKED = Config(session=SESSION, seats=(SeatConfig(dock=Box(0.8, 0.1, 0.98, 0.3)),))
 
 
@@ -215,6 +216,22 @@ def test_a_phone_taken_from_its_dock_leaves_it_empty():
     desk = Desk(DOCKED).focus().working(5, phone(ON_DESK)).using(3)
     assert desk.sight.dock is Dock.EMPTY
     assert use_of(desk) is PhoneUse.IN_USE
+
+
+@pytest.mark.parametrize(
+    ("changed", "dock"),
+    [
+        pytest.param(AT_KEYS, Dock.HOLDS, id="hands type beside it"),
+        pytest.param(Box(0.8, 0.1, 1.0, 0.3), Dock.EMPTY, id="something moved there"),
+    ],
+)
+def test_a_dock_loses_its_phone_by_a_movement_and_not_by_looks_that_miss_it(changed, dock):
+    desk = Desk(DOCKED).focus().working(5, phone(ON_DESK))
+    desk.frame((SITTER,), replace(STIRRED, changed=(changed,)))
+    desk.play(200, lambda _: ((SITTER,), replace(STIRRED, changed=(AT_KEYS,))))
+    assert desk.sight.dock is dock
+    desk.working(1, phone(ON_DESK))
+    assert desk.sight.dock is Dock.HOLDS
 
 
 def test_a_seat_without_a_dock_misses_none():
