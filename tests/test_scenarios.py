@@ -184,6 +184,14 @@ def test_with_a_blind_detector_nothing_is_noticed():
     assert (total.noticed, total.to_light_s) == (0, [])
 
 
+def test_a_dock_tells_of_some_pickups_that_nobody_saw():
+    seen, blind = tallied("dock", GOOD), tallied("dock", BLIND)
+    assert seen.told == seen.pickups > 0
+    assert seen.false_suspicions == 0
+    # A dock in which no phone is ever seen is empty all the time, and is said so once.
+    assert (blind.noticed, blind.told + blind.false_suspicions) == (0, 1)
+
+
 def test_a_detector_that_takes_everything_for_a_phone_is_found_out():
     gullible = detector(phone=0.9, others=1.0)
     total = tallied("look-alikes", gullible, seconds=1500)
@@ -212,7 +220,7 @@ def test_a_quiet_desk_spares_most_inferences_and_misses_nothing_for_it():
     assert 1 - gated.looks / gated.frames >= 0.8
 
 
-@pytest.mark.parametrize("name", ["parked", "texting", "visitors"])
+@pytest.mark.parametrize("name", ["parked", "texting", "visitors", "dock"])
 def test_skipping_quiet_stretches_changes_no_outcome(name):
     one = SCRIPTS[name]
     rng = np.random.default_rng(7)
@@ -226,7 +234,7 @@ def test_skipping_quiet_stretches_changes_no_outcome(name):
     skipped, whole = tallies
     assert skipped.judged < 0.7 * whole.judged
     assert skipped.looks == pytest.approx(whole.looks, rel=0.05)
-    for field in ("pickups", "noticed", "false_lights", "false_sounds"):
+    for field in ("pickups", "noticed", "told", "false_lights", "false_sounds", "false_suspicions"):
         assert getattr(skipped, field) == getattr(whole, field)
     assert skipped.to_light_s == pytest.approx(whole.to_light_s, abs=PERIOD_S + 1e-6)
 

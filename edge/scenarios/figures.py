@@ -109,12 +109,14 @@ def of_scenario(tally: Tally) -> dict[str, Figure]:
     """The figures of one scenario, by the names of its columns."""
     return {
         "noticed": share(tally.noticed, tally.pickups),
+        "noticed_or_suspected": share(tally.told, tally.pickups),
         "to_light_p50_s": percentile(tally.to_light_s, 50),
         "to_light_p95_s": percentile(tally.to_light_s, 95),
         "to_sound_p50_s": percentile(tally.to_sound_s, 50),
         "to_silence_p95_s": percentile(tally.to_silence_s, 95),
         "false_lights_per_8h": rate(tally.false_lights, tally.hours / 8),
         "false_sounds_per_8h": rate(tally.false_sounds, tally.hours / 8),
+        "false_suspicions_per_8h": rate(tally.false_suspicions, tally.hours / 8),
         "inferences_saved": saved(tally),
         "views_recognised": share(tally.unsure, tally.lost),
     }

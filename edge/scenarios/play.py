@@ -37,10 +37,12 @@ class Tally:
     """What was counted while playing; tallies of one scenario add up.
 
     pickups, noticed:   pick-ups of at least LONG_PICKUP_S, and those that were
+    told:               of them, those that were noticed, or suspected since the dock was empty
     to_light_s:         from each noticed pick-up to the first light
     to_sound_s:         from each pick-up that sounded to its first sound
     to_silence_s:       from each put-down that came while it sounded to silence
     false_lights, false_sounds: times that a phone lit or sounded while none was in a hand
+    false_suspicions:   times that a dock was said to be empty while no phone was in a hand
     unsure:             lost views that were noticed, of `lost`
     frames, looks, judged: all frames, inferences, and frames really played; the others were
                            skipped as quiet
@@ -49,11 +51,13 @@ class Tally:
     hours: float = 0.0
     pickups: int = 0
     noticed: int = 0
+    told: int = 0
     to_light_s: list[float] = field(default_factory=list)
     to_sound_s: list[float] = field(default_factory=list)
     to_silence_s: list[float] = field(default_factory=list)
     false_lights: int = 0
     false_sounds: int = 0
+    false_suspicions: int = 0
     lost: int = 0
     unsure: int = 0
     frames: int = 0
@@ -64,11 +68,13 @@ class Tally:
         self.hours += other.hours
         self.pickups += other.pickups
         self.noticed += other.noticed
+        self.told += other.told
         self.to_light_s += other.to_light_s
         self.to_sound_s += other.to_sound_s
         self.to_silence_s += other.to_silence_s
         self.false_lights += other.false_lights
         self.false_sounds += other.false_sounds
+        self.false_suspicions += other.false_suspicions
         self.lost += other.lost
         self.unsure += other.unsure
         self.frames += other.frames
@@ -158,6 +164,7 @@ def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> 
     total = Tally(hours=world.ticks * world.period_s / 3600, frames=world.ticks)
     pickups = world.pickups
     noticed = [False] * len(pickups)
+    suspected = [False] * len(pickups)
     lit_s: list[float | None] = [None] * len(pickups)
     sounded_s: list[float | None] = [None] * len(pickups)
     silent_s: list[float | None] = [None] * len(pickups)
@@ -185,6 +192,11 @@ def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> 
         for happening in _news(state, happened):
             if happening is EventType.PICKUP and inside and mine is not None:
                 noticed[mine] = True
+            if happening is EventType.SUSPICION:
+                if inside and mine is not None:
+                    suspected[mine] = True
+                else:
+                    total.false_suspicions += 1
             if happening is EventType.UNSURE:
                 for k, episode in enumerate(lost):
                     if episode.start_s <= at_s <= episode.end_s + LATE_S:
@@ -215,6 +227,7 @@ def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> 
             continue
         total.pickups += 1
         total.noticed += noticed[k]
+        total.told += noticed[k] or suspected[k]
         lit, sounded, silent = lit_s[k], sounded_s[k], silent_s[k]
         if lit is not None:
             total.to_light_s.append(lit - episode.start_s)
