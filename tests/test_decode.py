@@ -156,7 +156,8 @@ corners = st.tuples(sides, sides, sides, sides).map(
 
 @given(
     st.lists(st.tuples(corners, st.integers(1, 100), st.integers(0, 1)), max_size=12),
-    st.sampled_from([0.3, 0.52, 0.68]),
+    # None of these, nor VOTE_IOU, is the overlap of two boxes on that grid: no tie to round.
+    st.sampled_from([0.31, 0.52, 0.68]),
 )
 def test_one_box_per_object_and_class_remains(entries, iou):
     boxes = np.array([entry[0] for entry in entries], np.float32).reshape(-1, 4)
