@@ -655,17 +655,17 @@ def _look_into(
     misses it takes nothing out."""
     after = []
     for index, before in enumerate(docked):
-        seen = [
-            track.box
-            for track in tracks
-            if track.seat == index and track.use is PhoneUse.DOCKED and track.seen_s == at_s
-        ]
-        if seen:
-            after.append(Docked(at_s, seen[0]))
-        elif before.box is not None and not change.covers(before.box):
-            after.append(Docked(at_s, before.box))
-        else:
-            after.append(Docked(before.held_s))
+        box = next(
+            (
+                track.box
+                for track in tracks
+                if track.seat == index and track.use is PhoneUse.DOCKED and track.seen_s == at_s
+            ),
+            None,
+        )
+        if box is None and before.box is not None and not change.covers(before.box):
+            box = before.box
+        after.append(Docked(before.held_s if box is None else at_s, box))
     return tuple(after)
 
 

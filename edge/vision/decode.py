@@ -186,23 +186,22 @@ def suppress(found: Found, iou: float) -> Found:
     """Of boxes of one class that overlap by more than `iou`, keep the best.
 
     Its edges are the mean, weighted by score, of all of its class that overlap it by more than
-    VOTE_IOU (box voting: Gidaris and Komodakis, arXiv:1505.01749), which halves how much the box
-    of a thing that lies still trembles.
+    VOTE_IOU (box voting: Gidaris and Komodakis, arXiv:1505.01749), so that the box of a thing
+    that lies still trembles less: see models/CARD.md.
     """
     order = np.argsort(-found.scores, kind="stable")[:MOST_CANDIDATES]
     boxes, classes = found.boxes[order], found.classes[order]
     top, left, bottom, right = boxes.T
     areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
     alive = np.ones(len(order), bool)
+    edges = boxes.copy()
     kept: list[int] = []
-    edges: list[FloatArray] = []
     for best in range(len(order)):
         if not alive[best]:
             continue
         if len(kept) == MOST_DETECTIONS:
             break
         kept.append(best)
-        edges.append(boxes[best])
         like = np.flatnonzero(classes == classes[best])
         if len(like) == 1:
             continue
@@ -215,10 +214,9 @@ def suppress(found: Found, iou: float) -> Found:
         agreed = like[shared > VOTE_IOU * whole]
         if len(agreed) > 1:
             votes = found.scores[order[agreed]]
-            edges[-1] = votes @ boxes[agreed] / votes.sum()
+            edges[best] = votes @ boxes[agreed] / votes.sum()
     chosen = order[kept]
-    means = np.array(edges, np.float32).reshape(-1, 4)
-    return Found(means, found.scores[chosen], found.classes[chosen])
+    return Found(edges[kept], found.scores[chosen], found.classes[chosen])
 
 
 def left_of(score: Any, claim: Any) -> Any:
