@@ -8,8 +8,8 @@ of hands, so this is what stands in for them:
 - it moves, by more than a share of its own size, where the pixels change as well (a box that
   jitters over a still picture is the detector's doing);
 - some boxes wobble from look to look, most of all those of phones that are half seen; a thing moves
-  when it goes farther than it wobbles, which is learnt while it lies there or no pixels change
-  (that a bad box jumps to and fro tells nothing: hands do, too);
+  when it goes farther than it wobbles, which is learnt while it lies there (that a bad box jumps
+  to and fro tells nothing: hands do, too);
 - it came from somewhere: it was not there when watching began, pixels changed, and then it was;
 - a box that shrinks within its old place is covered by a hand or a cup, not moved;
 - in front of somebody's chest few things lie, and beside the face fewer, so there stillness has to
@@ -59,6 +59,7 @@ FACE = 0.4  # the part of a person, from the top, where a phone is held for a ca
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
 MOVES = 0.3  # share of a box that changes when what is in it moves
+WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one phone
 TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
 
 
@@ -83,6 +84,7 @@ class Track:
     anchor: Box
     scores: tuple[tuple[float, float], ...]
     moving: bool = False  # whether it ever moved
+    rested: bool = False  # whether it was ever seen where no pixels changed
     far: bool = False
     wobble: float = 0.0
     doubt: float = DOUBT
@@ -218,7 +220,8 @@ def observe(
             known = [p for p in places if p.box.iou(phone.box) >= settings.track_iou]
             came = at_s - began_s >= BEGINNING_S and change.at(phone.box) and not known
             wobble = max((p.wobble for p in known), default=0.0)
-            born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came)
+            rested = not change.covers(phone.box)
+            born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came, rested=rested)
             tracks = (*tracks, _judge(born, sitters[seat], at_s, config))
             next_track += 1
         docked = _look_into(docked, tracks, change, at_s)
@@ -389,11 +392,15 @@ def _follow(
     config: Config,
     thresholds: Thresholds,
 ) -> tuple[Track, ...]:
-    """Join the phones of this look to the tracks, nearest first; end tracks that are gone."""
+    """Join the phones of this look to the tracks, nearest first; end tracks that are gone.
+
+    A phone in use comes before whatever else overlaps: what is half seen beside it for a moment
+    does not take over its detections.
+    """
     settings = config.observe
     pairs = sorted(
         (
-            (nearness, i, j)
+            (track.use is PhoneUse.IN_USE and nearness > 1, nearness, i, j)
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (nearness := _nearness(track, phone.box, settings)) > 0
@@ -402,7 +409,7 @@ def _follow(
     )
     phone_of: dict[int, int] = {}
     taken: set[int] = set()
-    for _, i, j in pairs:
+    for _, _, i, j in pairs:
         if i not in phone_of and j not in taken:
             phone_of[i] = j
             taken.add(j)
@@ -420,26 +427,46 @@ def _follow(
 
 
 def _unclaimed(phones: list[Detection], tracks: tuple[Track, ...], at_s: float) -> list[Detection]:
-    """The phones that continue no track."""
-    claimed = {track.box for track in tracks if track.seen_s == at_s}
-    return [phone for phone in phones if phone.box not in claimed]
+    """The phones that continue no track, and are no second box of one in use: a part of it, or it
+    with its hand."""
+    seen = [track for track in tracks if track.seen_s == at_s]
+    claimed = {track.box for track in seen}
+    held = [track.box for track in seen if track.use is PhoneUse.IN_USE]
+    return [
+        phone
+        for phone in phones
+        if phone.box not in claimed and not any(_of_one(box, phone.box) for box in held)
+    ]
+
+
+def _of_one(one: Box, other: Box) -> bool:
+    return one.intersection(other) >= WITHIN * min(one.area, other.area)
 
 
 def _left_places(
     before: tuple[Track, ...], after: tuple[Track, ...], settings: ObserveConfig
 ) -> list[Place]:
-    """Where things lay, of tracks that ended. What wobbles much may only seem to have moved."""
+    """Where things lay, of tracks that ended: not where one was only seen on its way. What wobbles
+    much may only seem to have moved."""
     kept = {track.number for track in after}
     return [
         Place(track.anchor, track.seen_s, track.wobble)
         for track in before
         if track.number not in kept
+        and (track.rested or _lies(track))
         and (_has_lain(track) or not track.moving or track.wobble >= settings.still / 2)
     ]
 
 
 def _born(
-    number: int, seat: int, phone: Detection, at_s: float, *, wobble: float, came: bool
+    number: int,
+    seat: int,
+    phone: Detection,
+    at_s: float,
+    *,
+    wobble: float,
+    came: bool,
+    rested: bool,
 ) -> Track:
     return Track(
         number=number,
@@ -450,6 +477,7 @@ def _born(
         anchor=phone.box,
         scores=((at_s, phone.score),),
         use_since_s=at_s,
+        rested=rested,
         wobble=wobble,
         moved_s=at_s if came else float("-inf"),
         stirred_s=at_s,
@@ -459,8 +487,11 @@ def _born(
 
 def _nearness(track: Track, box: Box, settings: ObserveConfig) -> float:
     """How well a box continues a track, above 0 when it may: 1 to 2 where they overlap, else up
-    to 1 by distance in the phone's own size, since a raised phone moves fast."""
-    iou = max(track.box.iou(box), track.anchor.iou(box) if _lies(track) else 0.0)
+    to 1 by distance in the phone's own size, since a raised phone moves fast. What lies is looked
+    for where it lies, before where one bad box was."""
+    iou = track.anchor.iou(box) if _lies(track) else 0.0
+    if iou < settings.track_iou:
+        iou = track.box.iou(box)
     if iou >= settings.track_iou:
         return 1 + iou
     (ay, ax), (by, bx) = track.box.center, box.center
@@ -497,7 +528,7 @@ def _seen(
     held = track.use is PhoneUse.IN_USE
     wobble, doubt = track.wobble, track.doubt
     changes = change.covers(box)
-    if _lies(track) or not changes:
+    if _lies(track):
         # From one look to the next, since a hand sways slowly and a bad box jumps.
         off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
         wobble = sqrt(wobble**2 + WOBBLE_SHARE * (off**2 - wobble**2))
@@ -507,7 +538,11 @@ def _seen(
             least = max(settings.still * SWAYS, WOBBLES * track.wobble + track.doubt)
         else:
             least = max(settings.still, WOBBLES * (track.wobble + track.doubt))
-        far = not _covered(anchor, box) and _distance(anchor, box) >= least
+        covered = _covered(anchor, box, track.wobble)
+        far = not covered and _distance(anchor, box) >= least
+        if held and covered:
+            # Fingers and a bad box may stay: what moves is soon measured by what they leave.
+            anchor = _between(anchor, box, 0.1)
         if far and (track.far or held):
             if at_s - moved_s > settings.parked_s:
                 stirred_s = at_s
@@ -524,6 +559,7 @@ def _seen(
         wobble=wobble,
         doubt=doubt,
         moving=track.moving or moved_s == at_s,
+        rested=track.rested or not changes,
         scores=_recent(track.scores, at_s, phone.score, settings.window_s),
         moved_s=moved_s,
         stirred_s=stirred_s,
@@ -545,10 +581,14 @@ def _has_lain(track: Track) -> bool:
     return track.confirmed and _lies(track) and track.seen_s - track.use_since_s >= LAIN_S
 
 
-def _covered(anchor: Box, box: Box) -> bool:
-    """Whether the box is what a hand or a cup left over of the thing at its anchor."""
-    inside = box.intersection(_grown(anchor, TOUCH / 2)) >= 0.9 * box.area
-    return inside and box.area < 0.8 * anchor.area
+def _covered(anchor: Box, box: Box, wobble: float) -> bool:
+    """Whether the box is what a hand or a cup left over of the thing at its anchor.
+
+    wobble: how far the thing's boxes are off anyway, in its own size
+    """
+    margin = TOUCH / 2 + wobble * _size(anchor)
+    inside = box.intersection(_grown(anchor, margin)) >= 0.9 * box.area
+    return inside and box.area < 0.9 * anchor.area
 
 
 def _distance(anchor: Box, box: Box) -> float:

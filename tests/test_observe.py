@@ -179,6 +179,43 @@ def test_two_phones_are_two_tracks_and_the_one_in_use_counts():
     assert len(desk.memory.tracks) == 2
 
 
+def test_a_second_box_of_a_held_phone_does_not_take_it_over():
+    # Now and then the detector sees the phone with its hand, besides or instead of the phone.
+    y, x = AT_CHEST
+    held, with_hand = phone(AT_CHEST), phone((y + 0.05, x), 0.6, size=(0.24, 0.09))
+    desk = Desk().focus().working(3).using(4)
+    for _ in range(3):
+        desk.using(0.5).working(0.2, held, with_hand).using(1.5)
+        desk.working(1, phone((y + 0.03, x), size=(0.2, 0.09)))
+        assert use_of(desk) is PhoneUse.IN_USE
+        assert len(desk.memory.tracks) == 1
+    assert desk.seat.pickups == 1
+
+
+def test_a_phone_that_is_raised_again_the_way_it_came_has_come_all_the_same():
+    # So fast that it is seen in a new place in each look, and then held still.
+    desk = Desk().focus().working(10, phone(ON_DESK))
+    way = [(0.70, 0.30), AT_CHEST]
+    for _ in range(4):
+        for place in way:
+            desk.working(0.1, phone(place))
+        desk.working(1.5, phone(AT_CHEST))
+        assert use_of(desk) is PhoneUse.IN_USE
+        for place in reversed(way):
+            desk.working(0.1, phone(place))
+        desk.working(8, phone(ON_DESK))
+        assert use_of(desk) is PhoneUse.PARKED
+
+
+def test_a_bad_box_of_a_covered_phone_does_not_pull_it_away_from_where_it_lies():
+    lies, bad = phone(AT_CHEST), phone((0.47, 0.47), 0.3, size=(0.1, 0.07))
+    desk = Desk().focus().working(5, lies).working(0.5)
+    desk.frame((SITTER, bad)).working(0.5)
+    desk.play(2, lambda _: ((SITTER, lies, bad), STIRRED))
+    assert desk.seat.pickups == 0
+    assert desk.seat.level == 0
+
+
 # ---------------------------------------------------------------- seats and docks
 
 TWO = Config(
