@@ -64,8 +64,14 @@ class CameraConfig:
         "auto (Pi camera, else webcam), picamera2, webcam, a device (/dev/video0), a video file, a"
         " folder of pictures, or an rtsp:// or http:// address.",
     )
-    width_px: int = setting(640, "Width asked of the camera.", low=160, high=1920)
-    height_px: int = setting(480, "Height asked of the camera.", low=120, high=1080)
+    width_px: int = setting(
+        1280,
+        "Width asked of the camera. The detector looks at the whole picture reduced, and closely at"
+        " parts of it as they are: the more pixels, the smaller a phone it knows.",
+        low=160,
+        high=2592,
+    )
+    height_px: int = setting(960, "Height asked of the camera.", low=120, high=1944)
     fps: float = setting(10.0, "Frames per second asked of the camera.", low=1, high=30)
     rotate_deg: int = setting(0, "Turn the picture: 0 or 180.", low=0, high=180)
     timeout_s: float = setting(
@@ -90,10 +96,12 @@ class ModelConfig:
     manifest: str = setting("", "Another manifest.toml; empty: the one that came with the program.")
     threads: int = setting(2, "Threads of the runtime.", low=1, high=8)
     second_look: bool = setting(
-        True, "Look again, closer, at what may be a phone; the mean of both looks counts."
+        True,
+        "Look again, closer, at what may be a phone, and at who sits there; the closer look counts"
+        " for more.",
     )
     second_look_every: int = setting(
-        4, "One such look in this many frames at most: what it may cost.", low=1, high=60
+        4, "One such look more in this many frames: what it may cost.", low=1, high=60
     )
 
 
@@ -119,14 +127,14 @@ class ObserveConfig:
         high=1,
     )
     phone_confirm: float = setting(
-        0.0,
+        0.35,
         "Median score over the recent frames that confirms a phone, which is enough for a light; 0:"
         " the model's own threshold.",
         low=0,
         high=1,
     )
     phone_sure: float = setting(
-        0.41,
+        0.49,
         "A sound takes a median higher by this share of what that score lacks to 1.",
         low=0,
         high=0.9,
@@ -143,7 +151,7 @@ class ObserveConfig:
     )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
     rest_s: float = setting(
-        1.2, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
+        1.8, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
     )
     parked_s: float = setting(
         4.0, "The same for a phone in front of somebody's face or chest.", low=0.5, high=60

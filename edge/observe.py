@@ -51,7 +51,8 @@ VIEW_RETURNS_S = 0.5  # a view is found again after this
 WOBBLES = 3.0  # a box so many times farther off than usual has moved
 MOST_WOBBLE = 0.5  # what is off farther, in its own size, has moved for sure
 WOBBLE_SHARE = 0.2  # of what a look says of a box's wobble
-DOUBT = 0.05  # the wobble of the worst of 81 measured phones (`wobbles` in scenarios/noise.json)
+HELD_STILL = 0.25  # of that, where it may be a movement instead
+DOUBT = 0.05  # the wobble of the worst of the measured phones that are believed (noise.json)
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
@@ -73,6 +74,7 @@ class Track:
             one bad box is not
     wobble: how far its box is off from look to look while nothing moves it, in its own size (root
             mean square: a box that jumps now and then is worse than one that trembles)
+    calm:   that as it was before it was last seen away from its anchor, where it may have moved
     doubt:  how much more than that it may be, as long as few looks have told
     """
 
@@ -87,6 +89,7 @@ class Track:
     rested: bool = False  # whether it was ever seen where no pixels changed
     far: bool = False
     wobble: float = 0.0
+    calm: float = 0.0
     doubt: float = DOUBT
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
@@ -479,6 +482,7 @@ def _born(
         use_since_s=at_s,
         rested=rested,
         wobble=wobble,
+        calm=wobble,
         moved_s=at_s if came else float("-inf"),
         stirred_s=at_s,
         median=phone.score,
@@ -531,8 +535,10 @@ def _seen(
     if _lies(track):
         # From one look to the next, since a hand sways slowly and a bad box jumps.
         off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
-        wobble = sqrt(wobble**2 + WOBBLE_SHARE * (off**2 - wobble**2))
-        doubt *= 1 - WOBBLE_SHARE
+        # Where pixels change as well it may be a hand that holds it, however still.
+        share = WOBBLE_SHARE * (HELD_STILL if changes else 1.0)
+        wobble = sqrt(wobble**2 + share * (off**2 - wobble**2))
+        doubt *= 1 - share
     if changes or (track.far and not held):
         if held:
             least = max(settings.still * SWAYS, WOBBLES * track.wobble + track.doubt)
@@ -546,7 +552,8 @@ def _seen(
         if far and (track.far or held):
             if at_s - moved_s > settings.parked_s:
                 stirred_s = at_s
-            anchor, moved_s = box, at_s
+            # What was taken for wobble was the beginning of this.
+            anchor, moved_s, wobble = box, at_s, track.calm
     else:
         # What lies still is measured again and again: the anchor settles on the mean.
         anchor = _between(anchor, box, 0.1)
@@ -557,6 +564,7 @@ def _seen(
         anchor=anchor,
         far=far,
         wobble=wobble,
+        calm=track.calm if far else wobble,
         doubt=doubt,
         moving=track.moving or moved_s == at_s,
         rested=track.rested or not changes,

@@ -685,6 +685,14 @@ def test_the_whole_field_of_view_is_asked_for(pi):
     assert pi.last.configuration["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
 
 
+def test_a_larger_picture_takes_a_mode_with_as_many_pixels(pi):
+    opened_pi(replace(SMALL, width_px=2400, height_px=1350, fps=10))
+    assert pi.last.configuration["sensor"]["output_size"] == (4608, 2592)
+    # None of those is fast enough here, so the picture is enlarged rather than cut.
+    opened_pi(replace(SMALL, width_px=2400, height_px=1350, fps=30))
+    assert pi.last.configuration["sensor"]["output_size"] == (2304, 1296)
+
+
 @pytest.mark.parametrize(
     ("offered", "asked"), [({"AfMode": (0, 2, 0)}, 2), ({"ExposureTime": (1, 2, 1)}, None)]
 )

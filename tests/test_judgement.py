@@ -227,7 +227,8 @@ def test_nothing_but_a_phone_in_use_ever_goes_beyond_light(timeline, place):
         if s[2] in ("using", "working", "nobody")
     ]
     first = (8.0, 0.1, "parked", place, 0.9, CALM, None)
-    run = Run([first, *harmless])
+    endless = replace(CONFIG, session=replace(CONFIG.session, focus_min=60))
+    run = Run([first, *harmless], endless)
     assert max(state.level for state, _ in run.states) <= Level.LIGHT
     assert EventType.PICKUP not in {happening.type for happening in told(run)}
 

@@ -65,7 +65,7 @@ def test_a_phone_put_down_is_no_longer_active_at_once_and_parked_soon():
     desk = Desk().focus().working(3).using(5)
     desk.working(0.9, phone(ON_DESK))
     assert desk.now_s - desk.sight.phone.active_s >= 0.5
-    desk.working(0.6, phone(ON_DESK))
+    desk.working(1.2, phone(ON_DESK))
     assert use_of(desk) is PhoneUse.PARKED
 
 
@@ -114,7 +114,7 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
 @pytest.mark.parametrize(
     ("shift", "use"),
     [
-        pytest.param(0.02, PhoneUse.PARKED, id="as far as the worst of measured boxes is off"),
+        pytest.param(0.018, PhoneUse.PARKED, id="as far as the worst of measured boxes is off"),
         pytest.param(0.06, PhoneUse.IN_USE, id="farther"),
     ],
 )

@@ -27,7 +27,7 @@ def detector(*, phone: float, others: float = 0.0, person: float = 0.9, lasting:
     """A detector that gives everything of a kind the same score."""
 
     def table(score: float, own: float = 0.0):
-        return tuple(np.array([[score, own]]) for _ in noise.SIZES)
+        return tuple(np.array([[score, score, own]]) for _ in noise.SIZES)
 
     records = {kind: table(others, 0.5 if kind != "hands" else 0.0) for kind in KINDS}
     records |= {"phone": table(phone, phone), "person": table(0.0, person)}
@@ -39,12 +39,11 @@ def detector(*, phone: float, others: float = 0.0, person: float = 0.9, lasting:
         threshold=0.45,
         person_threshold=0.3,
         records=records,
-        ghosts=np.zeros(0),
+        ghosts=np.zeros((0, 2)),
         ghost_pictures=100,
-        closer_looks=0.0,
         held=motion,
         still=motion,
-        wobbles=(Wobble(0.5, np.array([[0.008] * 4, [-0.008] * 4])),),
+        wobbles=(Wobble(0.5, *[np.array([[0.008] * 4, [-0.008] * 4])] * 2),),
         sway=0.1,
         sway_s=1.0,
         pictures=0,

@@ -22,7 +22,7 @@ DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
         ("[camera]\nfps = 'fast'", 'camera.fps = "fast": must be a number from 1 to 30'),
         ("[camera]\nfps = true", "camera.fps = true: must be a number from 1 to 30"),
         ("[camera]\nfps = nan", "camera.fps = nan: must be from 1 to 30"),
-        ("[camera]\nwidth_px = 640.5", "must be a whole number from 160 to 1920"),
+        ("[camera]\nwidth_px = 640.5", "must be a whole number from 160 to 2592"),
         ("[camera]\nkeepalive_s = 5", "did you mean mqtt.keepalive_s?"),
         ("camera = 3", "camera = 3: must be a table [camera]"),
         ("seats = []", "seats = []: at least one is needed"),

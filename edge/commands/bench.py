@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "bench"
 HELP = "measure the speed of the box on this machine"
-WIDTH_PX, HEIGHT_PX = 640, 480
 WARM_UP = 3
 EPILOG = """examples:
   procrastobot bench                         the default model, on pictures of noise
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         observe=ObserveConfig(gate=False),
     )
     try:
-        images = pictures(args.source, config) if args.source else noise()
+        images = pictures(args.source, config) if args.source else noise(config)
         with app.build(config, camera=Pictures(images)) as box:
             box.loop.tick()
             ready_s = since_process_start_s()
@@ -113,7 +112,8 @@ def run(args: argparse.Namespace) -> int:
                 if args.against
                 else {}
             )
-            description = detector.spec.description
+            size = f"{config.camera.width_px}x{config.camera.height_px}"
+            description = f"{detector.spec.description}; camera {size}"
     except app.CannotStart as exc:
         print(exc, file=sys.stderr)
         return exc.exit_code
@@ -143,7 +143,7 @@ def in_words(
 ) -> str:
     shown = args.source or "pictures of noise"
     lines = [
-        f"{description}; {args.threads} threads; {shown}, {WIDTH_PX}x{HEIGHT_PX}",
+        f"{description}; {args.threads} threads; {shown}",
         f"{args.frames} ticks, {detections} detections in the last",
         "",
         f"inference alone     {figures['invoke_ms']:8.1f} ms",
@@ -222,16 +222,18 @@ class Pictures:
         pass
 
 
-def noise() -> list[NDArray[np.uint8]]:
+def noise(config: Config) -> list[NDArray[np.uint8]]:
     """Pictures that change everywhere: the scene measurement has all there is to do."""
     import numpy as np
 
     random = np.random.default_rng(1)
-    return [random.integers(0, 256, (HEIGHT_PX, WIDTH_PX, 3), dtype=np.uint8) for _ in range(4)]
+    shape = (config.camera.height_px, config.camera.width_px, 3)
+    return [random.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
 
 
 def pictures(source: str, config: Config, most: int = 16) -> list[NDArray[np.uint8]]:
-    """The first pictures of a file or folder, fitted into 640x480 on grey. Raises CameraMissing."""
+    """The first pictures of a file or folder, of the camera's size, the rest of it grey. Raises
+    CameraMissing."""
     from dataclasses import replace
 
     import numpy as np
@@ -248,8 +250,9 @@ def pictures(source: str, config: Config, most: int = 16) -> list[NDArray[np.uin
     images: list[NDArray[np.uint8]] = []
     try:
         while len(images) < most:
-            shown = camera.read().image[:HEIGHT_PX, :WIDTH_PX]
-            image = np.full((HEIGHT_PX, WIDTH_PX, 3), 114, np.uint8)
+            height_px, width_px = config.camera.height_px, config.camera.width_px
+            shown = camera.read().image[:height_px, :width_px]
+            image = np.full((height_px, width_px, 3), 114, np.uint8)
             image[: shown.shape[0], : shown.shape[1]] = shown
             images.append(image)
     except EndOfStream:

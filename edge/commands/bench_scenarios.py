@@ -152,13 +152,19 @@ def _as_shipped(args: argparse.Namespace, fitted: Noise) -> Noise:
 
 
 def _fit(args: argparse.Namespace, path: Path) -> int:
+    from edge.config import Config
     from edge.scenarios import fit
     from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
+    from edge.vision.second_look import SecondLook
 
     try:
         spec = chosen_model(args)
-        detector = opened_model(args, spec.with_floor(fit.LOWEST))
+        every = Config().model.second_look_every
+        detector = opened_model(args, spec.with_floor(fit.LOWEST), every=every)
+        if not isinstance(detector, SecondLook):
+            print("--fit measures closer looks too: leave --one-look out", file=sys.stderr)
+            return 2
         tree = fit.fit(args.fit, spec, detector, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)

@@ -100,7 +100,7 @@ class PiSource:
         turned = config.rotate_deg == 180
         if not self._asked_for_modes:
             # Once: picamera2 finds out by configuring each mode in turn.
-            self._mode = _widest_mode(picam2, config.fps)
+            self._mode = _widest_mode(picam2, config)
             self._asked_for_modes = True
         controls: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
         if "AfMode" in picam2.camera_controls:
@@ -189,21 +189,26 @@ class PiSource:
         return max(1, round((stamp_ns - self._stamp_ns) * self._config.fps / 1e9))
 
 
-def _widest_mode(picam2: Any, fps: float) -> dict[str, Any] | None:
-    """The smallest sensor mode that sees the whole field of view fast enough; None: let it choose.
+def _widest_mode(picam2: Any, config: CameraConfig) -> dict[str, Any] | None:
+    """The smallest sensor mode that sees the whole field of view fast enough, with the picture's
+    size or more if there is one; None: let it choose.
 
     Left alone, libcamera takes the mode nearest to the picture's size, which on an imx219 at
     640x480 is a crop of the middle: the desk would be out of the picture.
     """
-    modes = [m for m in picam2.sensor_modes if "crop_limits" in m and m.get("fps", 0) >= fps]
+    modes = [m for m in picam2.sensor_modes if "crop_limits" in m and m.get("fps", 0) >= config.fps]
     if not modes:
         return None
 
     def field_px(mode: dict[str, Any]) -> int:
         return int(mode["crop_limits"][2] * mode["crop_limits"][3])
 
+    def too_small(mode: dict[str, Any]) -> bool:
+        width_px, height_px = mode["size"]
+        return bool(width_px < config.width_px or height_px < config.height_px)
+
     widest = max(field_px(mode) for mode in modes)
     # Modes of one sensor differ by a few rows for alignment.
     whole = [mode for mode in modes if field_px(mode) >= 0.95 * widest]
-    mode = min(whole, key=lambda m: m["size"][0] * m["size"][1])
+    mode = min(whole, key=lambda m: (too_small(m), m["size"][0] * m["size"][1]))
     return {"output_size": tuple(mode["size"]), "bit_depth": mode["bit_depth"]}

@@ -1,8 +1,9 @@
 """Sequences composed from real pictures, judged through the real model.
 
 Each sequence is a still picture without a phone, then one with a phone (or with something that is
-taken for one) under a camera that sways a little, as far as a hand does, then the first one again.
-The whole chain works on it: scene, gate, detector, observe, decide.
+taken for one) that sways a little, as far as a hand does, then the first one again; each as a part
+of a frame of the camera's size (`staging.py`). The whole chain works on it: scene, gate, detector,
+closer looks, observe, decide.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from edge.observe import Memory, observe, wants_look
 from edge.ports import Detector, EndOfStream
 from edge.scenarios.fit import LOOK_ALIKES
 from edge.scenarios.noise import wander
-from edge.vision.dataset import LabelledPicture
+from edge.scenarios.staging import CELL_SHARE, Stage, stage, without_phone
+from edge.vision.dataset import DatasetError, LabelledPicture
 from edge.vision.scene import Scene
 
 FPS = 5.0
@@ -112,14 +114,18 @@ def compose(
     every: int = 1,
 ) -> list[Outcome]:
     """Judge a sequence for each picture that shows a phone at desk size with somebody, or a
-    look-alike without a phone. Deterministic."""
+    look-alike without a phone. Deterministic. Raises DatasetError."""
     plain = [p for p in pictures if _shows_person(p) and not _things(p)]
     sequences = [(p, kind) for p in pictures if (kind := _kind(p))][::every]
     outcomes = []
+    others = without_phone(pictures)
+    if sequences and not others:
+        raise DatasetError("no picture is known to show no phone: the rest of the frame needs some")
     for number, (picture, kind) in enumerate(progress(sequences, "sequences")):
+        rng = np.random.default_rng(number)
         rest = load_picture(plain[number % len(plain)].path) if plain else None
         judge = Judge(detector, thresholds, for_pictures())
-        outcomes.append(_judged(picture, kind, rest, judge, np.random.default_rng(number)))
+        outcomes.append(_judged(picture, kind, rest, stage(others, rng), judge, rng))
     return outcomes
 
 
@@ -138,7 +144,8 @@ def _kind(picture: LabelledPicture) -> str:
         phones = [t.box.area for t in picture.truths if t.label == PHONE]
         webcam = PERSON not in picture.labelled
         with_person = webcam or _shows_person(picture)
-        return PHONE if max(phones) >= DESK_AREA and with_person else ""
+        large_enough = max(phones) * CELL_SHARE >= DESK_AREA
+        return PHONE if large_enough and with_person else ""
     wanted = ("wallet", "earbud case", "remote", "mouse", "book")
     return next((label for label in wanted if label in labels), "")
 
@@ -147,6 +154,7 @@ def _judged(
     picture: LabelledPicture,
     kind: str,
     rest: Image | None,
+    around: Stage,
     judge: Judge,
     rng: np.random.Generator,
 ) -> Outcome:
@@ -171,7 +179,7 @@ def _judged(
             seen = _shifted(image, sway_y[step], sway_x[step])
         else:
             seen = rest
-        state = judge.frame(_noisy(seen, rng), at_s)
+        state = judge.frame(_noisy(around.showing(seen)[0], rng), at_s)
         on_phone = state.seats[0].activity is Activity.PHONE
         if shown and on_phone and state.level >= Level.LIGHT and lit_s is None:
             lit_s = round(since_s, 3)

@@ -15,20 +15,25 @@ from edge.config import CameraConfig
 from edge.devices.camera import open_camera
 from edge.devices.camera_picture import load_picture
 from edge.domain import PERSON, PHONE, Box, Detection, Frame
-from edge.ports import Detector, EndOfStream
+from edge.ports import EndOfStream
 from edge.scenarios.noise import FORMAT, HANDS, normal_of
+from edge.scenarios.staging import CAMERA, CELL_SHARE, in_frame, shrunk, stage, without_phone
 from edge.vision.dataset import DatasetError, LabelledPicture, load_dataset
 from edge.vision.manifest import ModelSpec
-from edge.vision.second_look import SecondLook
+from edge.vision.score import Truth
+from edge.vision.second_look import HINT, SecondLook, around
 
 LOOK_ALIKES = ("remote", "mouse", "book", "cup", "keyboard", "laptop", "wallet", "earbud case")
 FINDS = 0.4  # overlap that makes a detection a find of a thing
 MISTAKES = 0.3  # overlap that makes it a mistake about a thing
 LOWEST = 0.02
-PERSON_AREA = 0.1  # who sits at the desk has as much of the picture, and more
+PERSON_SHARE = 0.1  # who sits at the desk has as much of the picture, and more
+SHARES = (1.0, 0.7, 0.5)  # of their sides that pictures are shown with: things farther away
+STILL_SHARE = 0.4  # of a cell, from which on a picture's phone is large enough to see it wobble
 COPIES = 6  # of each still picture, with sensor noise
 FEWEST_BOXES = 3  # among them that tell how a box wobbles
-ASSUMED = {"score": 0.5, "off": [[0.02] * 4, [-0.02] * 4]}  # wobble, where none can be measured
+WAVERS = [[0.02] * 4, [-0.02] * 4]
+ASSUMED = {"score": 0.5, "off": WAVERS, "whole": WAVERS}  # wobble, where none can be measured
 SENSOR_SIGMA = 4.0  # grey levels; what a small sensor shows indoors
 CLIP_FPS = 5.0
 LAGS_S = (0.2, 0.4, 0.8, 1.6)
@@ -38,18 +43,17 @@ Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
 @dataclass(slots=True)
 class _Found:
-    records: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
-    ghosts: list[float] = field(default_factory=list)
-    ghost_pictures: int = 0
-    people_pictures: int = 0
-    closer_looks: int = 0
+    records: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
+    ghosts: list[tuple[float, float]] = field(default_factory=list)
+    ghost_share: float = 0.0  # of a frame, in which they were looked for
     one_owner: list[float] = field(default_factory=list)
     still_scores: list[list[float]] = field(default_factory=list)
     wobbles: list[dict[str, Any]] = field(default_factory=list)
     pictures: int = 0
 
-    def add(self, kind: str, area: float, phone: float, own: float) -> None:
-        rounded = (round(area, 5), round(phone, 3), round(own, 3))
+    def add(self, kind: str, area: float, whole: float, close: float, own: float) -> None:
+        """A thing, its scores as a phone in both looks, and that as itself."""
+        rounded = (round(area, 5), round(whole, 3), round(close, 3), round(own, 3))
         self.records.setdefault(kind, []).append(rounded)
 
 
@@ -69,24 +73,32 @@ def sources(folders: Sequence[Path]) -> tuple[list[LabelledPicture], list[Path]]
 
 
 def fit(
-    folders: Sequence[Path], spec: ModelSpec, detector: Detector, progress: Progress
+    folders: Sequence[Path], spec: ModelSpec, detector: SecondLook, progress: Progress
 ) -> dict[str, Any]:
     """Measure on labelled pictures and clips (see `sources`); returns the tree of `noise.json`.
 
-    `detector` must report scores from LOWEST on. Give it pictures that it was not trained on.
+    `detector` must report scores from LOWEST on, and look closely as often as the box does. Give it
+    pictures that it was not trained on.
+
+    Each is shown as a part of a frame of the camera's size: see `staging.py`.
     """
     pictures, videos = sources(folders)
     found = _Found()
     rng = np.random.default_rng(1)
+    others = without_phone(pictures)
+    if not others:
+        raise DatasetError("no picture is known to show no phone: the scenarios need some")
     for picture in progress(pictures, "pictures"):
         image = load_picture(picture.path)
-        _measure(picture, image, detector, found, rng)
-        # Mirrored it is another picture to the detector, and as good a one.
-        _measure(_mirrored(picture), image[:, ::-1], detector, found, rng)
+        for share in SHARES:
+            small = shrunk(image, share)
+            # Mirrored it is another picture to the detector, and as good a one.
+            for shown, seen in ((picture, small), (_mirrored(picture), small[:, ::-1])):
+                _measure(shown, seen, others, detector, found, rng)
         found.pictures += 1
         if PERSON not in picture.labelled and any(t.label == PHONE for t in picture.truths):
             # One person, one phone, one room: what varies among these is not the scene.
-            found.one_owner.append(found.records[PHONE][-1][1])
+            found.one_owner.append(_both(found.records[PHONE][-1]))
     for kind in ("calculator", "pen", "power bank"):
         # No labelled picture of these exists: a remote and a wallet stand in for them, as worst.
         rows = found.records.get("remote", []) + found.records.get("wallet", [])
@@ -95,7 +107,7 @@ def fit(
     for kind in (PHONE, PERSON, HANDS):
         if kind not in found.records:
             raise DatasetError(f"no picture shows {kind}: the scenarios need it")
-    phones = np.sort([r[1] for r in found.records[PHONE] if r[0] >= 0.003])
+    phones = np.sort([_both(r) for r in found.records[PHONE] if r[0] >= 0.003])
     clips = [_clip(path, detector) for path in progress(videos, "clips")]
     return {
         "format": FORMAT,
@@ -105,13 +117,18 @@ def fit(
         "threshold": spec.thresholds.of(PHONE),
         "person_threshold": spec.thresholds.of(PERSON),
         "pictures": found.pictures,
+        "camera": [CAMERA.width_px, CAMERA.height_px],
         "time": _time(found, clips, phones),
-        "ghosts": [round(score, 3) for score in found.ghosts if score >= 0.05],
-        "ghost_pictures": found.ghost_pictures,
-        "closer_looks": round(found.closer_looks / max(found.people_pictures, 1), 3),
+        "ghosts": [[round(score, 3) for score in scores] for scores in found.ghosts],
+        "ghost_pictures": round(found.ghost_share, 2),
         "wobbles": sorted(found.wobbles or [ASSUMED], key=lambda wobble: float(wobble["score"])),
         "records": {kind: sorted(rows) for kind, rows in sorted(found.records.items())},
     }
+
+
+def _both(record: Sequence[float]) -> float:
+    """One figure for how well a thing is seen: the mean of its two looks."""
+    return (record[1] + record[2]) / 2
 
 
 def dump(tree: dict[str, Any]) -> str:
@@ -137,99 +154,126 @@ def _mirrored(picture: LabelledPicture) -> LabelledPicture:
 def _measure(
     picture: LabelledPicture,
     image: NDArray[np.uint8],
-    detector: Detector,
+    others: Sequence[LabelledPicture],
+    detector: SecondLook,
     found: _Found,
     rng: np.random.Generator,
 ) -> None:
-    before = detector.looks if isinstance(detector, SecondLook) else 0
-    detections = detector.detect(Frame(image, 0.0, name=picture.path.name))
-    if any(t.label == PERSON and t.box.area >= PERSON_AREA for t in picture.truths):
-        found.people_pictures += 1
-        if isinstance(detector, SecondLook):
-            found.closer_looks += detector.looks - before - 1
-    phones = [d for d in detections if d.label == PHONE]
-    taken: set[int] = set()
-    real = [truth for truth in picture.truths if truth.label == PHONE]
+    pixels, cell = stage(others, rng).showing(image)
+    frame = Frame(pixels, 0.0, name=picture.path.name)
+    truths = in_frame(picture.truths, cell)
+    seen = detector.whole(frame)
+    phones = [d for d in seen if d.label == PHONE and cell.contains(*d.box.center)]
+    # What a look at a part of the sitter shows, and the whole picture may not.
+    part = detector.closely(frame, cell, seen)
+
+    def closely(box: Box, least_iou: float) -> tuple[float, float]:
+        """The score there in the whole picture, and in a closer look where either hints at it."""
+        whole = _best(phones, box, least_iou)
+        hints = [d.score for d in (whole, _best(part, box, least_iou)) if d]
+        window = around(frame, box)
+        if max(hints, default=0.0) < HINT or window is None:
+            close = whole if window is None else None
+        else:
+            close = _best(detector.closely(frame, window, seen), box, least_iou)
+        return whole.score if whole else 0.0, close.score if close else 0.0
+
+    real = [truth for truth in truths if truth.label == PHONE]
     for truth in real:
-        best = _best(phones, truth.box, FINDS, taken)
-        found.add(PHONE, truth.box.area, best.score if best else 0.0, best.score if best else 0.0)
-        # Neighbouring boxes of the same phone are no mistakes about what lies beside it.
-        taken |= {i for i, d in enumerate(phones) if d.box.iou(truth.box) > 0.1}
-    claimed = set(taken)
-    for truth in picture.truths:
-        if truth.label not in LOOK_ALIKES:
+        found.add(PHONE, truth.box.area, *closely(truth.box, FINDS), 0.0)
+    alike = [
+        truth
+        for truth in truths
+        if truth.label in LOOK_ALIKES and not any(truth.box.iou(p.box) > 0.1 for p in real)
+    ]
+    for truth in alike:
+        own = _best([d for d in seen if d.label == truth.label], truth.box, FINDS)
+        scores = closely(truth.box, MISTAKES)
+        found.add(truth.label, truth.box.area, *scores, own.score if own else 0.0)
+    # Neighbouring boxes of a phone are no mistakes about what lies beside it.
+    hints = _free([*phones, *part], [*real, *alike])
+    hints = [d for i, d in enumerate(hints) if _best(hints[:i], d.box, FINDS) is None]
+    mistakes = [(d.box, closely(d.box, FINDS)) for d in hints if d.score >= HINT]
+    for truth in truths:
+        if truth.label != PERSON or truth.box.area < PERSON_SHARE * cell.area:
             continue
-        as_phone = _best(phones, truth.box, MISTAKES, taken)
-        own = _best([d for d in detections if d.label == truth.label], truth.box, FINDS, set())
-        found.add(
-            truth.label,
-            truth.box.area,
-            as_phone.score if as_phone else 0.0,
-            own.score if own else 0.0,
-        )
-        claimed |= {i for i, d in enumerate(phones) if d.box.iou(truth.box) > 0.1}
-    rest = [d for i, d in enumerate(phones) if i not in claimed]
-    people = [truth for truth in picture.truths if truth.label == PERSON]
-    for truth in people:
-        if truth.box.area < PERSON_AREA:
-            continue
-        best = _best([d for d in detections if d.label == PERSON], truth.box, FINDS, set())
-        found.add(PERSON, truth.box.area, 0.0, best.score if best else 0.0)
+        best = _best([d for d in seen if d.label == PERSON], truth.box, FINDS)
+        found.add(PERSON, truth.box.area, 0.0, 0.0, best.score if best else 0.0)
         if not real and PHONE in picture.labelled:
-            inside = [d.score for d in rest if truth.box.contains(*d.box.center)]
-            found.add(HANDS, 0.01, max(inside, default=0.0), 0.0)
-            rest = [d for d in rest if not truth.box.contains(*d.box.center)]
+            mine = [m for m in mistakes if truth.box.contains(*m[0].center)]
+            found.add(HANDS, 0.01, *max((m[1] for m in mine), key=sum, default=(0.0, 0.0)), 0.0)
+            mistakes = [m for m in mistakes if m not in mine]
     if PHONE in picture.labelled:
-        found.ghost_pictures += 1
-        found.ghosts += [d.score for d in rest if d.box.area < 0.1]
-    if real:
-        _still(image, real[0].box, detector, found, rng)
+        found.ghost_share += cell.area
+        found.ghosts += [scores for _, scores in mistakes]
+    if real and cell.area > STILL_SHARE * CELL_SHARE:
+        _still(pixels, real[0].box, detector, found, rng)
+
+
+def _free(detections: Sequence[Detection], truths: Sequence[Truth]) -> list[Detection]:
+    """Those that are about none of these things."""
+    return [d for d in detections if not any(d.box.iou(t.box) > 0.1 for t in truths)]
 
 
 def _still(
     image: NDArray[np.uint8],
     truth: Box,
-    detector: Detector,
+    detector: SecondLook,
     found: _Found,
     rng: np.random.Generator,
 ) -> None:
     """How score and box of a phone waver while nothing changes but the sensor's noise."""
-    scores, boxes = [], []
+    scores: list[float] = []
+    wholes: list[Detection] = []
+    closes: list[Detection] = []
     for _ in range(COPIES):
         noisy = image + rng.normal(0, SENSOR_SIGMA, image.shape)
-        copy = np.clip(noisy, 0, 255).astype(np.uint8)
-        phones = [d for d in detector.detect(Frame(copy, 0.0)) if d.label == PHONE]
-        best = _best(phones, truth, FINDS, set())
-        scores.append(best.score if best else 0.0)
-        if best is not None and best.score >= 0.2:
-            boxes.append(best.box)
+        frame = Frame(np.clip(noisy, 0, 255).astype(np.uint8), 0.0)
+        seen = detector.whole(frame)
+        whole = _best([d for d in seen if d.label == PHONE], truth, FINDS)
+        window = around(frame, truth)
+        close = (
+            whole if window is None else _best(detector.closely(frame, window, seen), truth, FINDS)
+        )
+        scores.append(_both((0.0, whole.score if whole else 0.0, close.score if close else 0.0)))
+        if whole is not None and whole.score >= HINT:
+            wholes.append(whole)
+        if close is not None and close.score >= 0.2:
+            closes.append(close)
     found.still_scores.append(scores)
-    count = len(boxes)
-    if count >= FEWEST_BOXES:
-        size = float(np.hypot(truth.height, truth.width))
-        edges = np.array([[b.ymin, b.xmin, b.ymax, b.xmax] for b in boxes]) / size
-        # Spread as much as the values that these few are a draw of (Bessel's correction).
-        off = (edges - edges.mean(0)) * np.sqrt(count / (count - 1))
-        score = round(float(np.mean(scores)), 3)
-        found.wobbles.append({"score": score, "off": np.round(off, 4).tolist()})
-
-
-def _best(
-    detections: Sequence[Detection], box: Box, least_iou: float, taken: set[int]
-) -> Detection | None:
-    """The surest detection that overlaps the box so much."""
-    fitting = [
-        d for i, d in enumerate(detections) if i not in taken and d.box.iou(box) >= least_iou
+    if len(closes) < FEWEST_BOXES:
+        return
+    size = float(np.hypot(truth.height, truth.width))
+    edges = [
+        np.array([[d.box.ymin, d.box.xmin, d.box.ymax, d.box.xmax] for d in looks])
+        for looks in (closes, wholes)
     ]
+    middle = edges[0].mean(0)
+    # Spread as much as the values that these few are a draw of (Bessel's correction).
+    off = (edges[0] - middle) / size * np.sqrt(len(closes) / (len(closes) - 1))
+    apart = (edges[1] - middle) / size if wholes else off
+    found.wobbles.append(
+        {
+            "score": round(float(np.mean([d.score for d in closes])), 3),
+            "off": np.round(off, 4).tolist(),
+            "whole": np.round(apart, 4).tolist(),
+        }
+    )
+
+
+def _best(detections: Sequence[Detection], box: Box, least_iou: float) -> Detection | None:
+    """The surest detection that overlaps the box so much."""
+    fitting = [d for d in detections if d.box.iou(box) >= least_iou]
     return max(fitting, key=lambda d: d.score, default=None)
 
 
-def _clip(path: Path, detector: Detector) -> list[Detection | None]:
+def _clip(path: Path, detector: SecondLook) -> list[Detection | None]:
     """The surest phone of each moment of a clip in which there always is one."""
     camera = open_camera(
         CameraConfig(source=str(path), realtime=False, fps=CLIP_FPS), clock=lambda: 0.0
     )
     camera.open()
+    detector.forget()
     best: list[Detection | None] = []
     try:
         while True:

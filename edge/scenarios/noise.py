@@ -1,9 +1,9 @@
 """How the shipped detector errs, as numbers: what it makes of a phone, and of what is none.
 
 A fitted file (`noise.json`, made by `procrastobot bench scenarios --fit`) holds, for each kind of
-thing and each size, the scores that the detector gave to real ones in labelled pictures. A scenario
-draws from them. Two draws a moment apart are alike: how alike was measured on clips and on still
-pictures with sensor noise added.
+thing and each size, the scores that the detector gave to real ones in labelled pictures, in a look
+at the whole picture and in a closer one. A scenario draws from them. Two draws a moment apart are
+alike: how alike was measured on clips and on still pictures with sensor noise added.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-FORMAT = 3
+FORMAT = 4
 # Shares of the picture's area; a phone at 0.5 to 1.5 m before a Pi camera has 3 to 0.3 %.
 SIZES = ((0.0, 0.003), (0.003, 0.01), (0.01, 0.04), (0.04, 1.0))
 FEWEST = 24  # records that make a size of its own; otherwise the neighbouring sizes lend theirs
@@ -56,21 +56,22 @@ class Motion:
 
 class Wobble(NamedTuple):
     """How the box of a still phone with about this score goes off from look to look: (K, 4) edges
-    (ymin, xmin, ymax, xmax), from their mean, in the phone's own size (its diagonal)."""
+    (ymin, xmin, ymax, xmax), from the mean of the closer looks', in the phone's own size (its
+    diagonal); `off` of closer looks, `whole` of looks at the whole picture."""
 
     score: float
     off: FloatArray
+    whole: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """A fitted detector.
 
-    records: per kind and size, (N, 2): score as a phone and as itself, sorted by the first; 0 for
-             not seen
-    ghosts:  scores of phones that were seen where there was nothing of note, per picture
-    closer_looks: share of the pictures with somebody in them in which something was worth a closer
-             look, which costs another inference
+    records: per kind and size, (N, 3): score as a phone in the whole picture and in a closer look,
+             and as itself; sorted by the second; 0 for not seen
+    ghosts:  (N, 2) the first two of these for phones that were seen where there was nothing of note
+    ghost_pictures: so many pictures of the camera's size had them
     held, still: how scores change with time, of a thing in a hand and of one that lies
     wobbles: of measured still things; boxes of what is half seen wobble more
     sway, sway_s: standard deviation of the centre of a thing held in a hand, in its own size, and
@@ -84,8 +85,7 @@ class Noise:
     person_threshold: float
     records: Mapping[str, tuple[FloatArray, ...]]
     ghosts: FloatArray
-    ghost_pictures: int
-    closer_looks: float
+    ghost_pictures: float
     held: Motion
     still: Motion
     wobbles: tuple[Wobble, ...]
@@ -94,7 +94,8 @@ class Noise:
     pictures: int
 
     def scores(self, kind: str, area: float, rank: FloatArray) -> FloatArray:
-        """(N, 2) score as a phone and as itself at these ranks, 0..1, for a thing of this size."""
+        """(N, 3) score as a phone, in the whole picture and closely, and as itself, at these ranks,
+        0..1, for a thing of this size."""
         sizes = self.records[kind]
         index = next(i for i, (low, high) in enumerate(SIZES) if low <= area < high or i == 3)
         table = sizes[index]
@@ -126,12 +127,14 @@ def _noise(tree: Mapping[str, Any]) -> Noise:
         threshold=float(tree["threshold"]),
         person_threshold=float(tree["person_threshold"]),
         records={kind: _by_size(rows) for kind, rows in tree["records"].items()},
-        ghosts=np.sort(np.array(tree["ghosts"], float)),
-        ghost_pictures=int(tree["ghost_pictures"]),
-        closer_looks=float(tree["closer_looks"]),
+        ghosts=np.array(tree["ghosts"], float).reshape(-1, 2),
+        ghost_pictures=float(tree["ghost_pictures"]),
         held=Motion(**time["held"]),
         still=Motion(**time["still"]),
-        wobbles=tuple(Wobble(float(w["score"]), np.array(w["off"])) for w in tree["wobbles"]),
+        wobbles=tuple(
+            Wobble(float(w["score"]), np.array(w["off"]), np.array(w["whole"]))
+            for w in tree["wobbles"]
+        ),
         sway=float(time["sway"]),
         sway_s=float(time["sway_s"]),
         pictures=int(tree["pictures"]),
@@ -139,9 +142,9 @@ def _noise(tree: Mapping[str, Any]) -> Noise:
 
 
 def _by_size(rows: list[list[float]]) -> tuple[FloatArray, ...]:
-    """Records [area, score as phone, score as itself] to one sorted table for each size; sizes
-    with few records borrow the nearest in area."""
-    records = np.array(rows, float).reshape(-1, 3)
+    """Records [area, three scores] to one sorted table for each size; sizes with few records borrow
+    the nearest in area."""
+    records = np.array(rows, float).reshape(-1, 4)
     if not len(records):
         raise ValueError("a kind without records")
     tables = []
@@ -151,7 +154,7 @@ def _by_size(rows: list[list[float]]) -> tuple[FloatArray, ...]:
             middle = math.sqrt(max(low, 1e-3) * high)
             nearest = np.argsort(np.abs(np.log(np.maximum(records[:, 0], 1e-5) / middle)))
             mine = records[nearest[:FEWEST]]
-        tables.append(mine[np.lexsort((mine[:, 2], mine[:, 1]))][:, 1:])
+        tables.append(mine[np.lexsort((mine[:, 3], mine[:, 1], mine[:, 2]))][:, 1:])
     return tuple(tables)
 
 

@@ -10,8 +10,13 @@ import numpy as np
 from edge import decide
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
 from edge.domain import (
+    PERSON,
+    PHONE,
     Activity,
+    Box,
+    Detection,
     EventType,
+    Frame,
     Level,
     PhoneUse,
     SessionAction,
@@ -24,6 +29,7 @@ from edge.observe import Memory, observe, wants_look
 from edge.scenarios.noise import Noise
 from edge.scenarios.script import VIEW_EVENTS, Group, Script
 from edge.scenarios.world import World, realise
+from edge.vision.second_look import SecondLook
 
 SESSION_S = 1500.0  # a focus session; longer stretches are several of them
 LONG_PICKUP_S = 3.0  # shorter ones need not be noticed
@@ -92,10 +98,37 @@ def configured(script: Script, base: Config | None = None) -> Config:
     )
 
 
+class Drawn:
+    """A detector whose looks were drawn beforehand; a frame's number is its tick."""
+
+    labels = (PHONE, PERSON)
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+        return self._world.look(frame.number)
+
+    def glance(self, frame: Frame, window: Box) -> tuple[Detection, ...]:
+        return self._world.closely(frame.number, window)
+
+
+def looking(world: World, config: Config, thresholds: Thresholds) -> SecondLook:
+    """The box's own closer looks, on what was drawn. What a rival claims is in the scores."""
+    drawn = Drawn(world)
+    return SecondLook(
+        drawn,
+        floor=thresholds.floor,
+        rivals=(),
+        every=config.model.second_look_every,
+        glance=drawn.glance,
+    )
+
+
 def play(
     world: World, config: Config, thresholds: Thresholds, *, skip: bool
 ) -> Iterator[tuple[State, int]]:
-    """Yield the state after each tick that is played, and the looks it took since the last one.
+    """Yield the state after each tick that is played, and the inferences since the last one.
 
     With `skip`, quiet stretches are left out: the judgement has settled, nobody holds anything,
     and nothing new would be detected. Their looks are counted all the same.
@@ -106,14 +139,18 @@ def play(
     )
     memory = Memory()
     stride = max(1, int(STRIDE_S / world.period_s))
+    detector = looking(world, config, thresholds)
+    # Of the camera's size, and without a picture: nobody looks at the pixels.
+    image = np.broadcast_to(np.uint8(0), (config.camera.height_px, config.camera.width_px, 3))
     index = looks = 0
     while index < world.ticks:
         at_s = index * world.period_s
         stats = world.stats[index]
         shown = None
         if wants_look(memory, stats, at_s=at_s, config=config):
-            looks += 1
-            shown = world.look(index)
+            before = detector.looks
+            shown = detector.detect(Frame(image, at_s, index))
+            looks += detector.looks - before
         memory, seen = observe(
             memory, shown, stats, at_s=at_s, config=config, thresholds=thresholds
         )
@@ -124,7 +161,8 @@ def play(
         if skip and not world.busy[index - 1] and _settled(state, memory):
             ahead = world.busy[index : index + stride - 1]
             quiet = ahead.index(True) if True in ahead else len(ahead)
-            looks = _looks(world, index, index + quiet, memory, config)
+            frames = _looks(world, index, index + quiet, memory, config)
+            looks = round(frames * (1 + 1 / config.model.second_look_every))
             index += quiet
 
 
@@ -153,10 +191,7 @@ def tally(
         noise.floor, {"phone": noise.threshold, "person": noise.person_threshold}
     )
     skip = gate and script.group in SKIPPING
-    total = count(world, play(world, config, thresholds, skip=skip), config)
-    if config.model.second_look:
-        total.looks += round(total.looks * noise.closer_looks / config.model.second_look_every)
-    return total
+    return count(world, play(world, config, thresholds, skip=skip), config)
 
 
 def count(world: World, played: Iterator[tuple[State, int]], config: Config) -> Tally:

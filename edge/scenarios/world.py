@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.domain import PERSON, PHONE, Box, Detection, SceneStats
 from edge.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
 from edge.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
+from edge.vision.second_look import HINT
 
 BoolArray = NDArray[np.bool_]
 
@@ -25,6 +26,7 @@ HANDS_SIZE = (0.14, 0.09)
 GHOST_SIZE = (0.09, 0.07)
 GHOST_WAVERS = 0.05  # standard deviation of its score
 MOSTLY_HIDDEN = 0.6
+MOSTLY_SHOWN = 0.8  # so much of a thing has to be in a window to be seen there
 ALIKE = 8  # measured things of about one score
 WAVERS = 0.06  # of its own size: a box so far off may be taken for a movement
 TYPING_SPELL_S = 8.0
@@ -73,13 +75,17 @@ class _Body:
 class Appearance:
     """How one thing looks to the detector; lists with one entry per tick.
 
-    labels: what it may be taken for; scores: for each of them, below the floor where it is not
-    boxes:  (N, 4) edges
+    labels: what it may be taken for; scores: for each of them, in a look at the whole picture, low
+            where it is not
+    closer: the score as a phone in a closer look; empty for what is never taken for one
+    boxes, closer_boxes: (N, 4) edges in these looks
     """
 
     labels: tuple[str, ...]
     scores: list[list[float]]
+    closer: list[float]
     boxes: FloatArray
+    closer_boxes: FloatArray
 
 
 @dataclass(slots=True)
@@ -92,7 +98,6 @@ class World:
 
     period_s: float
     ticks: int
-    floor: float
     stats: list[SceneStats]
     appearances: list[Appearance]
     blind: list[bool]
@@ -101,15 +106,28 @@ class World:
     pickups: list[Episode] = field(default_factory=list)
 
     def look(self, index: int) -> tuple[Detection, ...]:
-        """What a look at this tick detects."""
+        """What a look at the whole picture detects at this tick, from HINT on."""
         if self.blind[index]:
             return ()
         seen = []
         for thing in self.appearances:
             for label, scores in zip(thing.labels, thing.scores, strict=True):
-                if scores[index] >= self.floor:
+                if scores[index] >= HINT:
                     box = Box(*thing.boxes[index].tolist())
                     seen.append(Detection(label, scores[index], box))
+        return tuple(seen)
+
+    def closely(self, index: int, window: Box) -> tuple[Detection, ...]:
+        """What a closer look at this window detects; boxes are shares of the window."""
+        if self.blind[index]:
+            return ()
+        seen = []
+        for thing in self.appearances:
+            if not thing.closer or thing.closer[index] < HINT:
+                continue
+            box = Box(*thing.closer_boxes[index].tolist())
+            if box.intersection(window) >= MOSTLY_SHOWN * box.area:
+                seen.append(Detection(PHONE, thing.closer[index], _within(box, window)))
         return tuple(seen)
 
 
@@ -152,7 +170,6 @@ def realise(
     return World(
         period_s=period_s,
         ticks=ticks,
-        floor=noise.floor,
         stats=_stats(script, bodies, person, typing, fidget, extra, views),
         appearances=appearances,
         blind=[view in _BLIND for view in views],
@@ -410,12 +427,24 @@ def _appearances(
         found.append(_person(script.person, noise, rng, person, period_s, wavering))
     found += [_body(body, noise, rng, ticks, period_s, wavering) for body in bodies]
     for _ in range(int(rng.poisson(len(noise.ghosts) / max(noise.ghost_pictures, 1)))):
-        score = float(rng.choice(noise.ghosts))
-        scores = np.clip(score + GHOST_WAVERS * rng.standard_normal(ticks), 0, 1)
-        wavering |= scores >= noise.floor
+        both = noise.ghosts[int(rng.integers(len(noise.ghosts)))]
+        scores = np.clip(both + GHOST_WAVERS * rng.standard_normal((ticks, 2)), 0, 1)
+        wavering |= scores.max(1) >= noise.floor
         boxes = np.tile(_ghost_place(rng), (ticks, 1))
-        found.append(Appearance((PHONE,), [scores.tolist()], boxes))
+        whole, closer = scores.T.tolist()
+        found.append(Appearance((PHONE,), [whole], closer, boxes, boxes))
     return found, wavering
+
+
+def _within(box: Box, window: Box) -> Box:
+    """In shares of the window, cut at its edges."""
+    edges = (
+        (box.ymin - window.ymin) / window.height,
+        (box.xmin - window.xmin) / window.width,
+        (box.ymax - window.ymin) / window.height,
+        (box.xmax - window.xmin) / window.width,
+    )
+    return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
 
 
 def _ghost_place(rng: np.random.Generator) -> FloatArray:
@@ -436,12 +465,12 @@ def _person(
     motion = Motion(scene=0.6, lasting=0.0, passing=0.2, passing_s=2.0)
     grip = np.zeros(ticks, np.int64)
     rank = ranks(_normal(rng, motion, float(rng.standard_normal()), grip, period_s))
-    scores = np.where(there, noise.scores(PERSON, box.area, rank)[:, 1], 0.0)
+    scores = np.where(there, noise.scores(PERSON, box.area, rank)[:, 2], 0.0)
     wavering |= scores < noise.floor
     aside = 0.01 * wander(rng, ticks, period_s, 3.0)
     boxes = np.tile([box.ymin, box.xmin, box.ymax, box.xmax], (ticks, 1))
     boxes[:, [1, 3]] += aside[:, None]
-    return Appearance((PERSON,), [scores.tolist()], boxes)
+    return Appearance((PERSON,), [scores.tolist()], [], boxes, boxes)
 
 
 def _body(
@@ -462,40 +491,44 @@ def _body(
         _normal(rng, noise.still, scene, body.grip, period_s),
     )
     rank = ranks(normal)
-    table = np.zeros((ticks, 2))
+    table = np.zeros((ticks, 3))
     for state, (height, width) in ((held, thing.held), (~held, thing.size)):
         table[state] = noise.scores(thing.kind, height * width, rank[state])
     # A hand over it leaves the rest of the box, on one side; where little is left, nothing is seen.
     visible = body.shown & (body.hidden < MOSTLY_HIDDEN)
     table *= np.where(visible, 1 - body.hidden, 0.0)[:, None]
     size = np.hypot(body.height, body.width)
-    off = _off(body.grip, table[:, 0], noise, rng)
+    off, apart = _off(body.grip, table[:, 1], noise, rng)
     left = body.x - body.width / 2
     top = body.y - body.height / 2
     right = left + body.width * (1 - body.hidden)
-    boxes = np.stack([top, left, top + body.height, right], axis=1) + size[:, None] * off
+    edges = np.stack([top, left, top + body.height, right], axis=1)
+    boxes, closer_boxes = edges + size[:, None] * apart, edges + size[:, None] * off
     if thing.kind == PHONE:
         wavering |= body.shown & (np.abs(off).max(1) > WAVERS)
     else:
-        wavering |= table[:, 0] >= noise.floor
-    alone = thing.kind in (PHONE, HANDS)
-    labels = (PHONE,) if alone else (PHONE, thing.kind)
-    return Appearance(labels, [table[:, k].tolist() for k in range(len(labels))], boxes)
+        wavering |= table[:, :2].max(1) >= noise.floor
+    whole, closer, own = table.T.tolist()
+    if thing.kind in (PHONE, HANDS):
+        return Appearance((PHONE,), [whole], closer, boxes, closer_boxes)
+    return Appearance((PHONE, thing.kind), [whole, own], closer, boxes, closer_boxes)
 
 
 def _off(
     grip: NDArray[np.int64], scores: FloatArray, noise: Noise, rng: np.random.Generator
-) -> FloatArray:
-    """(ticks, 4) how far the edges are off, in the thing's own size: throughout a grip as those of
-    one of the measured things with about that score were."""
-    off = np.zeros((len(grip), 4))
+) -> tuple[FloatArray, FloatArray]:
+    """(ticks, 4) how far the edges are off, in the thing's own size, in closer looks and in whole
+    pictures: throughout a grip as those of one of the measured things with about that score were.
+    """
+    off, apart = np.zeros((len(grip), 4)), np.zeros((len(grip), 4))
     known = np.array([wobble.score for wobble in noise.wobbles])
     for number in np.unique(grip):
         mine = grip == number
         alike = np.argsort(np.abs(known - scores[mine].mean()), kind="stable")[:ALIKE]
-        measured = noise.wobbles[int(rng.choice(alike))].off
-        off[mine] = measured[rng.integers(len(measured), size=int(mine.sum()))]
-    return off
+        measured = noise.wobbles[int(rng.choice(alike))]
+        for values, drawn in ((off, measured.off), (apart, measured.whole)):
+            values[mine] = drawn[rng.integers(len(drawn), size=int(mine.sum()))]
+    return off, apart
 
 
 # ---------------------------------------------------------------- what changes

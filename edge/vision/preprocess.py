@@ -120,7 +120,10 @@ class Preprocessor:
             # milliseconds on a busy machine. Older versions have one anyway.
             if "threads" in (VideoReformatter.reformat.__doc__ or ""):
                 self._one_thread = {"threads": 1}
-        frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+        # Of a picture twice as high every second line tells as much (measured on the labelled
+        # pictures: as many phones and people are seen), and halves the time.
+        lines = image[:: max(1, image.shape[0] // height)]
+        frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(lines), format="rgb24")
         small = self._scaler.reformat(
             frame,
             width=width,

@@ -1,35 +1,52 @@
-"""A second, closer look at what may be a phone: half seen in the whole picture, it fills four times
-the pixels in a window around it, and is plainly a phone there, or plainly none.
+"""A second, closer look at what may be a phone: half seen in the whole picture, it fills several
+times the pixels in a window around it, and is plainly a phone there, or plainly none.
 
-The two looks count the same: a thing's score becomes the mean of both in logits, and what only one
-of them saw is nearly nothing in the other. So a glimpse becomes a phone, and a shadow that passed
-for one is dropped. Measured on 144 COCO pictures and 78 in front of a webcam: models/CARD.md.
+Cameras deliver more pixels than the model takes in. What a window shows is what the whole picture,
+reduced to the model's input, had lost; so the more a window is sharper than the whole picture, the
+more its look counts. Of a picture no larger than those the model learnt from both looks count the
+same: a thing's score becomes their mean in logits. Measured: models/CARD.md.
 
-An extra inference costs as much as the first, so there is one in some frames at most. Meanwhile
-what the last one said holds for a thing that has not moved.
+Where a window is sharper it also finds what the whole picture does not show at all. So whoever sits
+there is looked at closely in turn, and what was found only there is kept in sight by closer looks
+instead of looks at the whole picture, which then comes in some frames only.
+
+Windows cost what whole pictures cost, so only some frames have two looks, and a few are saved up
+for when something turns up. Meanwhile what the last one said holds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge.config import ModelConfig
-from edge.domain import PHONE, Box, Detection, Frame
+from edge.domain import PERSON, PHONE, Box, Detection, Frame
 from edge.ports import Detector
 from edge.vision.decode import RIVAL_FLOOR, RIVAL_IOU, left_of
 from edge.vision.manifest import ModelSpec
 from edge.vision.tflite import load_detector
 
-# What other values of these three cost is told in models/CARD.md.
+# What other values of these cost is told in models/CARD.md.
 HINT = 0.05  # from this score on a thing is worth a closer look
-SURE = 0.8  # and from this on it needs none
-WINDOW = 0.5  # of the picture's sides; twice the box where that is more
+SURE = 0.8  # and from this on it needs none, where that is no sharper
+WINDOW = 0.5  # of the picture's sides at most; twice the box where that is more
+LEARNT_PX = 640  # longest side of the pictures that the model learnt from; a sitter's windows
+CLOSE_PX = 427  # and that of a window around a thing in a larger picture
 UNSEEN = 0.01  # what a look says of a thing that it did not find
 SAME_IOU = 0.4  # two boxes that overlap so much are of one thing
 WORTH_IT = 0.85  # a window as wide or high as this share of the picture shows nothing new
 LEAST_PX = 8
+SHARPER = 1.5  # times, from which on a window shows what the whole picture cannot
+SITS = 0.2  # score from which on somebody may sit there
+STEP = 0.6  # of a window's sides from one to the next before a sitter
+PHONES_FIRST = 4  # times as often as other things a phone is looked at closely
+EDGE = 0.01  # of a window: what comes so near to its edge may be cut off there
+SAVED = 3.0  # so many inferences more than one a frame are kept for when something turns up
+TURNS = 3  # what was said holds for so many turns of closer looks
+TRUST = 2.5  # a closer look counts as much more as it is sharper, to this power
+
+Glance = Callable[[Frame, Box], Sequence[Detection]]
 
 
 def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "") -> Detector:
@@ -48,29 +65,67 @@ def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a closer look said of the thing that the whole picture shows at `box`."""
+    """What a closer look said of a thing.
 
+    first: where the whole picture showed it then; None: it did not
+    last:  and where it did in the last look at the whole picture
+    box:   where the closer look saw it; where the whole picture did, if that look saw nothing
+    frame: the number of the frame that it was said in
+    aimed: the look was at this thing, and not one that happened to show it
+    """
+
+    first: Box | None
+    last: Box | None
     box: Box
     score: float
+    frame: int
+    aimed: bool
+
+    def now(self) -> Box:
+        """Where it is by now: where the closer look saw it, since boxes in the whole picture
+        tremble more; if it is elsewhere there by now, each edge as far away as it moved there."""
+        if self.first is None or self.last is None or self.first.iou(self.last) >= SAME_IOU:
+            return self.box
+        ymin, xmin, ymax, xmax = (
+            edge + now - then
+            for edge, now, then in zip(
+                _edges(self.box), _edges(self.last), _edges(self.first), strict=True
+            )
+        )
+        return Box(ymin, xmin, max(ymin, ymax), max(xmin, xmax))
 
 
 class SecondLook:
-    """A `Detector` that looks again at the surest thing that may be a phone, in one frame of
-    `every` at most, and reports scores from `floor` on.
+    """A `Detector` that looks closely at what may be a phone, and reports scores from `floor` on.
 
     detector: reports scores from HINT on, or lower
     rivals:   labels of which the first look's claims count against a phone of the second as well
+    every:    in one of so many frames, by and large, there are two inferences instead of one
+    glance:   what a window, in shares of the picture, shows, in shares of the window; by default
+              that part of the picture is cut out and shown to the detector
     """
 
     def __init__(
-        self, detector: Detector, *, floor: float, rivals: Sequence[str], every: int
+        self,
+        detector: Detector,
+        *,
+        floor: float,
+        rivals: Sequence[str],
+        every: int,
+        glance: Glance | None = None,
     ) -> None:
         self._detector = detector
         self._floor = floor
         self._rivals = frozenset(rivals)
         self._every = every
-        self._since = every  # frames since the last closer look; the first may have one
+        self._glance = glance or self._cut_out
+        self._frame = 0
+        self._whole_at = 0  # frame of the last look at the whole picture
+        self._spare = SAVED  # inferences more than one a frame that may be spent
+        self._whole: tuple[Detection, ...] = ()
         self._said: tuple[_Said, ...] = ()
+        self._turn = 0  # of the sitter's windows
+        self._sitter_next = False
         self.looks = 0  # inferences so far: what it costs
 
     @property
@@ -79,58 +134,36 @@ class SecondLook:
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
-        seen = self._detector.detect(frame)
-        self.looks += 1
-        self._since += 1
-        if self._since > 2 * (self._every - 1):
-            self._said = ()
-        window = self._window(frame, seen) if self._since >= self._every else None
-        only_there: list[Detection] = []
+        self._frame += 1
+        self._spare = min(SAVED, self._spare + 1 / self._every)
+        old = self._frame - TURNS * self._every
+        self._said = tuple(s for s in self._said if s.frame > old and self._every > 1)
+        window = None
+        if self._frame - self._whole_at < self._every:
+            window = self._instead(frame)
         if window is not None:
-            self._since = 0
-            closely = self._closely(frame, window, seen)
-            looked_at = [d for d in seen if d.label == PHONE and window.contains(*d.box.center)]
-            self._said = tuple(_Said(d.box, _score_at(d.box, closely)) for d in looked_at)
-            only_there = [
-                replace(d, score=_mean(UNSEEN, d.score))
-                for d in closely
-                if not any(d.box.iou(known.box) >= SAME_IOU for known in looked_at)
-            ]
-        both = [self._judged(d) for d in seen] + only_there
-        return tuple(sorted((d for d in both if d.score >= self._floor), key=lambda d: -d.score))
+            self._look_closely(frame, window, aimed=True)
+        else:
+            self._whole = self.whole(frame)
+            self._whole_at = self._frame
+            self._spend(frame)
+        return self._judged(frame)
 
-    def _window(self, frame: Frame, seen: Sequence[Detection]) -> Box | None:
-        """The part of the picture that deserves a closer look, on whole pixels: around the surest
-        thing that nothing was said of yet, else around the surest. None when nothing does."""
-        worth = [d for d in seen if d.label == PHONE and HINT <= d.score < SURE]
-        if not worth:
-            return None
-        box = min(worth, key=lambda d: (self._said_of(d) is not None, -d.score)).box
-        y, x = box.center
-        height, width = max(WINDOW, 2 * box.height), max(WINDOW, 2 * box.width)
-        if max(height, width) > WORTH_IT:
-            return None
-        top = min(max(y - height / 2, 0.0), 1.0 - height)
-        left = min(max(x - width / 2, 0.0), 1.0 - width)
-        # The shares that the pixels really are, so that boxes come back where they were.
-        high, wide = frame.height_px, frame.width_px
-        window = Box(
-            round(top * high) / high,
-            round(left * wide) / wide,
-            round((top + height) * high) / high,
-            round((left + width) * wide) / wide,
-        )
-        small = window.height * high < LEAST_PX or window.width * wide < LEAST_PX
-        return None if small else window
+    def forget(self) -> None:
+        """Start anew: the next frame has nothing to do with those before."""
+        self._said, self._whole, self._spare = (), (), SAVED
 
-    def _closely(self, frame: Frame, window: Box, seen: Sequence[Detection]) -> list[Detection]:
-        """The phones of a closer look at the window, where the whole picture has them."""
-        top, bottom = (round(y * frame.height_px) for y in (window.ymin, window.ymax))
-        left, right = (round(x * frame.width_px) for x in (window.xmin, window.xmax))
-        crop = Frame(frame.image[top:bottom, left:right], frame.at_s, frame.number, frame.name)
+    def whole(self, frame: Frame) -> tuple[Detection, ...]:
+        """A look at the whole picture alone, from HINT on."""
+        self.looks += 1
+        return self._detector.detect(frame)
+
+    def closely(self, frame: Frame, window: Box, seen: Sequence[Detection] = ()) -> list[Detection]:
+        """The phones of a closer look, where the whole picture has them; `seen` in that, rivals
+        speak against them."""
         self.looks += 1
         found = []
-        for detection in self._detector.detect(crop):
+        for detection in self._glance(frame, window):
             if detection.label != PHONE:
                 continue
             box = _back(detection.box, window)
@@ -148,27 +181,218 @@ class SecondLook:
             found.append(Detection(PHONE, score, box))
         return found
 
-    def _said_of(self, seen: Detection) -> _Said | None:
-        """What a closer look said of this, the best match of several."""
-        said = max(self._said, key=lambda said: said.box.iou(seen.box), default=None)
-        return said if said is not None and said.box.iou(seen.box) >= SAME_IOU else None
+    def _cut_out(self, frame: Frame, window: Box) -> Sequence[Detection]:
+        top, bottom = (round(y * frame.height_px) for y in (window.ymin, window.ymax))
+        left, right = (round(x * frame.width_px) for x in (window.xmin, window.xmax))
+        part = frame.image[top:bottom, left:right]
+        return self._detector.detect(Frame(part, frame.at_s, frame.number, frame.name))
 
-    def _judged(self, seen: Detection) -> Detection:
-        said = self._said_of(seen) if seen.label == PHONE else None
-        return seen if said is None else replace(seen, score=_mean(seen.score, said.score))
+    def _look_closely(self, frame: Frame, window: Box, *, aimed: bool) -> None:
+        """Take the look, and replace what earlier ones said of the things in it."""
+        closely = [d for d in self.closely(frame, window, self._whole) if _all_in(d.box, window)]
+        # What was aimed at is not replaced by what came out of it in passing.
+        better = [known.now() for known in self._said if known.aimed and not aimed]
+        closely = [d for d in closely if not any(d.box.iou(box) >= SAME_IOU for box in better)]
+        said = []
+        for seen in self._whole:
+            if seen.label != PHONE or not _all_in(seen.box, window):
+                continue
+            if any(seen.box.iou(box) >= SAME_IOU for box in better):
+                continue
+            there = _at(seen.box, closely)
+            box, score = (seen.box, UNSEEN) if there is None else (there.box, there.score)
+            score = self._evened(seen.box, score)
+            said.append(_Said(seen.box, seen.box, box, score, self._frame, aimed))
+        said += [
+            _Said(None, None, d.box, self._evened(d.box, d.score), self._frame, aimed)
+            for d in closely
+            if d.score >= HINT and not any(d.box.iou(known.box) >= SAME_IOU for known in said)
+        ]
+        others = [
+            known
+            for known in self._said
+            if (known.aimed and not aimed)
+            or not (
+                _all_in(known.last or known.box, window)
+                or any(known.box.iou(new.box) >= SAME_IOU for new in said)
+            )
+        ]
+        self._said = (*others, *said)
+
+    def _evened(self, box: Box, score: float) -> float:
+        """With what the looks before said of it: one may have met it at a bad moment."""
+        before = self._said_of(box)
+        return score if before is None or not before.aimed else _mean(before.score, score, 1.0)
+
+    def _spend(self, frame: Frame) -> None:
+        """Use a second inference, if one is left: for the surest thing that nothing was said of
+        yet. Others wait for more of them: in turn, for the thing looked at longest ago, and for a
+        part of who sits there."""
+        things = [(d, self._said_of(d.box)) for d in self._hints(frame)]
+        new = any(said is None for _, said in things)
+        if self._spare < (1 if new else min(2, self._every)):
+            return
+        window, aimed = None, True
+        if not new and (self._sitter_next or not things):
+            self._sitter_next, aimed = False, False
+            window = self._before_the_sitter(frame)
+        if window is None and things:
+            self._sitter_next, aimed = True, True
+            thing, _ = min(things, key=lambda t: (t[1].frame if t[1] else 0, -t[0].score))
+            window = around(frame, thing.box)
+        if window is not None:
+            self._spare -= 1
+            self._look_closely(frame, window, aimed=aimed)
+
+    def _before_the_sitter(self, frame: Frame) -> Box | None:
+        """The next of the windows that together show whoever is surest to sit there; None where
+        nobody does, or they would show nothing new."""
+        people = [d for d in self._whole if d.label == PERSON and d.score >= SITS]
+        if not people or sharpness(frame) < SHARPER:
+            return None
+        person = max(people, key=lambda d: d.score * d.box.area).box
+        side = min(WINDOW, LEARNT_PX / max(frame.height_px, frame.width_px))
+        rows = max(1, math.ceil((person.height - side) / (STEP * side)) + 1)
+        columns = max(1, math.ceil((person.width - side) / (STEP * side)) + 1)
+        self._turn = (self._turn + 1) % (rows * columns)
+        row, column = divmod(self._turn, columns)
+        # From the top to the bottom of the person, the first and last window flush with it.
+        y, x = person.center
+        if rows > 1:
+            y = person.ymin + side / 2 + row * (person.height - side) / (rows - 1)
+        if columns > 1:
+            x = person.xmin + side / 2 + column * (person.width - side) / (columns - 1)
+        return _window(frame, y, x, side, side)
+
+    def _instead(self, frame: Frame) -> Box | None:
+        """The window that is worth more in this frame than another look at the whole picture:
+        around something new; or, in turn, around what may be a phone, to see what and where it is
+        by now, phones more often than the rest. What only closer looks show has them in all frames
+        but one of `every`, the rest in every other one."""
+        sharp = sharpness(frame)
+        if sharp < SHARPER:
+            return None
+        things: list[tuple[_Said | None, Box, float]] = [
+            (s, s.now(), _mean(UNSEEN, s.score, sharp))
+            for s in self._said
+            if s.last is None and (_mean(UNSEEN, s.score, sharp) >= self._floor or not s.aimed)
+        ]
+        if self._whole_at == self._frame - 1:
+            for seen in self._hints(frame):
+                said = self._said_of(seen.box)
+                score = _mean(seen.score, said.score, sharp) if said else seen.score
+                things.append((said, seen.box, score))
+        worth = [(self._due(said, score), score, box) for said, box, score in things]
+        thing = max(worth, key=lambda thing: thing[:2], default=None)
+        return None if thing is None else around(frame, thing[2])
+
+    def _due(self, said: _Said | None, score: float) -> float:
+        """How much a thing is due for another closer look."""
+        if said is None or not said.aimed:
+            return math.inf
+        return (self._frame - said.frame) * (PHONES_FIRST if score >= self._floor else 1)
+
+    def _hints(self, frame: Frame) -> list[Detection]:
+        """What the whole picture shows that is worth a closer look."""
+        enough = SURE if sharpness(frame) < SHARPER else 1.0
+        return [d for d in self._whole if d.label == PHONE and HINT <= d.score < enough]
+
+    def _said_of(self, box: Box) -> _Said | None:
+        """What was said of what the whole picture shows here, the best match of several."""
+        said = max(self._said, key=lambda said: (said.last or said.box).iou(box), default=None)
+        return said if said is not None and (said.last or said.box).iou(box) >= SAME_IOU else None
+
+    def _judged(self, frame: Frame) -> tuple[Detection, ...]:
+        """What the last look at the whole picture saw, with what closer looks said of it, and what
+        only they saw."""
+        sharp = sharpness(frame)
+        found, matched, followed = [], [], []
+        for seen in self._whole:
+            said = self._said_of(seen.box) if seen.label == PHONE else None
+            if said is not None:
+                matched.append(said)
+                said = replace(said, first=said.first or seen.box, last=seen.box)
+                followed.append(said)
+                # Boxes of one and the same kind of look, or the thing would seem to move.
+                box = said.now() if sharp >= SHARPER else seen.box
+                seen = Detection(PHONE, _mean(seen.score, said.score, sharp), box)
+            elif seen.label == PHONE and sharp >= SHARPER:
+                # The whole picture alone takes wallets for phones: a closer look is waited for.
+                continue
+            found.append(seen)
+        # What the whole picture shows no more may be there all the same.
+        alone = [
+            replace(s, first=None, last=None, box=s.now())
+            for s in self._said
+            if s not in matched and s.score > UNSEEN and (s.last is None or sharp >= SHARPER)
+        ]
+        found += [Detection(PHONE, _mean(UNSEEN, s.score, sharp), s.box) for s in alone]
+        self._said = (*followed, *alone)
+        reported = [d for d in found if d.score >= self._floor]
+        return tuple(sorted(reported, key=lambda d: -d.score))
 
 
-def _score_at(box: Box, closely: Sequence[Detection]) -> float:
-    return max((d.score for d in closely if d.box.iou(box) >= SAME_IOU), default=UNSEEN)
+def sharpness(frame: Frame) -> float:
+    """How many times sharper a window is than the whole picture, as the model is shown them; 1 for
+    a picture as small as those that it learnt from."""
+    return max(1.0, max(frame.height_px, frame.width_px) / LEARNT_PX)
 
 
-def _mean(one: float, other: float) -> float:
-    """The score halfway between two, in logits. A score of 0 counts as UNSEEN."""
-    logits = (
-        math.log(score / (1 - score))
-        for score in (min(max(one, UNSEEN), 0.999), min(max(other, UNSEEN), 0.999))
+def around(frame: Frame, box: Box) -> Box | None:
+    """The window around a thing, in shares of the picture; None where it would show nothing new."""
+    side = min(WINDOW, CLOSE_PX / max(frame.height_px, frame.width_px))
+    height, width = max(side, 2 * box.height), max(side, 2 * box.width)
+    if max(height, width) > WORTH_IT:
+        return None
+    return _window(frame, *box.center, height, width)
+
+
+def _window(frame: Frame, y: float, x: float, height: float, width: float) -> Box | None:
+    """Around a point and within the picture, on whole pixels; None where that is too few."""
+    top = min(max(y - height / 2, 0.0), 1.0 - height)
+    left = min(max(x - width / 2, 0.0), 1.0 - width)
+    # The shares that the pixels really are, so that boxes come back where they were.
+    high, wide = frame.height_px, frame.width_px
+    window = Box(
+        round(top * high) / high,
+        round(left * wide) / wide,
+        round((top + height) * high) / high,
+        round((left + width) * wide) / wide,
     )
-    return 1 / (1 + math.exp(-sum(logits) / 2))
+    small = window.height * high < LEAST_PX or window.width * wide < LEAST_PX
+    return None if small else window
+
+
+def _all_in(box: Box, window: Box) -> bool:
+    """Whether a window shows a thing as a whole; where it ends with the picture, nothing is cut."""
+    y, x = EDGE * window.height, EDGE * window.width
+    return (
+        (box.ymin >= window.ymin + y or window.ymin <= 0)
+        and (box.xmin >= window.xmin + x or window.xmin <= 0)
+        and (box.ymax <= window.ymax - y or window.ymax >= 1)
+        and (box.xmax <= window.xmax - x or window.xmax >= 1)
+        and window.contains(*box.center)
+    )
+
+
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.ymin, box.xmin, box.ymax, box.xmax
+
+
+def _at(box: Box, closely: Sequence[Detection]) -> Detection | None:
+    there = [d for d in closely if d.box.iou(box) >= SAME_IOU]
+    return max(there, key=lambda d: d.score, default=None)
+
+
+def _mean(first: float, closer: float, sharp: float) -> float:
+    """The mean of two looks in logits, the closer one weighted by how sharp it is. A score of 0
+    counts as UNSEEN."""
+    one, other = (
+        math.log(score / (1 - score))
+        for score in (min(max(first, UNSEEN), 0.999), min(max(closer, UNSEEN), 0.999))
+    )
+    weight = sharp**TRUST
+    return 1 / (1 + math.exp(-(one + weight * other) / (1 + weight)))
 
 
 def _back(box: Box, window: Box) -> Box:
