@@ -127,14 +127,14 @@ class ObserveConfig:
         high=1,
     )
     phone_confirm: float = setting(
-        0.35,
+        0.0,
         "Median score over the recent frames that confirms a phone, which is enough for a light; 0:"
         " the model's own threshold.",
         low=0,
         high=1,
     )
     phone_sure: float = setting(
-        0.49,
+        0.45,
         "A sound takes a median higher by this share of what that score lacks to 1.",
         low=0,
         high=0.9,

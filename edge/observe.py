@@ -44,7 +44,7 @@ MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in b
 MOST_SCORES = 24  # of one track's recent frames
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 EXCITING_S = 3.0
-BEGINNING_S = 4.0  # a phone seen so soon after watching began was there before
+BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
 VIEW_RETURNS_S = 0.5  # a view is found again after this
@@ -221,7 +221,9 @@ def observe(
             if seat is None or len(tracks) >= MOST_TRACKS:
                 continue
             known = [p for p in places if p.box.iou(phone.box) >= settings.track_iou]
-            came = at_s - began_s >= BEGINNING_S and change.at(phone.box) and not known
+            beside = any(t.anchor.iou(phone.box) >= settings.track_iou for t in tracks)
+            came = at_s - began_s >= BEGINNING_S and change.at(phone.box)
+            came = came and not known and not beside
             wobble = max((p.wobble for p in known), default=0.0)
             rested = not change.covers(phone.box)
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came, rested=rested)

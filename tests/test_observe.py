@@ -39,7 +39,7 @@ def use_of(desk: Desk) -> PhoneUse | None:
     ],
 )
 def test_a_phone_is_confirmed_by_several_frames_and_their_median(scores, confirmed):
-    desk = Desk().focus().working(5)
+    desk = Desk().focus().working(9)
     for number, score in enumerate(scores):
         seen = (SITTER, phone(swaying(AT_CHEST, number / 5), score)) if score else (SITTER,)
         desk.frame(seen)

@@ -132,27 +132,25 @@ def test_there_is_one_closer_look_in_so_many_frames_and_a_few_are_saved_up():
         # What the last one said holds in between.
         assert scores(looks.detect(FRAME)) == [0.5]
     assert len(detector.shown) == looks.looks == 400 + 100 + 1
-    # What is new is looked at on the spot, as often as looks are left.
+    # What is new is looked at on the spot, as often as looks are left, and on credit.
     seen = []
-    for step in range(4):
+    for step in range(5):
         left = 0.1 + 0.2 * step
         detector.whole = (phone(0.2, 0.1, left, 0.2, left + 0.1),)
         before = looks.looks
         looks.detect(FRAME)
         seen.append(looks.looks - before)
-    assert seen == [2, 2, 1, 1]
+    assert seen == [2, 2, 2, 1, 2]
 
 
 def test_what_was_said_does_not_hold_for_what_is_elsewhere():
     detector = Looks([GLIMPSE], [in_window(0.8)])
-    looks = twice(detector, every=40)
-    for _ in range(3):
-        looks.detect(FRAME)
-    for _ in range(3):  # those saved up are used up
-        detector.whole = (phone(0.2, 0.1, 0.1, 0.2, 0.2),)
-        looks.detect(FRAME)
-    detector.whole = (phone(0.2, 0.5, 0.8, 0.6, 0.9),)
-    assert max(scores(looks.detect(FRAME))) == 0.2
+    looks = twice(detector, every=100, floor=0.18)
+    looks.detect(FRAME)
+    detector.whole, detector.window = (phone(0.2, 0.1, 0.1, 0.2, 0.2),), ()
+    assert scores(looks.detect(FRAME)) == []  # nothing is found there
+    detector.whole = (GLIMPSE,)
+    assert scores(looks.detect(FRAME)) == []
 
 
 def test_what_was_said_is_forgotten():

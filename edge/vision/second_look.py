@@ -39,7 +39,12 @@ WORTH_IT = 0.85  # a window as wide or high as this share of the picture shows n
 LEAST_PX = 8
 SHARPER = 1.5  # times, from which on a window shows what the whole picture cannot
 SITS = 0.2  # score from which on somebody may sit there
+TREMBLE = 0.07  # of a thing's size, that its box in the whole picture may be off
+NEAR = 0.8  # of its size: so far a thing may go from one look to the next
+ALIKE = 1.25  # times as large is about as large
 STEP = 0.6  # of a window's sides from one to the next before a sitter
+AT_ONCE_S = 0.15  # frames that follow each other sooner are as good as one
+PLAIN = 0.3  # what scores as much in the whole picture, and then nothing, is gone
 PHONES_FIRST = 4  # times as often as other things a phone is looked at closely
 EDGE = 0.01  # of a window: what comes so near to its edge may be cut off there
 SAVED = 3.0  # so many inferences more than one a frame are kept for when something turns up
@@ -72,6 +77,7 @@ class _Said:
     box:   where the closer look saw it; where the whole picture did, if that look saw nothing
     frame: the number of the frame that it was said in
     aimed: the look was at this thing, and not one that happened to show it
+    shown: the score in the last look at the whole picture
     """
 
     first: Box | None
@@ -80,19 +86,24 @@ class _Said:
     score: float
     frame: int
     aimed: bool
+    shown: float
 
     def now(self) -> Box:
-        """Where it is by now: where the closer look saw it, since boxes in the whole picture
-        tremble more; if it is elsewhere there by now, each edge as far away as it moved there."""
-        if self.first is None or self.last is None or self.first.iou(self.last) >= SAME_IOU:
+        """Where it is by now: as far from where the closer look saw it as it moved in the whole
+        picture since. Boxes there tremble, and what a hand covers loses a part: only what opposite
+        edges have in common is a movement, and only of a thing that stays as large."""
+        if self.first is None or self.last is None:
             return self.box
-        ymin, xmin, ymax, xmax = (
-            edge + now - then
-            for edge, now, then in zip(
-                _edges(self.box), _edges(self.last), _edges(self.first), strict=True
-            )
+        if not _as_large(self.last, self.first):
+            return self.box
+        top, left, bottom, right = (
+            now - then for now, then in zip(_edges(self.last), _edges(self.first), strict=True)
         )
-        return Box(ymin, xmin, max(ymin, ymax), max(xmin, xmax))
+        down, aside = _common(top, bottom), _common(left, right)
+        box = self.box
+        if math.hypot(down, aside) < TREMBLE * math.hypot(box.height, box.width):
+            return box
+        return Box(box.ymin + down, box.xmin + aside, box.ymax + down, box.xmax + aside)
 
 
 class SecondLook:
@@ -121,6 +132,8 @@ class SecondLook:
         self._glance = glance or self._cut_out
         self._frame = 0
         self._whole_at = 0  # frame of the last look at the whole picture
+        self._last_s = -math.inf  # when the last frame was
+        self._period_s = math.inf  # and how soon they follow each other when nothing is left out
         self._spare = SAVED  # inferences more than one a frame that may be spent
         self._whole: tuple[Detection, ...] = ()
         self._said: tuple[_Said, ...] = ()
@@ -139,7 +152,10 @@ class SecondLook:
         old = self._frame - TURNS * self._every
         self._said = tuple(s for s in self._said if s.frame > old and self._every > 1)
         window = None
-        if self._frame - self._whole_at < self._every:
+        gap_s, self._last_s = frame.at_s - self._last_s, frame.at_s
+        self._period_s = min(self._period_s, max(gap_s, AT_ONCE_S))
+        # After a pause nobody knows where things are by now.
+        if self._frame - self._whole_at < self._every and gap_s <= 1.5 * self._period_s:
             window = self._instead(frame)
         if window is not None:
             self._look_closely(frame, window, aimed=True)
@@ -202,9 +218,9 @@ class SecondLook:
             there = _at(seen.box, closely)
             box, score = (seen.box, UNSEEN) if there is None else (there.box, there.score)
             score = self._evened(seen.box, score)
-            said.append(_Said(seen.box, seen.box, box, score, self._frame, aimed))
+            said.append(_Said(seen.box, seen.box, box, score, self._frame, aimed, seen.score))
         said += [
-            _Said(None, None, d.box, self._evened(d.box, d.score), self._frame, aimed)
+            _Said(None, None, d.box, self._evened(d.box, d.score), self._frame, aimed, 0.0)
             for d in closely
             if d.score >= HINT and not any(d.box.iou(known.box) >= SAME_IOU for known in said)
         ]
@@ -225,21 +241,20 @@ class SecondLook:
         return score if before is None or not before.aimed else _mean(before.score, score, 1.0)
 
     def _spend(self, frame: Frame) -> None:
-        """Use a second inference, if one is left: for the surest thing that nothing was said of
-        yet. Others wait for more of them: in turn, for the thing looked at longest ago, and for a
-        part of who sits there."""
-        things = [(d, self._said_of(d.box)) for d in self._hints(frame)]
-        new = any(said is None for _, said in things)
-        if self._spare < (1 if new else min(2, self._every)):
+        """Use a second inference: at once, if need be on credit, for what nothing was said of yet.
+        The rest waits until some are left: in turn, the thing that is most due, and a part of who
+        sits there."""
+        things = self._things(frame, seen=True)
+        due = max((due for due, _, _ in things), default=0.0)
+        if self._spare < (0 if due == math.inf else min(2, self._every)):
             return
         window, aimed = None, True
-        if not new and (self._sitter_next or not things):
+        if due < math.inf and (self._sitter_next or not things):
             self._sitter_next, aimed = False, False
             window = self._before_the_sitter(frame)
         if window is None and things:
             self._sitter_next, aimed = True, True
-            thing, _ = min(things, key=lambda t: (t[1].frame if t[1] else 0, -t[0].score))
-            window = around(frame, thing.box)
+            window = around(frame, max(things, key=lambda thing: thing[:2])[2])
         if window is not None:
             self._spare -= 1
             self._look_closely(frame, window, aimed=aimed)
@@ -267,27 +282,34 @@ class SecondLook:
     def _instead(self, frame: Frame) -> Box | None:
         """The window that is worth more in this frame than another look at the whole picture:
         around something new; or, in turn, around what may be a phone, to see what and where it is
-        by now, phones more often than the rest. What only closer looks show has them in all frames
-        but one of `every`, the rest in every other one."""
-        sharp = sharpness(frame)
-        if sharp < SHARPER:
+        by now. What only closer looks show has them in all frames but one of `every`, the rest in
+        every other one."""
+        if sharpness(frame) < SHARPER:
             return None
-        things: list[tuple[_Said | None, Box, float]] = [
-            (s, s.now(), _mean(UNSEEN, s.score, sharp))
-            for s in self._said
-            if s.last is None and (_mean(UNSEEN, s.score, sharp) >= self._floor or not s.aimed)
-        ]
-        if self._whole_at == self._frame - 1:
-            for seen in self._hints(frame):
-                said = self._said_of(seen.box)
-                score = _mean(seen.score, said.score, sharp) if said else seen.score
-                things.append((said, seen.box, score))
-        worth = [(self._due(said, score), score, box) for said, box, score in things]
-        thing = max(worth, key=lambda thing: thing[:2], default=None)
+        things = self._things(frame, seen=self._whole_at == self._frame - 1)
+        thing = max(things, key=lambda thing: thing[:2], default=None)
         return None if thing is None else around(frame, thing[2])
 
+    def _things(self, frame: Frame, *, seen: bool) -> list[tuple[float, float, Box]]:
+        """What may be a phone: how much it is due for another closer look, its score, its box.
+
+        seen: with what the whole picture shows, besides what it does not
+        """
+        sharp = sharpness(frame)
+        alone = [(s, _mean(UNSEEN, s.score, sharp), s.now()) for s in self._said if s.last is None]
+        things = [
+            (self._due(said, score), score, box)
+            for said, score, box in alone
+            if sharp >= SHARPER and (score >= self._floor or not said.aimed)
+        ]
+        for hint in self._hints(frame) if seen else ():
+            said = self._said_of(hint.box)
+            score = _mean(hint.score, said.score, sharp) if said else hint.score
+            things.append((self._due(said, score), score, hint.box))
+        return things
+
     def _due(self, said: _Said | None, score: float) -> float:
-        """How much a thing is due for another closer look."""
+        """How much a thing is due for another closer look: phones more often than the rest."""
         if said is None or not said.aimed:
             return math.inf
         return (self._frame - said.frame) * (PHONES_FIRST if score >= self._floor else 1)
@@ -302,34 +324,64 @@ class SecondLook:
         said = max(self._said, key=lambda said: (said.last or said.box).iou(box), default=None)
         return said if said is not None and (said.last or said.box).iou(box) >= SAME_IOU else None
 
+    def _went_there(self, box: Box, said: Sequence[_Said]) -> _Said | None:
+        """What was said of a thing as large that moved on, by less than its size, to here."""
+
+        def apart(one: Box) -> float:
+            (ay, ax), (by, bx) = one.center, box.center
+            return math.hypot(ay - by, ax - bx) / max(math.hypot(one.height, one.width), 1e-6)
+
+        gone = [(apart(s.last), s) for s in said if s.last is not None]
+        gone = [
+            (far, s)
+            for far, s in gone
+            if far <= NEAR and self._whole_of(s) is None and _as_large(box, s.last)
+        ]
+        return min(gone, key=lambda each: each[0])[1] if gone else None
+
+    def _whole_of(self, said: _Said) -> Detection | None:
+        """What the whole picture shows of it."""
+        if said.last is None:
+            return None
+        return _at(said.last, _phones(self._whole))
+
     def _judged(self, frame: Frame) -> tuple[Detection, ...]:
         """What the last look at the whole picture saw, with what closer looks said of it, and what
         only they saw."""
         sharp = sharpness(frame)
-        found, matched, followed = [], [], []
+        found, followed = [], []
+        rest = list(self._said)
         for seen in self._whole:
-            said = self._said_of(seen.box) if seen.label == PHONE else None
-            if said is not None:
-                matched.append(said)
-                said = replace(said, first=said.first or seen.box, last=seen.box)
-                followed.append(said)
-                # Boxes of one and the same kind of look, or the thing would seem to move.
-                box = said.now() if sharp >= SHARPER else seen.box
-                seen = Detection(PHONE, _mean(seen.score, said.score, sharp), box)
-            elif seen.label == PHONE and sharp >= SHARPER:
-                # The whole picture alone takes wallets for phones: a closer look is waited for.
+            if seen.label != PHONE:
+                found.append(seen)
                 continue
-            found.append(seen)
-        # What the whole picture shows no more may be there all the same.
+            said = self._said_of(seen.box) or self._went_there(seen.box, rest)
+            if said is not None:
+                if said in rest:
+                    rest.remove(said)
+                followed.append(
+                    replace(said, first=said.first or seen.box, last=seen.box, shown=seen.score)
+                )
+                # Boxes of one and the same kind of look, or the thing would seem to move.
+                box = followed[-1].now() if sharp >= SHARPER else seen.box
+                found.append(Detection(PHONE, _mean(seen.score, said.score, sharp), box))
+            elif sharp < SHARPER:
+                found.append(seen)
+            # The whole of a large picture takes wallets for phones: a closer look is waited for.
+        # What it hardly showed, and does not show now, may be there all the same.
         alone = [
             replace(s, first=None, last=None, box=s.now())
-            for s in self._said
-            if s not in matched and s.score > UNSEEN and (s.last is None or sharp >= SHARPER)
+            for s in rest
+            if s.score > UNSEEN and s.shown < PLAIN and (s.last is None or sharp >= SHARPER)
         ]
         found += [Detection(PHONE, _mean(UNSEEN, s.score, sharp), s.box) for s in alone]
         self._said = (*followed, *alone)
-        reported = [d for d in found if d.score >= self._floor]
-        return tuple(sorted(reported, key=lambda d: -d.score))
+        reported: list[Detection] = []
+        for d in sorted((d for d in found if d.score >= self._floor), key=lambda d: -d.score):
+            if d.label == PHONE and sharp >= SHARPER and _at(d.box, _phones(reported)):
+                continue  # two things that were said of one
+            reported.append(d)
+        return tuple(reported)
 
 
 def sharpness(frame: Frame) -> float:
@@ -377,6 +429,20 @@ def _all_in(box: Box, window: Box) -> bool:
 
 def _edges(box: Box) -> tuple[float, float, float, float]:
     return box.ymin, box.xmin, box.ymax, box.xmax
+
+
+def _common(one: float, other: float) -> float:
+    """What two movements share: the smaller one, or nothing where they are opposite."""
+    return math.copysign(min(abs(one), abs(other)), one) if one * other > 0 else 0.0
+
+
+def _as_large(box: Box, other: Box | None) -> bool:
+    """Whether two boxes may be of one thing."""
+    return other is not None and 1 / ALIKE <= box.area / max(other.area, 1e-9) <= ALIKE
+
+
+def _phones(detections: Sequence[Detection]) -> list[Detection]:
+    return [d for d in detections if d.label == PHONE]
 
 
 def _at(box: Box, closely: Sequence[Detection]) -> Detection | None:
