@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -286,6 +288,15 @@ def test_the_whole_of_a_large_picture_is_not_believed_alone():
             assert max(scores(looks.detect(LARGE)), default=0) < 0.05
 
 
+def test_what_fills_the_picture_needs_no_closer_look():
+    desk = Desk()
+    desk.seen = False
+    desk.whole = (phone(0.7, 0.2, 0.2, 0.9, 0.6),)
+    looks = SecondLook(desk, floor=0.25, rivals=(), every=4, glance=desk.glance)
+    for _ in range(12):
+        assert scores(looks.detect(LARGE)) == [0.7]
+
+
 def test_what_is_new_is_looked_at_closely_at_once():
     desk = Desk()
     looks = SecondLook(desk, floor=0.25, rivals=(), every=4, glance=desk.glance)
@@ -312,6 +323,23 @@ def test_a_bad_moment_is_evened_out_by_the_looks_around_it():
     assert after_another_look() == pytest.approx(0.24, abs=0.02)
     desk.seen = True
     assert after_another_look() == pytest.approx(0.57, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(replace(LARGE, at_s=301.0), id="after a break"),
+        pytest.param(replace(LARGE, at_s=0.0), id="of a film that begins anew"),
+        pytest.param(replace(LARGE, name="another.jpg"), id="of another picture"),
+    ],
+)
+def test_what_was_said_is_not_said_of_another_scene(later):
+    desk = Desk()
+    looks = SecondLook(desk, floor=0.25, rivals=(), every=4, glance=desk.glance)
+    while not scores(looks.detect(LARGE)):
+        pass
+    desk.seen = False
+    assert scores(looks.detect(later)) == []
 
 
 def test_a_picture_too_small_to_look_closer_at_is_not():

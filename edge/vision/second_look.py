@@ -47,6 +47,7 @@ AT_ONCE_S = 0.15  # frames that follow each other sooner are as good as one
 PLAIN = 0.3  # what scores as much in the whole picture, and then nothing, is gone
 PHONES_FIRST = 4  # times as often as other things a phone is looked at closely
 EDGE = 0.01  # of a window: what comes so near to its edge may be cut off there
+PAUSE_S = 5.0  # after this nothing that was said holds any more
 SAVED = 3.0  # so many inferences more than one a frame are kept for when something turns up
 TURNS = 3  # what was said holds for so many turns of closer looks
 TRUST = 2.5  # a closer look counts as much more as it is sharper, to this power
@@ -133,6 +134,7 @@ class SecondLook:
         self._frame = 0
         self._whole_at = 0  # frame of the last look at the whole picture
         self._last_s = -math.inf  # when the last frame was
+        self._name = ""  # and its name: the next picture of a folder has another
         self._period_s = math.inf  # and how soon they follow each other when nothing is left out
         self._spare = SAVED  # inferences more than one a frame that may be spent
         self._whole: tuple[Detection, ...] = ()
@@ -147,12 +149,15 @@ class SecondLook:
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
+        gap_s, self._last_s = frame.at_s - self._last_s, frame.at_s
+        if not 0 <= gap_s <= PAUSE_S or frame.name != self._name:
+            self.forget()
+        self._name = frame.name
         self._frame += 1
         self._spare = min(SAVED, self._spare + 1 / self._every)
         old = self._frame - TURNS * self._every
         self._said = tuple(s for s in self._said if s.frame > old and self._every > 1)
         window = None
-        gap_s, self._last_s = frame.at_s - self._last_s, frame.at_s
         self._period_s = min(self._period_s, max(gap_s, AT_ONCE_S))
         # After a pause nobody knows where things are by now.
         if self._frame - self._whole_at < self._every and gap_s <= 1.5 * self._period_s:
@@ -315,9 +320,13 @@ class SecondLook:
         return (self._frame - said.frame) * (PHONES_FIRST if score >= self._floor else 1)
 
     def _hints(self, frame: Frame) -> list[Detection]:
-        """What the whole picture shows that is worth a closer look."""
+        """What the whole picture shows that is worth a closer look, and not too large for one."""
         enough = SURE if sharpness(frame) < SHARPER else 1.0
-        return [d for d in self._whole if d.label == PHONE and HINT <= d.score < enough]
+        return [
+            d
+            for d in _phones(self._whole)
+            if HINT <= d.score < enough and around(frame, d.box) is not None
+        ]
 
     def _said_of(self, box: Box) -> _Said | None:
         """What was said of what the whole picture shows here, the best match of several."""
@@ -365,9 +374,9 @@ class SecondLook:
                 # Boxes of one and the same kind of look, or the thing would seem to move.
                 box = followed[-1].now() if sharp >= SHARPER else seen.box
                 found.append(Detection(PHONE, _mean(seen.score, said.score, sharp), box))
-            elif sharp < SHARPER:
+            elif sharp < SHARPER or around(frame, seen.box) is None:
                 found.append(seen)
-            # The whole of a large picture takes wallets for phones: a closer look is waited for.
+            # Else a closer look is waited for: a large picture reduced takes wallets for phones.
         # What it hardly showed, and does not show now, may be there all the same.
         alone = [
             replace(s, first=None, last=None, box=s.now())
