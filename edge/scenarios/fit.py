@@ -138,8 +138,9 @@ def dump(tree: dict[str, Any]) -> str:
         for kind, rows in tree["records"].items()
     )
     wobbles = ",\n".join(f"  {json.dumps(wobble)}" for wobble in tree["wobbles"])
-    rest = {k: v for k, v in tree.items() if k not in ("records", "wobbles")}
-    head = json.dumps(rest, indent=1)[:-2]
+    ghosts = json.dumps(tree["ghosts"], separators=(",", ":"))
+    rest = {k: v for k, v in tree.items() if k not in ("records", "wobbles", "ghosts")}
+    head = f'{json.dumps(rest, indent=1)[:-2]},\n "ghosts": {ghosts}'
     return f'{head},\n "wobbles": [\n{wobbles}\n ],\n "records": {{\n{records}\n }}\n}}\n'
 
 

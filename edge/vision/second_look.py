@@ -340,19 +340,14 @@ class SecondLook:
             (ay, ax), (by, bx) = one.center, box.center
             return math.hypot(ay - by, ax - bx) / max(math.hypot(one.height, one.width), 1e-6)
 
-        gone = [(apart(s.last), s) for s in said if s.last is not None]
+        phones = _phones(self._whole)
         gone = [
-            (far, s)
-            for far, s in gone
-            if far <= NEAR and self._whole_of(s) is None and _as_large(box, s.last)
+            (apart(s.last), s)
+            for s in said
+            if s.last is not None and _as_large(box, s.last) and _at(s.last, phones) is None
         ]
-        return min(gone, key=lambda each: each[0])[1] if gone else None
-
-    def _whole_of(self, said: _Said) -> Detection | None:
-        """What the whole picture shows of it."""
-        if said.last is None:
-            return None
-        return _at(said.last, _phones(self._whole))
+        far, nearest = min(gone, key=lambda each: each[0], default=(math.inf, None))
+        return nearest if far <= NEAR else None
 
     def _judged(self, frame: Frame) -> tuple[Detection, ...]:
         """What the last look at the whole picture saw, with what closer looks said of it, and what
@@ -445,9 +440,9 @@ def _common(one: float, other: float) -> float:
     return math.copysign(min(abs(one), abs(other)), one) if one * other > 0 else 0.0
 
 
-def _as_large(box: Box, other: Box | None) -> bool:
+def _as_large(box: Box, other: Box) -> bool:
     """Whether two boxes may be of one thing."""
-    return other is not None and 1 / ALIKE <= box.area / max(other.area, 1e-9) <= ALIKE
+    return 1 / ALIKE <= box.area / max(other.area, 1e-9) <= ALIKE
 
 
 def _phones(detections: Sequence[Detection]) -> list[Detection]:
