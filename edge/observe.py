@@ -168,11 +168,12 @@ def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config:
 
 
 def _exciting(track: Track, at_s: float) -> bool:
-    """In use, or so new that it may be. What has hung on the wall as half a phone for a while, and
-    never moved, is no reason to hurry."""
-    if track.use is PhoneUse.SUSPECTED:
-        return at_s - max(track.first_s, track.moved_s) < EXCITING_S
-    return track.use is PhoneUse.IN_USE
+    """In use, or so new that it may be, or perhaps just moved, as the next frame will tell. What
+    has hung on the wall as half a phone for a while, and never moved, is no reason to hurry."""
+    if track.use is PhoneUse.IN_USE:
+        return True
+    since_s = max(track.first_s, track.moved_s, track.seen_s if track.far else track.first_s)
+    return track.use is not PhoneUse.DOCKED and at_s - since_s < EXCITING_S
 
 
 def observe(
