@@ -125,7 +125,7 @@ def build(
         watchdog = open_watchdog()
         try:
             model = load_model(config.model)
-            detector = open_detector(model, config.model)
+            detector = open_detector(model, config.model, glimpses=True)
         except ModelError as exc:
             raise CannotStart(str(exc), EX_CONFIG) from exc
         try:

@@ -98,6 +98,7 @@ class Detection:
 
 PHONE = "phone"
 PERSON = "person"
+GLIMPSE = "glimpse"  # what may be a phone, as long as nothing says that it is one
 
 
 @dataclass(frozen=True, slots=True)

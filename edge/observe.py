@@ -26,6 +26,7 @@ from statistics import median
 
 from edge.config import Config, ObserveConfig, SeatConfig
 from edge.domain import (
+    GLIMPSE,
     PERSON,
     PHONE,
     Box,
@@ -59,6 +60,8 @@ SURELY = 0.75  # and a sure one
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
+HINT_STAYS_S = 5.0  # without another, a hint is forgotten after this
+MOST_HINTS = 32
 MOVES = 0.3  # share of a box that changes when what is in it moves
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one phone
 TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
@@ -112,6 +115,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """Where something has been that may be a phone, and since when it has not left."""
+
+    box: Box
+    since_s: float
+    seen_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Docked:
     """When a dock last held a phone, and where in it, as long as it does."""
 
@@ -137,6 +149,7 @@ class Memory:
     stirred: bool = True  # something changed since the last look
     changed: tuple[Box, ...] = ()  # and where
     places: tuple[Place, ...] = ()  # where things lay that are not seen any more
+    hints: tuple[Hint, ...] = ()
     tracks: tuple[Track, ...] = ()
     next_track: int = 1
     sitters: tuple[Sitter, ...] = ()
@@ -163,8 +176,10 @@ def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config:
         return True
     if any(_exciting(track, at_s) for track in memory.tracks):
         return True
-    stirred = memory.stirred or stats.change >= settings.gate_change
-    return stirred and age_s >= settings.gate_calm_s
+    if not (memory.stirred or stats.change >= settings.gate_change):
+        return False
+    taken = any(_just_left(track, memory.looked_s) for track in memory.tracks)
+    return taken or age_s >= settings.gate_calm_s
 
 
 def _exciting(track: Track, at_s: float) -> bool:
@@ -172,8 +187,13 @@ def _exciting(track: Track, at_s: float) -> bool:
     has hung on the wall as half a phone for a while, and never moved, is no reason to hurry."""
     if track.use is PhoneUse.IN_USE:
         return True
-    since_s = max(track.first_s, track.moved_s, track.seen_s if track.far else track.first_s)
+    since_s = track.seen_s if track.far else max(track.first_s, track.moved_s)
     return track.use is not PhoneUse.DOCKED and at_s - since_s < EXCITING_S
+
+
+def _just_left(track: Track, looked_s: float) -> bool:
+    """Whether the last look did not find it where it lay until just before: it may be in a hand."""
+    return track.confirmed and _lies(track) and track.seen_s < looked_s < track.seen_s + EXCITING_S
 
 
 def observe(
@@ -199,7 +219,7 @@ def observe(
     view_memory = _look_through(memory, stats, at_s, settings)
     sitters = memory.sitters or (Sitter(),) * len(config.seats)
     tracks, next_track = memory.tracks, memory.next_track
-    looked_s, places = memory.looked_s, memory.places
+    looked_s, places, hints = memory.looked_s, memory.places, memory.hints
     docked = memory.docked or (Docked(began_s),) * len(config.seats)
     stirred = memory.stirred or stats is None or stats.change >= settings.gate_change
     changed = memory.changed
@@ -209,6 +229,8 @@ def observe(
         tracks = tuple(_age(track, at_s, settings) for track in tracks)
     else:
         looked_s = at_s
+        hints = _hints(hints, detections, at_s, settings)
+        detections = tuple(d for d in detections if d.label != GLIMPSE)
         sitters = _seat_people(sitters, detections, at_s, config, thresholds)
         floor = settings.phone_floor or thresholds.floor
         phones = _phones(detections, floor)
@@ -223,8 +245,12 @@ def observe(
                 continue
             known = [p for p in places if p.box.iou(phone.box) >= settings.track_iou]
             beside = any(t.anchor.iou(phone.box) >= settings.track_iou for t in tracks)
+            hinted = any(
+                at_s - hint.since_s >= LAIN_S and hint.box.iou(phone.box) >= settings.track_iou
+                for hint in hints
+            )
             came = at_s - began_s >= BEGINNING_S and change.at(phone.box)
-            came = came and not known and not beside
+            came = came and not (known or beside or hinted)
             wobble = max((p.wobble for p in known), default=0.0)
             rested = not change.covers(phone.box)
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came, rested=rested)
@@ -238,6 +264,7 @@ def observe(
         stirred=stirred,
         changed=changed,
         places=places,
+        hints=hints,
         tracks=tracks,
         next_track=next_track,
         sitters=sitters,
@@ -265,7 +292,13 @@ def _after_cut(memory: Memory, at_s: float) -> Memory:
     longer, and whatever is seen has come from somewhere."""
     moving = tuple(track for track in memory.tracks if not _lies(track))
     return replace(
-        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), places=(), tracks=moving
+        memory,
+        began_s=at_s - BEGINNING_S,
+        stirred=True,
+        changed=(),
+        places=(),
+        hints=(),
+        tracks=moving,
     )
 
 
@@ -464,6 +497,25 @@ def _left_places(
     ]
 
 
+def _hints(
+    before: tuple[Hint, ...],
+    detections: Sequence[Detection],
+    at_s: float,
+    settings: ObserveConfig,
+) -> tuple[Hint, ...]:
+    """Where something may be a phone after this look, and has been for how long."""
+    after = {hint.box: hint for hint in before if at_s - hint.seen_s <= HINT_STAYS_S}
+    for seen in detections:
+        if seen.label not in (PHONE, GLIMPSE):
+            continue
+        there = max(after.values(), key=lambda hint: hint.box.iou(seen.box), default=None)
+        if there is None or there.box.iou(seen.box) < settings.track_iou:
+            there = Hint(seen.box, at_s, at_s)
+        after[there.box] = replace(there, seen_s=at_s)
+    latest = sorted(after.values(), key=lambda hint: hint.seen_s)
+    return tuple(latest[-MOST_HINTS:])
+
+
 def _born(
     number: int,
     seat: int,
@@ -536,12 +588,13 @@ def _seen(
     wobble, doubt = track.wobble, track.doubt
     changes = change.covers(box)
     if _lies(track):
-        # From one look to the next, since a hand sways slowly and a bad box jumps.
-        off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
         # Where pixels change as well it may be a hand that holds it, however still.
         share = WOBBLE_SHARE * (HELD_STILL if changes else 1.0)
-        wobble = sqrt(wobble**2 + share * (off**2 - wobble**2))
         doubt *= 1 - share
+        if box != track.box:  # else the detector repeats what it saw a moment ago
+            # From one look to the next, since a hand sways slowly and a bad box jumps.
+            off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
+            wobble = sqrt(wobble**2 + share * (off**2 - wobble**2))
     if changes or (track.far and not held):
         if held:
             least = max(settings.still * SWAYS, WOBBLES * track.wobble + track.doubt)

@@ -126,6 +126,17 @@ def test_as_long_as_little_is_known_of_a_box_small_movements_of_it_count_for_not
     assert use_of(desk) is use
 
 
+def test_a_box_that_is_reported_again_does_not_hide_how_much_the_looks_are_off():
+    """Between two closer looks the detector repeats what the last one saw."""
+    there, off = AT_CHEST, (AT_CHEST[0] + 0.03, AT_CHEST[1])
+    desk = Desk().focus()
+    for place in (there, there, there, off, off, off) * 20:
+        desk.frame((SITTER, phone(place)), CALM)
+    for place in (there, off, off, there, there, off, off, there) * 6:
+        desk.frame((SITTER, phone(place)))
+    assert use_of(desk) is PhoneUse.PARKED
+
+
 @pytest.mark.parametrize(
     ("left_edge", "use"),
     [

@@ -237,7 +237,7 @@ def test_skipping_quiet_stretches_changes_no_outcome(name):
     for field in ("pickups", "noticed", "told", "false_lights", "false_sounds", "false_suspicions"):
         assert getattr(skipped, field) == getattr(whole, field)
     # What comes up meets another moment between two closer looks, which then come out differently.
-    assert skipped.to_light_s == pytest.approx(whole.to_light_s, abs=3 * PERIOD_S + 1e-6)
+    assert skipped.to_light_s == pytest.approx(whole.to_light_s, abs=5 * PERIOD_S + 1e-6)
 
 
 def test_a_box_that_is_not_watched_is_no_part_of_it():

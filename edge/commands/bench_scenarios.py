@@ -186,7 +186,8 @@ def _pictures(args: argparse.Namespace) -> int:
 
     try:
         spec = chosen_model(args)
-        detector = opened_model(args, spec, every=Config().model.second_look_every)
+        every = Config().model.second_look_every
+        detector = opened_model(args, spec, every=every, glimpses=True)
         pictures, videos = sources(args.pictures)
         outcomes = composed.compose(pictures, detector, spec.thresholds, progress, every=args.every)
         outcomes += composed.clips(videos, detector, spec.thresholds, progress)

@@ -72,16 +72,18 @@ def chosen_model(args: argparse.Namespace, *, floor: float | None = None) -> Mod
     return spec if floor is None else spec.with_floor(floor)
 
 
-def opened_model(args: argparse.Namespace, spec: ModelSpec, *, every: int = 1) -> Detector:
+def opened_model(
+    args: argparse.Namespace, spec: ModelSpec, *, every: int = 1, glimpses: bool = False
+) -> Detector:
     """`spec` in the runtime that the options name, with a closer look in one picture of `every`
-    at most. Raises ModelError."""
+    at most; see `open_detector` for `glimpses`. Raises ModelError."""
     from edge.config import ModelConfig
     from edge.vision.second_look import open_detector
 
     config = ModelConfig(
         threads=args.threads, second_look=not args.one_look, second_look_every=every
     )
-    return open_detector(spec, config, runtime_name=args.runtime)
+    return open_detector(spec, config, runtime_name=args.runtime, glimpses=glimpses)
 
 
 def by_hand(path: Path, family_name: str, labels: str, colour: str) -> ModelSpec:

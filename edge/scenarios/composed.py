@@ -40,7 +40,8 @@ from edge.vision.dataset import DatasetError, LabelledPicture
 from edge.vision.scene import Scene
 
 FPS = 5.0
-BEFORE_S, SHOWN_S, AFTER_S = 2.0, 13.0, 2.0
+BEFORE_S = 10.0  # longer than what lies there may take to be found first (edge/observe.py)
+SHOWN_S, AFTER_S = 13.0, 2.0
 NOTICED_WITHIN_S = 1.0  # after the hold
 SWAY = 0.3  # of the thing's own size
 SWAY_S = 1.0
@@ -99,10 +100,11 @@ class Judge:
         return self.state
 
 
-def for_pictures() -> Config:
-    """The box as it is set for files: other places do not mean that its camera moved."""
+def for_pictures(*, cut: float = 1.0) -> Config:
+    """The box as it is set for files: other places do not mean that its camera moved. A film goes
+    on elsewhere where a `cut` of the picture changes at once; 1: it does not."""
     config = Config(session=SessionConfig(focus_min=240))
-    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0, cut=0.5))
+    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0, cut=cut))
 
 
 def compose(
@@ -163,8 +165,10 @@ def _judged(
     truth = max((t.box for t in picture.truths if t.label == kind), key=lambda box: box.area)
     size = np.hypot(truth.height * height, truth.width * width)
     count = int(SHOWN_S * FPS)
-    sway_y = SWAY * size * wander(rng, count, 1 / FPS, SWAY_S)
-    sway_x = SWAY * size * wander(rng, count, 1 / FPS, SWAY_S)
+    sway_y, sway_x = (SWAY * size * wander(rng, count, 1 / FPS, SWAY_S) for _ in range(2))
+    # It stays in the picture, as far as it was there.
+    sway_y = np.clip(sway_y, min(0, -truth.ymin * height), max(0, (1 - truth.ymax) * height))
+    sway_x = np.clip(sway_x, min(0, -truth.xmin * width), max(0, (1 - truth.xmax) * width))
     if rest is None:
         rest = np.full_like(image, 114)
     lit_s = sounded_s = silent_s = None
@@ -213,7 +217,7 @@ def clips(
         camera = open_camera(
             CameraConfig(source=str(path), realtime=False, fps=FPS), clock=lambda: 0.0
         )
-        judge = Judge(detector, thresholds, for_pictures())
+        judge = Judge(detector, thresholds, for_pictures(cut=0.5))
         lit_s = sounded_s = None
         camera.open()
         try:

@@ -121,6 +121,7 @@ def looking(world: World, config: Config, thresholds: Thresholds) -> SecondLook:
         floor=thresholds.floor,
         rivals=(),
         every=config.model.second_look_every,
+        glimpses=True,
         glance=drawn.glance,
     )
 

@@ -18,45 +18,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from edge.config import ModelConfig
-from edge.domain import PERSON, PHONE, Box, Detection, Frame
+from edge.domain import GLIMPSE, PERSON, PHONE, Box, Detection, Frame
 from edge.ports import Detector
 from edge.vision.decode import RIVAL_FLOOR, RIVAL_IOU, left_of
 from edge.vision.manifest import ModelSpec
 from edge.vision.tflite import load_detector
+from edge.vision.things import (
+    MOST,
+    PLAIN,
+    SEARCHES,
+    Thing,
+    best_at,
+    in_whole,
+    in_window,
+    mean,
+    same,
+)
 
 # What other values of these cost is told in models/CARD.md.
 HINT = 0.05  # from this score on a thing is worth a closer look
 SURE = 0.8  # and from this on it needs none, where that is no sharper
 WINDOW = 0.5  # of the picture's sides at most; twice the box where that is more
-LEARNT_PX = 640  # longest side of the pictures that the model learnt from; a sitter's windows
+LEARNT_PX = 640  # longest side of the pictures that the model learnt from; of wider windows
 CLOSE_PX = 427  # and that of a window around a thing in a larger picture
-UNSEEN = 0.01  # what a look says of a thing that it did not find
-SAME_IOU = 0.4  # two boxes that overlap so much are of one thing
 WORTH_IT = 0.85  # a window as wide or high as this share of the picture shows nothing new
 LEAST_PX = 8
 SHARPER = 1.5  # times, from which on a window shows what the whole picture cannot
 SITS = 0.2  # score from which on somebody may sit there
-TREMBLE = 0.07  # of a thing's size, that its box in the whole picture may be off
-NEAR = 0.8  # of its size: so far a thing may go from one look to the next
-ALIKE = 1.25  # times as large is about as large
 STEP = 0.6  # of a window's sides from one to the next before a sitter
+SOON_S = 0.5  # so soon after another frame things are about where they were
 AT_ONCE_S = 0.15  # frames that follow each other sooner are as good as one
-PLAIN = 0.3  # what scores as much in the whole picture, and then nothing, is gone
 PHONES_FIRST = 4  # times as often as other things a phone is looked at closely
+HALF = 0.1  # what closer looks give less is no phone for sure
+LIVELY = 4  # times as often as other phones one that moves is
+ROSE = 0.2  # a hint that rose by so much is worth another look at once
 EDGE = 0.01  # of a window: what comes so near to its edge may be cut off there
 PAUSE_S = 5.0  # after this nothing that was said holds any more
 SAVED = 3.0  # so many inferences more than one a frame are kept for when something turns up
 TURNS = 3  # what was said holds for so many turns of closer looks
+NO_PHONE_TURNS = 12  # and so many where it was that there is no phone
 TRUST = 2.5  # a closer look counts as much more as it is sharper, to this power
 
 Glance = Callable[[Frame, Box], Sequence[Detection]]
 
 
-def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "") -> Detector:
-    """The detector that the configuration asks for. Raises ModelError."""
+def open_detector(
+    spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "", glimpses: bool = False
+) -> Detector:
+    """The detector that the configuration asks for. Raises ModelError.
+
+    glimpses: a second look also reports where something may be a phone, and nothing says so yet
+    """
     if not config.second_look:
         return load_detector(spec, config.threads, runtime_name=runtime_name)
     lower = spec.with_floor(min(spec.thresholds.floor, HINT))
@@ -64,47 +80,30 @@ def open_detector(spec: ModelSpec, config: ModelConfig, *, runtime_name: str = "
     return SecondLook(
         detector,
         floor=spec.thresholds.floor,
+        glimpses=glimpses,
         rivals=spec.phone_rivals,
         every=config.second_look_every,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a closer look said of a thing.
+class _Aim(NamedTuple):
+    """A closer look that could be taken.
 
-    first: where the whole picture showed it then; None: it did not
-    last:  and where it did in the last look at the whole picture
-    box:   where the closer look saw it; where the whole picture did, if that look saw nothing
-    frame: the number of the frame that it was said in
-    aimed: the look was at this thing, and not one that happened to show it
-    shown: the score in the last look at the whole picture
+    due:     how much it is; infinite: at once
+    score:   of the thing, which decides between those that are due alike
+    window:  what to look at
+    precise: at one thing, and not around it
+    thing:   which
     """
 
-    first: Box | None
-    last: Box | None
-    box: Box
+    due: float
     score: float
-    frame: int
-    aimed: bool
-    shown: float
+    window: Box
+    precise: bool = True
+    thing: Thing | None = None
 
-    def now(self) -> Box:
-        """Where it is by now: as far from where the closer look saw it as it moved in the whole
-        picture since. Boxes there tremble, and what a hand covers loses a part: only what opposite
-        edges have in common is a movement, and only of a thing that stays as large."""
-        if self.first is None or self.last is None:
-            return self.box
-        if not _as_large(self.last, self.first):
-            return self.box
-        top, left, bottom, right = (
-            now - then for now, then in zip(_edges(self.last), _edges(self.first), strict=True)
-        )
-        down, aside = _common(top, bottom), _common(left, right)
-        box = self.box
-        if math.hypot(down, aside) < TREMBLE * math.hypot(box.height, box.width):
-            return box
-        return Box(box.ymin + down, box.xmin + aside, box.ymax + down, box.xmax + aside)
+    def rank(self) -> tuple[float, float]:
+        return self.due, self.score
 
 
 class SecondLook:
@@ -112,6 +111,7 @@ class SecondLook:
 
     detector: reports scores from HINT on, or lower
     rivals:   labels of which the first look's claims count against a phone of the second as well
+    glimpses: report as such where the whole picture hints at a phone that is none so far
     every:    in one of so many frames, by and large, there are two inferences instead of one
     glance:   what a window, in shares of the picture, shows, in shares of the window; by default
               that part of the picture is cut out and shown to the detector
@@ -124,21 +124,23 @@ class SecondLook:
         floor: float,
         rivals: Sequence[str],
         every: int,
+        glimpses: bool = False,
         glance: Glance | None = None,
     ) -> None:
         self._detector = detector
         self._floor = floor
+        self._glimpses = glimpses
         self._rivals = frozenset(rivals)
         self._every = every
         self._glance = glance or self._cut_out
         self._frame = 0
-        self._whole_at = 0  # frame of the last look at the whole picture
+        self._whole_at = 0  # that of the last look at the whole picture
         self._last_s = -math.inf  # when the last frame was
         self._name = ""  # and its name: the next picture of a folder has another
         self._period_s = math.inf  # and how soon they follow each other when nothing is left out
         self._spare = SAVED  # inferences more than one a frame that may be spent
         self._whole: tuple[Detection, ...] = ()
-        self._said: tuple[_Said, ...] = ()
+        self._things: tuple[Thing, ...] = ()
         self._turn = 0  # of the sitter's windows
         self._sitter_next = False
         self.looks = 0  # inferences so far: what it costs
@@ -155,24 +157,25 @@ class SecondLook:
         self._name = frame.name
         self._frame += 1
         self._spare = min(SAVED, self._spare + 1 / self._every)
-        old = self._frame - TURNS * self._every
-        self._said = tuple(s for s in self._said if s.frame > old and self._every > 1)
-        window = None
         self._period_s = min(self._period_s, max(gap_s, AT_ONCE_S))
+        sharp = sharpness(frame)
+        self._things = self._that_hold(sharp)
+        aim = None
         # After a pause nobody knows where things are by now.
-        if self._frame - self._whole_at < self._every and gap_s <= 1.5 * self._period_s:
-            window = self._instead(frame)
-        if window is not None:
-            self._look_closely(frame, window, aimed=True)
+        pause_s = max(SOON_S, 1.5 * self._period_s)
+        soon = self._frame - self._whole_at < self._every and gap_s <= pause_s
+        if soon and sharp >= SHARPER:
+            aim = self._instead(frame)
+        if aim is not None:
+            self._look_closely(frame, aim)
         else:
-            self._whole = self.whole(frame)
-            self._whole_at = self._frame
+            self._look_at_all(frame)
             self._spend(frame)
-        return self._judged(frame)
+        return self._report(frame)
 
     def forget(self) -> None:
         """Start anew: the next frame has nothing to do with those before."""
-        self._said, self._whole, self._spare = (), (), SAVED
+        self._things, self._whole, self._spare = (), (), SAVED
 
     def whole(self, frame: Frame) -> tuple[Detection, ...]:
         """A look at the whole picture alone, from HINT on."""
@@ -208,61 +211,100 @@ class SecondLook:
         part = frame.image[top:bottom, left:right]
         return self._detector.detect(Frame(part, frame.at_s, frame.number, frame.name))
 
-    def _look_closely(self, frame: Frame, window: Box, *, aimed: bool) -> None:
-        """Take the look, and replace what earlier ones said of the things in it."""
-        closely = [d for d in self.closely(frame, window, self._whole) if _all_in(d.box, window)]
-        # What was aimed at is not replaced by what came out of it in passing.
-        better = [known.now() for known in self._said if known.aimed and not aimed]
-        closely = [d for d in closely if not any(d.box.iou(box) >= SAME_IOU for box in better)]
-        said = []
-        for seen in self._whole:
-            if seen.label != PHONE or not _all_in(seen.box, window):
-                continue
-            if any(seen.box.iou(box) >= SAME_IOU for box in better):
-                continue
-            there = _at(seen.box, closely)
-            box, score = (seen.box, UNSEEN) if there is None else (there.box, there.score)
-            score = self._evened(seen.box, score)
-            said.append(_Said(seen.box, seen.box, box, score, self._frame, aimed, seen.score))
-        said += [
-            _Said(None, None, d.box, self._evened(d.box, d.score), self._frame, aimed, 0.0)
-            for d in closely
-            if d.score >= HINT and not any(d.box.iou(known.box) >= SAME_IOU for known in said)
-        ]
-        others = [
-            known
-            for known in self._said
-            if (known.aimed and not aimed)
-            or not (
-                _all_in(known.last or known.box, window)
-                or any(known.box.iou(new.box) >= SAME_IOU for new in said)
-            )
-        ]
-        self._said = (*others, *said)
+    def _that_hold(self, sharp: float) -> tuple[Thing, ...]:
+        """The things, without what was said of them too long ago."""
+        if self._every == 1:
+            return ()
+        holding = []
+        for thing in self._things:
+            turns = TURNS if self._score(thing, sharp) >= self._floor else NO_PHONE_TURNS
+            if self._frame - thing.at < turns * self._every:
+                holding.append(thing)
+            elif thing.whole is not None:
+                holding.append(replace(thing, box=thing.whole, said=None, lost=0))
+        return tuple(holding)
 
-    def _evened(self, box: Box, score: float) -> float:
-        """With what the looks before said of it: one may have met it at a bad moment."""
-        before = self._said_of(box)
-        return score if before is None or not before.aimed else _mean(before.score, score, 1.0)
+    def _look_at_all(self, frame: Frame) -> None:
+        """A look at the whole picture, and what has changed by it."""
+        self._whole, self._whole_at = self.whole(frame), self._frame
+        shown, gone = in_whole(self._things, _phones(self._whole), self._frame)
+        sharp = sharpness(frame)
+        for thing in gone:
+            if sharp < SHARPER:
+                # It may be there all the same where it was never shown.
+                if thing.whole is None:
+                    shown.append(thing)
+            elif thing.said is not None or thing.whole is None:
+                was_plain = thing.plain and thing.shown >= PLAIN
+                lost = SEARCHES if was_plain else thing.lost
+                shown.append(replace(thing.unseen(), lost=lost))
+        self._things = tuple(shown[:MOST])
+
+    def _look_closely(self, frame: Frame, aim: _Aim) -> None:
+        """Take the look, and replace what earlier ones said of the things in it."""
+        window, precise = aim.window, aim.precise
+        seen = self.closely(frame, window, self._whole)
+        whole = [_all_in(d.box, window) for d in seen]
+        cut = [d for d, all_in in zip(seen, whole, strict=True) if not all_in]
+        # What was aimed at is not replaced by what came out of it in passing.
+        mine = [
+            thing
+            for thing in self._things
+            if thing == aim.thing
+            or (_all_in(thing.likely, window) and (precise or thing.lost or not thing.aimed))
+        ]
+        others = [thing for thing in self._things if thing not in mine]
+        better = [thing.likely for thing in others if thing.aimed and not precise]
+        found = [
+            d
+            for d, all_in in zip(seen, whole, strict=True)
+            if all_in and not any(same(d.box, box) for box in better)
+        ]
+        fresh = self._whole_at == self._frame
+        after = in_window(mine, found, cut, self._frame, aimed=precise, fresh=fresh)
+        boxes = [thing.box for thing in after]
+        others = [
+            thing
+            for thing in others
+            if (thing.aimed and not precise) or not any(same(thing.likely, box) for box in boxes)
+        ]
+        things = [*after, *others]
+        # What is plainly there, but not as a whole, is worth a look of its own; of a sitter's
+        # windows the next one shows it.
+        things += [
+            Thing(d.box, at=self._frame)
+            for d in (cut if aim.thing else ())
+            if d.score >= PLAIN and all(d.box.intersection(t.likely) == 0 for t in things)
+        ]
+        known = [thing.likely for thing in mine if thing.plain]
+        if any(t.plain and not any(same(t.box, box) for box in known) for t in after):
+            # What was lost has turned up.
+            things = [thing for thing in things if not (thing.lost and thing.whole is None)]
+        self._things = tuple(things[:MOST])
 
     def _spend(self, frame: Frame) -> None:
         """Use a second inference: at once, if need be on credit, for what nothing was said of yet.
         The rest waits until some are left: in turn, the thing that is most due, and a part of who
         sits there."""
-        things = self._things(frame, seen=True)
-        due = max((due for due, _, _ in things), default=0.0)
-        if self._spare < (0 if due == math.inf else min(2, self._every)):
+        aim = self._best(frame, seen=True)
+        least = min(2.0, self._every)
+        if aim is not None and aim.due == math.inf:
+            least = -SAVED if aim.score >= PLAIN else 0.0
+        if self._spare < least:
             return
-        window, aimed = None, True
-        if due < math.inf and (self._sitter_next or not things):
-            self._sitter_next, aimed = False, False
-            window = self._before_the_sitter(frame)
-        if window is None and things:
-            self._sitter_next, aimed = True, True
-            window = around(frame, max(things, key=lambda thing: thing[:2])[2])
-        if window is not None:
+        if aim is None or aim.due < math.inf:
+            aim = self._in_turn(frame, aim)
+        if aim is not None:
             self._spare -= 1
-            self._look_closely(frame, window, aimed=aimed)
+            self._look_closely(frame, aim)
+
+    def _in_turn(self, frame: Frame, aim: _Aim | None) -> _Aim | None:
+        """That closer look, or one at a part of who sits there."""
+        window = None
+        if aim is None or self._sitter_next:
+            window = self._before_the_sitter(frame)
+        self._sitter_next = window is None
+        return aim if window is None else _Aim(0.0, 0.0, window, precise=False)
 
     def _before_the_sitter(self, frame: Frame) -> Box | None:
         """The next of the windows that together show whoever is surest to sit there; None where
@@ -284,108 +326,92 @@ class SecondLook:
             x = person.xmin + side / 2 + column * (person.width - side) / (columns - 1)
         return _window(frame, y, x, side, side)
 
-    def _instead(self, frame: Frame) -> Box | None:
-        """The window that is worth more in this frame than another look at the whole picture:
-        around something new; or, in turn, around what may be a phone, to see what and where it is
-        by now. What only closer looks show has them in all frames but one of `every`, the rest in
-        every other one."""
-        if sharpness(frame) < SHARPER:
+    def _instead(self, frame: Frame) -> _Aim | None:
+        """The closer look that is worth more in this frame than another one at the whole picture:
+        at something new; or, in turn, at what may be a phone, to see what and where it is by now;
+        or at a part of who sits there. What only closer looks show has them in all frames but one
+        of `every`, the rest in every other one."""
+        seen = self._whole_at == self._frame - 1
+        if not seen and any(self._went_far(thing) for thing in self._things):
             return None
-        things = self._things(frame, seen=self._whole_at == self._frame - 1)
-        thing = max(things, key=lambda thing: thing[:2], default=None)
-        return None if thing is None else around(frame, thing[2])
+        aim = self._best(frame, seen=seen)
+        if seen and (aim is None or aim.due < PHONES_FIRST * LIVELY):
+            return self._in_turn(frame, aim)
+        return aim
 
-    def _things(self, frame: Frame, *, seen: bool) -> list[tuple[float, float, Box]]:
-        """What may be a phone: how much it is due for another closer look, its score, its box.
+    def _went_far(self, thing: Thing) -> bool:
+        """Whether the whole picture may know best where something is that was lost: what lay may
+        have been taken anywhere, what moved was looked for around it first."""
+        searches = SEARCHES - 1 if thing.lively else SEARCHES
+        return thing.lost == searches
 
-        seen: with what the whole picture shows, besides what it does not
+    def _best(self, frame: Frame, *, seen: bool) -> _Aim | None:
+        return max(self._aims(frame, seen=seen), key=_Aim.rank, default=None)
+
+    def _aims(self, frame: Frame, *, seen: bool) -> list[_Aim]:
+        """The closer looks that could be taken at what may be a phone.
+
+        seen: also at what the whole picture shows, besides what it does not
         """
         sharp = sharpness(frame)
-        alone = [(s, _mean(UNSEEN, s.score, sharp), s.now()) for s in self._said if s.last is None]
-        things = [
-            (self._due(said, score), score, box)
-            for said, score, box in alone
-            if sharp >= SHARPER and (score >= self._floor or not said.aimed)
-        ]
-        for hint in self._hints(frame) if seen else ():
-            said = self._said_of(hint.box)
-            score = _mean(hint.score, said.score, sharp) if said else hint.score
-            things.append((self._due(said, score), score, hint.box))
-        return things
+        enough = SURE if sharp < SHARPER else 1.0
+        aims = []
+        for thing in self._things:
+            due, score = self._due(thing, sharp), self._score(thing, sharp)
+            if thing.whole is None:
+                wanted = sharp >= SHARPER and (due == math.inf or score >= self._floor)
+            else:
+                wanted = HINT <= thing.shown < enough and (seen or due == math.inf)
+            if not wanted or due == 0:
+                continue
+            lost = thing.lost and sharp >= SHARPER
+            window = around(frame, thing.likely, px=LEARNT_PX if lost else CLOSE_PX)
+            if window is not None:
+                aims.append(_Aim(due, score, window, not lost, thing))
+        return aims
 
-    def _due(self, said: _Said | None, score: float) -> float:
-        """How much a thing is due for another closer look: phones more often than the rest."""
-        if said is None or not said.aimed:
+    def _due(self, thing: Thing, sharp: float) -> float:
+        """How much a thing is due for another closer look: phones more often than the rest, those
+        that move most of all; at once what is new, is lost, or seems to have moved."""
+        if thing.said is None or not thing.aimed:
             return math.inf
-        return (self._frame - said.frame) * (PHONES_FIRST if score >= self._floor else 1)
+        if sharp >= SHARPER and (thing.lost or (not thing.lively and thing.likely != thing.box)):
+            return math.inf
+        age = self._frame - thing.at
+        if self._score(thing, sharp) < self._floor:
+            # What is no phone for sure is left alone until that was too long ago.
+            doubtful = sharp < SHARPER or thing.said >= HALF or thing.shown >= PLAIN
+            return age if doubtful else 0.0
+        return age * PHONES_FIRST * (LIVELY if thing.lively else 1)
 
-    def _hints(self, frame: Frame) -> list[Detection]:
-        """What the whole picture shows that is worth a closer look, and not too large for one."""
-        enough = SURE if sharpness(frame) < SHARPER else 1.0
-        return [
-            d
-            for d in _phones(self._whole)
-            if HINT <= d.score < enough and around(frame, d.box) is not None
-        ]
+    def _score(self, thing: Thing, sharp: float) -> float:
+        if thing.said is None:
+            return thing.shown
+        return mean(thing.shown, thing.said, sharp**TRUST)
 
-    def _said_of(self, box: Box) -> _Said | None:
-        """What was said of what the whole picture shows here, the best match of several."""
-        said = max(self._said, key=lambda said: (said.last or said.box).iou(box), default=None)
-        return said if said is not None and (said.last or said.box).iou(box) >= SAME_IOU else None
-
-    def _went_there(self, box: Box, said: Sequence[_Said]) -> _Said | None:
-        """What was said of a thing as large that moved on, by less than its size, to here."""
-
-        def apart(one: Box) -> float:
-            (ay, ax), (by, bx) = one.center, box.center
-            return math.hypot(ay - by, ax - bx) / max(math.hypot(one.height, one.width), 1e-6)
-
-        phones = _phones(self._whole)
-        gone = [
-            (apart(s.last), s)
-            for s in said
-            if s.last is not None and _as_large(box, s.last) and _at(s.last, phones) is None
-        ]
-        far, nearest = min(gone, key=lambda each: each[0], default=(math.inf, None))
-        return nearest if far <= NEAR else None
-
-    def _judged(self, frame: Frame) -> tuple[Detection, ...]:
+    def _report(self, frame: Frame) -> tuple[Detection, ...]:
         """What the last look at the whole picture saw, with what closer looks said of it, and what
         only they saw."""
         sharp = sharpness(frame)
-        found, followed = [], []
-        rest = list(self._said)
-        for seen in self._whole:
-            if seen.label != PHONE:
-                found.append(seen)
-                continue
-            said = self._said_of(seen.box) or self._went_there(seen.box, rest)
-            if said is not None:
-                if said in rest:
-                    rest.remove(said)
-                followed.append(
-                    replace(said, first=said.first or seen.box, last=seen.box, shown=seen.score)
-                )
-                # Boxes of one and the same kind of look, or the thing would seem to move.
-                box = followed[-1].now() if sharp >= SHARPER else seen.box
-                found.append(Detection(PHONE, _mean(seen.score, said.score, sharp), box))
-            elif sharp < SHARPER or around(frame, seen.box) is None:
-                found.append(seen)
-            # Else a closer look is waited for: a large picture reduced takes wallets for phones.
-        # What it hardly showed, and does not show now, may be there all the same.
-        alone = [
-            replace(s, first=None, last=None, box=s.now())
-            for s in rest
-            if s.score > UNSEEN and s.shown < PLAIN and (s.last is None or sharp >= SHARPER)
-        ]
-        found += [Detection(PHONE, _mean(UNSEEN, s.score, sharp), s.box) for s in alone]
-        self._said = (*followed, *alone)
+        found = [d for d in self._whole if d.label != PHONE and d.score >= self._floor]
+        glimpsed = []
+        for thing in self._things:
+            score = self._score(thing, sharp)
+            # A large picture reduced takes wallets for phones.
+            waits = sharp >= SHARPER and thing.said is None and around(frame, thing.box) is not None
+            if waits or score < self._floor:
+                if thing.whole is not None:
+                    glimpsed.append(Detection(GLIMPSE, thing.shown, thing.whole))
+            elif sharp < SHARPER:
+                found.append(Detection(PHONE, score, thing.whole or thing.box))
+            elif thing.whole is not None or not thing.lost:
+                found.append(Detection(PHONE, score, thing.now))
         reported: list[Detection] = []
-        for d in sorted((d for d in found if d.score >= self._floor), key=lambda d: -d.score):
-            if d.label == PHONE and sharp >= SHARPER and _at(d.box, _phones(reported)):
+        for d in sorted(found, key=lambda d: -d.score):
+            if d.label == PHONE and sharp >= SHARPER and best_at(d.box, _phones(reported)):
                 continue  # two things that were said of one
             reported.append(d)
-        return tuple(reported)
+        return (*reported, *glimpsed) if self._glimpses else tuple(reported)
 
 
 def sharpness(frame: Frame) -> float:
@@ -394,9 +420,12 @@ def sharpness(frame: Frame) -> float:
     return max(1.0, max(frame.height_px, frame.width_px) / LEARNT_PX)
 
 
-def around(frame: Frame, box: Box) -> Box | None:
-    """The window around a thing, in shares of the picture; None where it would show nothing new."""
-    side = min(WINDOW, CLOSE_PX / max(frame.height_px, frame.width_px))
+def around(frame: Frame, box: Box, *, px: int = CLOSE_PX) -> Box | None:
+    """The window around a thing, in shares of the picture; None where it would show nothing new.
+
+    px: its longest side, as far as it is not small beside the thing
+    """
+    side = min(WINDOW, px / max(frame.height_px, frame.width_px))
     height, width = max(side, 2 * box.height), max(side, 2 * box.width)
     if max(height, width) > WORTH_IT:
         return None
@@ -431,38 +460,8 @@ def _all_in(box: Box, window: Box) -> bool:
     )
 
 
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.ymin, box.xmin, box.ymax, box.xmax
-
-
-def _common(one: float, other: float) -> float:
-    """What two movements share: the smaller one, or nothing where they are opposite."""
-    return math.copysign(min(abs(one), abs(other)), one) if one * other > 0 else 0.0
-
-
-def _as_large(box: Box, other: Box) -> bool:
-    """Whether two boxes may be of one thing."""
-    return 1 / ALIKE <= box.area / max(other.area, 1e-9) <= ALIKE
-
-
 def _phones(detections: Sequence[Detection]) -> list[Detection]:
     return [d for d in detections if d.label == PHONE]
-
-
-def _at(box: Box, closely: Sequence[Detection]) -> Detection | None:
-    there = [d for d in closely if d.box.iou(box) >= SAME_IOU]
-    return max(there, key=lambda d: d.score, default=None)
-
-
-def _mean(first: float, closer: float, sharp: float) -> float:
-    """The mean of two looks in logits, the closer one weighted by how sharp it is. A score of 0
-    counts as UNSEEN."""
-    one, other = (
-        math.log(score / (1 - score))
-        for score in (min(max(first, UNSEEN), 0.999), min(max(closer, UNSEEN), 0.999))
-    )
-    weight = sharp**TRUST
-    return 1 / (1 + math.exp(-(one + weight * other) / (1 + weight)))
 
 
 def _back(box: Box, window: Box) -> Box:
