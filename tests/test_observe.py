@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
-from edge.domain import Box, Dock, PhoneUse, View
+from edge.domain import GLIMPSE, Box, Dock, PhoneUse, View
+from edge.observe import MOST_HINTS
 from tests.desk import (
     AT_CHEST,
     AT_FACE,
     CALM,
     ON_DESK,
+    PERIOD_S,
     SITTER,
     STIRRED,
     Desk,
@@ -393,3 +395,53 @@ def test_a_half_likely_phone_that_is_pushed_aside_is_no_pickup():
         desk.working(0.1, phone(place, 0.5))
     desk.working(10, phone(place, 0.5))
     assert desk.seat.pickups == 0
+
+
+# ---------------------------------------------------------------- when to look, and what came
+
+
+def glimpse(place, score=0.1):
+    return replace(phone(place, score), label=GLIMPSE)
+
+
+def test_what_was_half_seen_there_before_has_not_come_from_elsewhere():
+    seen = {}
+    for hinted in (False, True):
+        desk = Desk().focus()
+        for _ in range(120):
+            desk.frame((SITTER, glimpse(ON_DESK)) if hinted else (SITTER,))
+        desk.working(1, phone(ON_DESK))
+        seen[hinted] = use_of(desk)
+        assert all(d.label != GLIMPSE for d in desk.seen.detections)
+    assert seen == {False: PhoneUse.IN_USE, True: PhoneUse.PARKED}
+
+
+def test_a_glimpse_of_just_now_or_elsewhere_says_nothing_about_where_a_phone_came_from():
+    for place, frames in ((ON_DESK, 20), (AT_FACE, 120)):
+        desk = Desk().focus().working(10)
+        for _ in range(frames):
+            desk.frame((SITTER, glimpse(place)))
+        desk.working(1, phone(ON_DESK))
+        assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_hints_are_bounded():
+    desk = Desk().focus()
+    for number in range(80):
+        desk.frame((SITTER, glimpse((number % 40 / 40, number // 40 / 2))))
+    assert len(desk.memory.hints) <= MOST_HINTS
+
+
+def test_what_a_look_did_not_find_where_it_lay_is_looked_for_in_every_frame():
+    def looks(seconds, *seen):
+        before = desk.looks
+        for _ in range(round(seconds / PERIOD_S)):
+            desk.frame(seen)
+        return desk.looks - before
+
+    desk = Desk(gate=True).focus()
+    looks(20, SITTER, phone(ON_DESK))
+    calm = looks(1, SITTER, phone(ON_DESK))
+    assert looks(1, SITTER) >= 2 * calm
+    looks(9, SITTER)
+    assert looks(1, SITTER) <= calm + 1  # it has been gone for long

@@ -8,7 +8,9 @@ same: a thing's score becomes their mean in logits. Measured: models/CARD.md.
 
 Where a window is sharper it also finds what the whole picture does not show at all. So whoever sits
 there is looked at closely in turn, and what was found only there is kept in sight by closer looks
-instead of looks at the whole picture, which then comes in some frames only.
+instead of looks at the whole picture, which then comes in some frames only. What moves is looked at
+more often than what lies, what was lost is searched for, and what closer looks say is no phone is
+left alone for a while. What is known of each thing: things.py.
 
 Windows cost what whole pictures cost, so only some frames have two looks, and a few are saved up
 for when something turns up. Meanwhile what the last one said holds.
@@ -55,7 +57,6 @@ AT_ONCE_S = 0.15  # frames that follow each other sooner are as good as one
 PHONES_FIRST = 4  # times as often as other things a phone is looked at closely
 HALF = 0.1  # what closer looks give less is no phone for sure
 LIVELY = 4  # times as often as other phones one that moves is
-ROSE = 0.2  # a hint that rose by so much is worth another look at once
 EDGE = 0.01  # of a window: what comes so near to its edge may be cut off there
 PAUSE_S = 5.0  # after this nothing that was said holds any more
 SAVED = 3.0  # so many inferences more than one a frame are kept for when something turns up
@@ -244,8 +245,8 @@ class SecondLook:
         """Take the look, and replace what earlier ones said of the things in it."""
         window, precise = aim.window, aim.precise
         seen = self.closely(frame, window, self._whole)
-        whole = [_all_in(d.box, window) for d in seen]
-        cut = [d for d, all_in in zip(seen, whole, strict=True) if not all_in]
+        found = [d for d in seen if _all_in(d.box, window)]
+        cut = [d for d in seen if not _all_in(d.box, window)]
         # What was aimed at is not replaced by what came out of it in passing.
         mine = [
             thing
@@ -255,11 +256,7 @@ class SecondLook:
         ]
         others = [thing for thing in self._things if thing not in mine]
         better = [thing.likely for thing in others if thing.aimed and not precise]
-        found = [
-            d
-            for d, all_in in zip(seen, whole, strict=True)
-            if all_in and not any(same(d.box, box) for box in better)
-        ]
+        found = [d for d in found if not any(same(d.box, box) for box in better)]
         fresh = self._whole_at == self._frame
         after = in_window(mine, found, cut, self._frame, aimed=precise, fresh=fresh)
         boxes = [thing.box for thing in after]
