@@ -230,6 +230,9 @@ class SecondLook:
         self._whole, self._whole_at = self.whole(frame), self._frame
         shown, gone = in_whole(self._things, _phones(self._whole), self._frame)
         sharp = sharpness(frame)
+        if sharp < SHARPER:
+            # No closer look says better where things are.
+            shown = [replace(t, box=t.whole or t.box, first=t.whole) for t in shown]
         for thing in gone:
             if sharp < SHARPER:
                 # It may be there all the same where it was never shown.
@@ -247,24 +250,17 @@ class SecondLook:
         seen = self.closely(frame, window, self._whole)
         found = [d for d in seen if _all_in(d.box, window)]
         cut = [d for d in seen if not _all_in(d.box, window)]
-        # What was aimed at is not replaced by what came out of it in passing.
-        mine = [
-            thing
-            for thing in self._things
-            if thing == aim.thing
-            or (_all_in(thing.likely, window) and (precise or thing.lost or not thing.aimed))
-        ]
-        others = [thing for thing in self._things if thing not in mine]
+        mine: list[Thing] = []
+        others: list[Thing] = []
+        for thing in self._things:
+            shown = _all_in(thing.likely, window) or any(same(thing.likely, d.box) for d in found)
+            # What was aimed at is not replaced by what came out of it in passing.
+            ours = thing == aim.thing or (shown and (precise or thing.lost or not thing.aimed))
+            (mine if ours else others).append(thing)
         better = [thing.likely for thing in others if thing.aimed and not precise]
         found = [d for d in found if not any(same(d.box, box) for box in better)]
         fresh = self._whole_at == self._frame
         after = in_window(mine, found, cut, self._frame, aimed=precise, fresh=fresh)
-        boxes = [thing.box for thing in after]
-        others = [
-            thing
-            for thing in others
-            if (thing.aimed and not precise) or not any(same(thing.likely, box) for box in boxes)
-        ]
         things = [*after, *others]
         # What is plainly there, but not as a whole, is worth a look of its own; of a sitter's
         # windows the next one shows it.

@@ -137,8 +137,10 @@ def in_window(
     of = _matched([thing.likely for thing in things], [d.box for d in found])
     after = []
     for i, thing in enumerate(things):
-        # Two boxes of one thing in the whole picture have the one of the closer look in common.
-        there = found[of[i]] if i in of else best_at(thing.likely, found)
+        # Two boxes of one thing in the whole picture have the best of the closer look in common.
+        there = best_at(thing.likely, found)
+        if i in of and (there is None or found[of[i]].score > there.score):
+            there = found[of[i]]
         now = replace(thing, at=frame, aimed=aimed or bool(thing.lost), hint=thing.shown)
         half = None if there else _half_seen(thing, cut)
         if half is not None:
