@@ -236,7 +236,8 @@ def test_skipping_quiet_stretches_changes_no_outcome(name):
     assert skipped.looks == pytest.approx(whole.looks, rel=0.05)
     for field in ("pickups", "noticed", "told", "false_lights", "false_sounds", "false_suspicions"):
         assert getattr(skipped, field) == getattr(whole, field)
-    # What comes up meets another moment between two closer looks, which then come out differently.
+    # What comes up meets another moment between two closer looks, whose order then differs for a
+    # second.
     assert skipped.to_light_s == pytest.approx(whole.to_light_s, abs=5 * PERIOD_S + 1e-6)
 
 
