@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from math import hypot
 from types import MappingProxyType
 
 import numpy as np
@@ -38,6 +39,11 @@ class Box:
     def area(self) -> float:
         """Share of the picture, 0..1."""
         return self.height * self.width
+
+    @property
+    def size(self) -> float:
+        """Its diagonal, in shares of the picture's sides."""
+        return hypot(self.height, self.width)
 
     @property
     def center(self) -> tuple[float, float]:

@@ -554,17 +554,13 @@ def _nearness(track: Track, box: Box, settings: ObserveConfig) -> float:
     if iou >= settings.track_iou:
         return 1 + iou
     (ay, ax), (by, bx) = track.box.center, box.center
-    reach = max(_size(track.box), _size(box))
+    reach = max(track.box.size, box.size)
     near = 1 - hypot(ay - by, ax - bx) / reach if reach else 0.0
     return 0.0 if _lies(track) else near
 
 
 def _lies(track: Track) -> bool:
     return track.use in (PhoneUse.PARKED, PhoneUse.DOCKED)
-
-
-def _size(box: Box) -> float:
-    return hypot(box.height, box.width)
 
 
 def _recent(
@@ -650,7 +646,7 @@ def _covered(anchor: Box, box: Box, wobble: float) -> bool:
 
     wobble: how far the thing's boxes are off anyway, in its own size
     """
-    margin = TOUCH / 2 + wobble * _size(anchor)
+    margin = TOUCH / 2 + wobble * anchor.size
     inside = box.intersection(_grown(anchor, margin)) >= 0.9 * box.area
     return inside and box.area < 0.9 * anchor.area
 
@@ -658,7 +654,7 @@ def _covered(anchor: Box, box: Box, wobble: float) -> bool:
 def _distance(anchor: Box, box: Box) -> float:
     """How far it moved, in its own size; turning it counts half, as boxes breathe."""
     (ay, ax), (by, bx) = anchor.center, box.center
-    size = max(_size(anchor), 1e-6)
+    size = max(anchor.size, 1e-6)
     shift = hypot(ay - by, ax - bx) / size
     turn = max(abs(anchor.height - box.height), abs(anchor.width - box.width)) / size
     return max(shift, turn / 2)

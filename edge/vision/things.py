@@ -68,7 +68,7 @@ class Thing:
             now - then for now, then in zip(_edges(self.whole), _edges(self.first), strict=True)
         )
         down, aside = _common(top, bottom), _common(left, right)
-        if math.hypot(down, aside) < TREMBLE * size(self.box):
+        if math.hypot(down, aside) < TREMBLE * self.box.size:
             return self.box
         return _shifted(self.box, down, aside)
 
@@ -180,7 +180,7 @@ def _found_at(thing: Thing, box: Box, *, fresh: bool) -> Thing:
     whole = thing.whole
     if whole is not None and not fresh:
         down, aside = _between(thing.likely, box)
-        if math.hypot(down, aside) >= TREMBLE * size(box):
+        if math.hypot(down, aside) >= TREMBLE * box.size:
             whole = _shifted(whole, down, aside)
     met = thing.said is not None and thing.said > UNSEEN
     moved = met and apart(thing.box, box) >= TREMBLE
@@ -243,11 +243,7 @@ def alike(box: Box, other: Box, most: float = ALIKE) -> bool:
 
 def apart(one: Box, other: Box) -> float:
     """How far the second is from the first, in the first one's size."""
-    return math.hypot(*_between(one, other)) / max(size(one), 1e-6)
-
-
-def size(box: Box) -> float:
-    return math.hypot(box.height, box.width)
+    return math.hypot(*_between(one, other)) / max(one.size, 1e-6)
 
 
 def _between(one: Box, other: Box) -> tuple[float, float]:
