@@ -95,11 +95,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object the detector saw; `label` is one of the model's labels."""
+    """One object the detector saw; `label` is one of the model's labels.
+
+    repeated: the box is what an earlier frame's look said, and says nothing of where it is by now
+    """
 
     label: str
     score: float
     box: Box
+    repeated: bool = False
 
 
 PHONE = "phone"

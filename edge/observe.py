@@ -45,6 +45,7 @@ MOST_TRACKS = 16  # a table has fewer phones; the bound keeps a tick's cost in b
 MOST_SCORES = 24  # of one track's recent frames
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 EXCITING_S = 3.0
+TAKEN_S = 5.0  # what lay until so long ago, and is not seen now, may be in a hand
 BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
@@ -55,9 +56,12 @@ WOBBLE_SHARE = 0.2  # of what a look says of a box's wobble
 HELD_STILL = 0.25  # of that, where it may be a movement instead
 DOUBT = 0.05  # the wobble of the worst of the measured phones that are believed (noise.json)
 SWAYS = 1 / 3  # of `still`: what a hand moves a phone without meaning to, and a desk never does
+EXPECTED = 0.65  # a phone where one is expected is confirmed by this share of what it takes
+OFTEN = 0.3  # in more than this share of the looks, instead of half of them
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
+AT_FACE = "at the face"
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
 HINT_STAYS_S = 5.0  # without another, a hint is forgotten after this
@@ -192,8 +196,8 @@ def _exciting(track: Track, at_s: float) -> bool:
 
 
 def _just_left(track: Track, looked_s: float) -> bool:
-    """Whether the last look did not find it where it lay until just before: it may be in a hand."""
-    return track.confirmed and _lies(track) and track.seen_s < looked_s < track.seen_s + EXCITING_S
+    """Whether a look did not find it where it lay until just before: it may be in a hand."""
+    return track.confirmed and _lies(track) and track.seen_s < looked_s < track.seen_s + TAKEN_S
 
 
 def observe(
@@ -250,7 +254,9 @@ def observe(
                 for hint in hints
             )
             came = at_s - began_s >= BEGINNING_S and change.at(phone.box)
-            came = came and not (known or beside or hinted)
+            # A phone that is in a hand by now is more than something that may have lain there.
+            missed = any(_just_left(t, at_s) for t in tracks if t.seat == seat)
+            came = came and not (known or beside or (hinted and not missed))
             wobble = max((p.wobble for p in known), default=0.0)
             rested = not change.covers(phone.box)
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came, rested=rested)
@@ -453,15 +459,22 @@ def _follow(
             phone_of[i] = j
             taken.add(j)
     confirm = settings.phone_confirm or thresholds.of(PHONE)
+    going_on = [
+        _seen(track, phones[phone_of[i]], change, at_s, settings)
+        if i in phone_of
+        else _missed(track, at_s, settings)
+        for i, track in enumerate(tracks)
+    ]
+    missed = {track.seat for track in going_on if _just_left(track, at_s)}
     after = []
-    for i, track in enumerate(tracks):
-        if i in phone_of:
-            track = _seen(track, phones[phone_of[i]], change, at_s, settings)
-        else:
-            track = _missed(track, at_s, settings)
-        if not _gone(track, at_s, settings):
-            track = _confirm(track, confirm, settings)
-            after.append(_judge(track, sitters[track.seat], at_s, config))
+    for track in going_on:
+        if _gone(track, at_s, settings):
+            continue
+        sitter = sitters[track.seat]
+        # A phone that lies nowhere any more is in a hand, and what is held to the face is one.
+        expected = track.seat in missed or _raised(track.box, sitter, at_s, settings)[0] == AT_FACE
+        track = _confirm(track, confirm, settings, expected=expected)
+        after.append(_judge(track, sitter, at_s, config))
     return tuple(after)
 
 
@@ -591,13 +604,17 @@ def _seen(
             # From one look to the next, since a hand sways slowly and a bad box jumps.
             off = min(_distance(track.box, box), MOST_WOBBLE) / sqrt(2)
             wobble = sqrt(wobble**2 + share * (off**2 - wobble**2))
-    if changes or (track.far and not held):
+    if phone.repeated:
+        far = track.far
+    elif changes or (track.far and not held):
         if held:
             least = max(settings.still * SWAYS, WOBBLES * track.wobble + track.doubt)
         else:
             least = max(settings.still, WOBBLES * (track.wobble + track.doubt))
         covered = _covered(anchor, box, track.wobble)
-        far = not covered and _distance(anchor, box) >= least
+        # What lies, and a hand or what it leans on with it, has not moved either.
+        there = covered or (not held and _covered(box, anchor, track.wobble))
+        far = not there and _distance(anchor, box) >= least
         if held and covered:
             # Fingers and a bad box may stay: what moves is soon measured by what they leave.
             anchor = _between(anchor, box, 0.1)
@@ -674,14 +691,22 @@ def _grown(box: Box, margin: float) -> Box:
     return Box(box.ymin - margin, box.xmin - margin, box.ymax + margin, box.xmax + margin)
 
 
-def _confirm(track: Track, confirm: float, settings: ObserveConfig) -> Track:
-    """What was surely a phone remains one through a few poor frames; what lies, until it goes."""
-    middle = median([score for _, score in track.scores])
-    hits = sum(1 for _, score in track.scores if score > 0)
+def _confirm(track: Track, confirm: float, settings: ObserveConfig, *, expected: bool) -> Track:
+    """What was surely a phone remains one through a few poor frames; what lies, until it goes.
+
+    expected: it is likely that there is a phone, and weaker looks will do for a light
+    """
+    scores = sorted((score for _, score in track.scores), reverse=True)
+    middle = median(scores)
+    enough = middle >= confirm
+    if expected:
+        enough = scores[int(OFTEN * len(scores))] >= EXPECTED * confirm
     if track.confirmed:
-        confirmed = _lies(track) or middle >= CLEARLY * confirm
+        seen = track.scores[-1][1] > 0
+        confirmed = _lies(track) or (seen and enough) or middle >= CLEARLY * confirm
     else:
-        confirmed = hits >= settings.confirm_frames and middle >= confirm
+        hits = sum(1 for score in scores if score > 0)
+        confirmed = hits >= settings.confirm_frames and enough
     certain = confirm + (1 - confirm) * settings.phone_sure
     sure = confirmed and middle >= (SURELY if track.sure else 1.0) * certain
     return replace(track, median=middle, confirmed=confirmed, sure=sure)
@@ -741,7 +766,7 @@ def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> t
     if not (0 <= height <= settings.raised and person.xmin - aside <= x <= person.xmax + aside):
         return "", settings.rest_s
     if height <= FACE:
-        return "at the face", FACE_PATIENCE * settings.parked_s
+        return AT_FACE, FACE_PATIENCE * settings.parked_s
     return "raised", settings.parked_s
 
 

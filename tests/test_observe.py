@@ -48,6 +48,28 @@ def test_a_phone_is_confirmed_by_several_frames_and_their_median(scores, confirm
     assert (use_of(desk) is PhoneUse.IN_USE) == confirmed
 
 
+@pytest.mark.parametrize(
+    ("before", "place", "score", "confirmed"),
+    [
+        pytest.param((), AT_CHEST, 0.35, False, id="no phone is about"),
+        pytest.param((phone(ON_DESK),), AT_CHEST, 0.35, True, id="one lay there until just now"),
+        pytest.param((phone(ON_DESK),), AT_CHEST, 0.28, False, id="but not for whatever is seen"),
+        pytest.param((), AT_FACE, 0.35, True, id="held to the face"),
+    ],
+)
+def test_where_a_phone_is_expected_weaker_looks_confirm_it(before, place, score, confirmed):
+    desk = Desk().focus().working(9, *before).using(2, place, score)
+    assert (use_of(desk) is PhoneUse.IN_USE) == confirmed
+
+
+def test_a_phone_that_still_lies_there_makes_no_second_one_likely():
+    desk = Desk().focus().working(9, phone(ON_DESK))
+    for _ in range(20):
+        weak = phone(swaying(AT_CHEST, desk.now_s), 0.35)
+        desk.frame((SITTER, phone(ON_DESK), weak))
+    assert use_of(desk) is not PhoneUse.IN_USE
+
+
 def test_a_phone_that_lies_still_is_parked_for_however_long():
     desk = Desk().focus()
     desk.working(60, phone(ON_DESK))
@@ -182,6 +204,31 @@ def test_a_phone_that_jumped_and_is_held_still_has_moved():
     desk = Desk().focus().working(10, phone(ON_DESK))
     moved = (ON_DESK[0] - 0.03, ON_DESK[1] + 0.02)
     desk.frame((SITTER, phone(moved)), STIRRED).frame((SITTER, phone(moved)), CALM)
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
+@pytest.mark.parametrize(
+    ("size", "use"),
+    [
+        pytest.param((0.2, 0.09), PhoneUse.PARKED, id="with the hand that is about"),
+        pytest.param((0.14, 0.08), PhoneUse.IN_USE, id="as large as before"),
+    ],
+)
+def test_a_box_that_grows_around_what_lies_there_does_not_move_it(size, use):
+    desk = Desk().focus().working(20, phone(AT_CHEST))
+    desk.working(0.6, phone((AT_CHEST[0] + 0.03, AT_CHEST[1]), size=size))
+    assert use_of(desk) is use
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_it_takes_two_looks_and_not_one_that_is_repeated_to_see_a_movement(repeated):
+    desk = Desk().focus().working(20, phone(AT_CHEST))
+    moved = phone((AT_CHEST[0] + 0.06, AT_CHEST[1]))
+    for seen in (moved, replace(moved, repeated=repeated)):
+        desk.frame((SITTER, seen))
+    assert (use_of(desk) is PhoneUse.PARKED) == repeated
+    # What comes next says whether it has.
+    desk.frame((SITTER, moved))
     assert use_of(desk) is PhoneUse.IN_USE
 
 
@@ -423,6 +470,17 @@ def test_a_glimpse_of_just_now_or_elsewhere_says_nothing_about_where_a_phone_cam
             desk.frame((SITTER, glimpse(place)))
         desk.working(1, phone(ON_DESK))
         assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_what_was_half_seen_there_before_is_a_phone_by_now_when_one_was_just_taken_up():
+    for lies in (False, True):
+        desk = Desk().focus()
+        about = (phone(ON_DESK),) if lies else ()
+        for _ in range(90):
+            desk.frame((SITTER, glimpse(AT_CHEST), *about))
+        for _ in range(10):
+            desk.frame((SITTER, phone(AT_CHEST)))
+        assert (use_of(desk) is PhoneUse.IN_USE) == lies
 
 
 def test_hints_are_bounded():

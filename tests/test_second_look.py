@@ -282,6 +282,25 @@ def test_a_thing_keeps_what_was_said_of_it_and_its_box_while_it_lies_and_while_i
         assert moved.box.xmin == pytest.approx(desk.there.xmin, abs=0.041)
 
 
+def test_a_box_of_which_no_look_says_anything_new_is_reported_as_a_repetition():
+    desk = Desk()
+    desk.whole = (phone(0.1, 0.5, 0.45, 0.6, 0.5),)
+    shown = []
+
+    def glance(frame, window):
+        shown.extend(found := desk.glance(frame, window))
+        return found
+
+    looks = SecondLook(desk, floor=0.25, rivals=(), every=4, glance=glance)
+    repeated = []
+    for _ in range(20):
+        shown.clear()
+        (one,) = [d for d in looks.detect(LARGE) if d.label == "phone"]
+        assert one.repeated or shown
+        repeated.append(one.repeated)
+    assert set(repeated) == {False, True}
+
+
 def test_the_whole_of_a_large_picture_is_not_believed_alone():
     desk = Desk()
     desk.seen = False

@@ -398,13 +398,19 @@ class SecondLook:
             elif sharp < SHARPER:
                 found.append(Detection(PHONE, score, thing.whole or thing.box))
             elif thing.whole is not None or not thing.lost:
-                found.append(Detection(PHONE, score, thing.now))
+                found.append(Detection(PHONE, score, thing.now, self._repeats(thing)))
         reported: list[Detection] = []
         for d in sorted(found, key=lambda d: -d.score):
             if d.label == PHONE and sharp >= SHARPER and best_at(d.box, _phones(reported)):
                 continue  # two things that were said of one
             reported.append(d)
         return (*reported, *glimpsed) if self._glimpses else tuple(reported)
+
+    def _repeats(self, thing: Thing) -> bool:
+        """Whether no look of this frame says where a thing is by now: what lies is reported where
+        closer looks saw it."""
+        by_whole = thing.said is None or thing.lively
+        return thing.at != self._frame and not (by_whole and self._whole_at == self._frame)
 
 
 def sharpness(frame: Frame) -> float:
