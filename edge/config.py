@@ -134,7 +134,7 @@ class ObserveConfig:
         high=1,
     )
     phone_sure: float = setting(
-        0.45,
+        0.5,
         "A sound takes a median higher by this share of what that score lacks to 1.",
         low=0,
         high=0.9,

@@ -436,7 +436,7 @@ def test_a_command_that_makes_no_sense_is_refused_with_a_reason_and_changes_noth
 # ---------------------------------------------------------------- "that was not a phone"
 
 
-def calculating(desk: Desk, seconds: float, place=AT_CHEST, score: float = 0.7) -> Desk:
+def calculating(desk: Desk, seconds: float, place=AT_CHEST, score: float = 0.75) -> Desk:
     """A calculator that the detector takes for a phone."""
     return desk.using(seconds, place, score)
 
