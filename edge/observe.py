@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import hypot, sqrt
+from math import hypot, inf, sqrt
 from statistics import median
 
 from edge.config import Config, ObserveConfig, SeatConfig
@@ -61,7 +61,6 @@ OFTEN = 0.3  # in more than this share of the looks, instead of half of them
 CLEARLY = 0.5  # a confirmed phone stays one while its median is this share of what it takes
 SURELY = 0.75  # and a sure one
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
-AT_FACE = "at the face"
 FACE_PATIENCE = 5.0  # times parked_s: a call is held very still
 MOST_PLACES = 16  # remembered places of things that are gone, and boxes of changed pixels
 HINT_STAYS_S = 5.0  # without another, a hint is forgotten after this
@@ -182,8 +181,8 @@ def wants_look(memory: Memory, stats: SceneStats | None, *, at_s: float, config:
         return True
     if not (memory.stirred or stats.change >= settings.gate_change):
         return False
-    taken = any(_just_left(track, memory.looked_s) for track in memory.tracks)
-    return taken or age_s >= settings.gate_calm_s
+    taken = _taken_from(memory.tracks, memory.looked_s)
+    return bool(taken) or age_s >= settings.gate_calm_s
 
 
 def _exciting(track: Track, at_s: float) -> bool:
@@ -195,9 +194,14 @@ def _exciting(track: Track, at_s: float) -> bool:
     return track.use is not PhoneUse.DOCKED and at_s - since_s < EXCITING_S
 
 
-def _just_left(track: Track, looked_s: float) -> bool:
-    """Whether a look did not find it where it lay until just before: it may be in a hand."""
-    return track.confirmed and _lies(track) and track.seen_s < looked_s < track.seen_s + TAKEN_S
+def _taken_from(tracks: Sequence[Track], looked_s: float) -> frozenset[int]:
+    """The seats where a look did not find a phone that lay there until just before: it may be in a
+    hand."""
+    return frozenset(
+        track.seat
+        for track in tracks
+        if track.confirmed and _lies(track) and track.seen_s < looked_s < track.seen_s + TAKEN_S
+    )
 
 
 def observe(
@@ -243,6 +247,7 @@ def observe(
         followed = _follow(tracks, phones, change, sitters, at_s, config, thresholds)
         places = (*places, *_left_places(tracks, followed, settings))[-MOST_PLACES:]
         tracks = followed
+        taken = _taken_from(tracks, at_s)
         for phone in _unclaimed(phones, tracks, at_s):
             seat = _seat_of(phone.box, config.seats)
             if seat is None or len(tracks) >= MOST_TRACKS:
@@ -255,8 +260,7 @@ def observe(
             )
             came = at_s - began_s >= BEGINNING_S and change.at(phone.box)
             # A phone that is in a hand by now is more than something that may have lain there.
-            missed = any(_just_left(t, at_s) for t in tracks if t.seat == seat)
-            came = came and not (known or beside or (hinted and not missed))
+            came = came and not (known or beside or (hinted and seat not in taken))
             wobble = max((p.wobble for p in known), default=0.0)
             rested = not change.covers(phone.box)
             born = _born(next_track, seat, phone, at_s, wobble=wobble, came=came, rested=rested)
@@ -453,11 +457,11 @@ def _follow(
         reverse=True,
     )
     phone_of: dict[int, int] = {}
-    taken: set[int] = set()
+    claimed: set[int] = set()
     for _, _, i, j in pairs:
-        if i not in phone_of and j not in taken:
+        if i not in phone_of and j not in claimed:
             phone_of[i] = j
-            taken.add(j)
+            claimed.add(j)
     confirm = settings.phone_confirm or thresholds.of(PHONE)
     going_on = [
         _seen(track, phones[phone_of[i]], change, at_s, settings)
@@ -465,14 +469,15 @@ def _follow(
         else _missed(track, at_s, settings)
         for i, track in enumerate(tracks)
     ]
-    missed = {track.seat for track in going_on if _just_left(track, at_s)}
+    taken = _taken_from(going_on, at_s)
     after = []
     for track in going_on:
         if _gone(track, at_s, settings):
             continue
         sitter = sitters[track.seat]
         # A phone that lies nowhere any more is in a hand, and what is held to the face is one.
-        expected = track.seat in missed or _raised(track.box, sitter, at_s, settings)[0] == AT_FACE
+        height = _height(track.box, sitter, at_s, settings)
+        expected = track.seat in taken or height <= FACE
         track = _confirm(track, confirm, settings, expected=expected)
         after.append(_judge(track, sitter, at_s, config))
     return tuple(after)
@@ -757,17 +762,26 @@ def _comes_and_goes(track: Track, at_s: float, settings: ObserveConfig) -> bool:
 def _raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> tuple[str, float]:
     """Where before a person it is held, empty when it is not, and how long it may be still there
     before it counts as lying."""
+    height = _height(box, sitter, at_s, settings)
+    if height <= FACE:
+        return "at the face", FACE_PATIENCE * settings.parked_s
+    if height < inf:
+        return "raised", settings.parked_s
+    return "", settings.rest_s
+
+
+def _height(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> float:
+    """Where before a person it is raised, as a share of them from the top; infinite when it is
+    not."""
     person = sitter.box
     if person is None or at_s - sitter.seen_s > PERSON_STAYS_S:
-        return "", settings.rest_s
+        return inf
     y, x = box.center
     aside = 0.1 * person.width
     height = (y - person.ymin) / max(person.height, 1e-6)
     if not (0 <= height <= settings.raised and person.xmin - aside <= x <= person.xmax + aside):
-        return "", settings.rest_s
-    if height <= FACE:
-        return AT_FACE, FACE_PATIENCE * settings.parked_s
-    return "raised", settings.parked_s
+        return inf
+    return height
 
 
 # ---------------------------------------------------------------- docks and seats
