@@ -7,9 +7,11 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from edge import __version__
+from edge.commands import laboratory
 
 COMMANDS = (
     "run",
@@ -17,7 +19,6 @@ COMMANDS = (
     "check",
     "detect",
     "bench",
-    "evaluate",
     "report",
     "selftest",
 )
@@ -31,15 +32,24 @@ EPILOG = """first steps:
   procrastobot run                  be the box
 
 `procrastobot COMMAND --help` tells more. No picture leaves this machine.
+
+In a clone of the repository also, from its laboratory: evaluate, bench scenarios, bench clips.
 """
 
 
-def parse(commands: dict[str, ModuleType], argv: list[str]) -> argparse.Namespace:
+def parse(
+    commands: Mapping[str, ModuleType],
+    argv: list[str],
+    *,
+    prog: str = "procrastobot",
+    description: str = DESCRIPTION,
+    epilog: str = EPILOG,
+) -> argparse.Namespace:
     """Exits with 2 when it does not understand, and then shows the help that fits."""
     parser = argparse.ArgumentParser(
-        prog="procrastobot",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        prog=prog,
+        description=description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"procrastobot {__version__}")
@@ -64,13 +74,21 @@ def parse(commands: dict[str, ModuleType], argv: list[str]) -> argparse.Namespac
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
+    typed = sys.argv[1:] if argv is None else argv
+    if (arguments := laboratory.wanted(typed)) is not None:
+        laboratory.become(typed, arguments)
     commands = {name: importlib.import_module(f"edge.commands.{name}") for name in COMMANDS}
-    args = parse(commands, sys.argv[1:] if argv is None else argv)
+    args = parse(commands, typed)
+    return finished(lambda: int(commands[args.command].run(args)))
+
+
+def finished(run: Callable[[], int]) -> int:
+    """The exit code of a command, also where it was stopped."""
     # Not before the arguments are known: help needs none of the program.
     from edge.settings import ConfigError
 
     try:
-        return int(commands[args.command].run(args))
+        return run()
     except ConfigError as exc:
         print(exc, file=sys.stderr)
         return EX_CONFIG

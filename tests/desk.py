@@ -60,7 +60,7 @@ def thing(
 
 def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
     """What a hand does: a few centimetres to and fro, less than the hands of the clips do (`sway`
-    in edge/scenarios/noise.json)."""
+    in tests/lab/scenarios/noise.json)."""
     return place[0] + 0.03 * (int(at_s * 5) % 3), place[1] + 0.02 * (int(at_s * 5) % 2)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EDGE = Path(__file__).resolve().parent.parent / "edge"
+TESTS = Path(__file__).resolve().parent
+EDGE = TESTS.parent / "edge"
+LAB = TESTS / "lab"
 PURE = ("domain.py", "config.py", "observe.py", "decide.py", "effects.py")
 ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain"}
 # Each vendor has one home; nobody else may know it is there.
@@ -24,7 +27,6 @@ HOMES = {
     "tflite_runtime": ("vision/tflite.py",),
     "ai_edge_litert": ("vision/tflite.py",),
     "sqlite3": ("history/",),
-    "skimage": ("demo/",),
 }
 
 
@@ -77,6 +79,30 @@ def test_every_vendor_is_imported_in_its_own_home_only():
         for module in imports(path)
         for vendor, homes in HOMES.items()
         if module.split(".")[0] == vendor and not str(path.relative_to(EDGE)).startswith(homes)
+    ]
+    assert not strays
+
+
+def test_the_laboratory_is_on_no_box_and_nothing_there_knows_it():
+    strays = [
+        f"{path.relative_to(EDGE)} imports {module}"
+        for path in sorted(EDGE.rglob("*.py"))
+        for module in imports(path)
+        if module.split(".")[0] == "tests"
+    ]
+    assert not strays
+    packages = configparser.ConfigParser()
+    packages.read(TESTS.parent / "setup.cfg")
+    assert "tests" not in packages["options"]["packages"]
+
+
+def test_the_laboratory_takes_from_the_box_and_from_itself_only():
+    """Tests take from it; it takes nothing from them."""
+    strays = [
+        f"{path.relative_to(LAB)} imports {module}"
+        for path in sorted(LAB.rglob("*.py"))
+        for module in imports(path)
+        if module.split(".")[0] == "tests" and not (module + ".").startswith("tests.lab.")
     ]
     assert not strays
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from edge.__main__ import main
+from edge.commands import laboratory
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -58,3 +63,41 @@ def test_what_is_no_picture_is_named_with_the_reason_and_no_number(capsys, tmp_p
     assert code == 1
     assert str(path) in text
     assert "Errno" not in text
+
+
+@pytest.mark.parametrize("typed", [["evaluate", "folder"], ["bench", "clips"]])
+def test_a_box_without_the_laboratory_says_what_to_do(capsys, tmp_path, typed):
+    arguments = laboratory.wanted(typed)
+    assert arguments is not None
+    with pytest.raises(SystemExit) as caught:
+        laboratory.become(typed, arguments, tmp_path)
+    assert caught.value.code == 2
+    text = capsys.readouterr().err
+    assert "a clone of the repository" in text
+    assert f".venv/bin/procrastobot {' '.join(typed)}" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["evaluate", "--help"], "DATASET is a folder"),
+        (["bench", "scenarios", "--help"], "pickups_noticed"),
+    ],
+)
+def test_in_a_checkout_the_laboratory_answers_wherever_it_is_asked_from(tmp_path, typed, says):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").write_text("raise SystemExit('the wrong tests')\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "edge", *typed],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(laboratory.CHECKOUT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout
+
+
+def test_the_speed_of_the_box_is_no_matter_of_the_laboratory():
+    assert laboratory.wanted(["bench", "--json"]) is None

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
-from edge.scenarios import composed, fit, noise
-from edge.vision.dataset import DatasetError, load_dataset
 from edge.vision.manifest import Colour, Family, Fit, ModelInput, ModelSpec
 from edge.vision.second_look import SecondLook
 from tests.camera_fakes import write_film, write_picture
+from tests.lab.dataset import DatasetError, load_dataset
+from tests.lab.scenarios import composed, fit, noise
 
 RED, BLUE = (230, 20, 20), (20, 20, 230)
 PHONE_BOX = (120, 60, 40, 70)  # x, y, width, height

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import importlib.util
+import fnmatch
 import json
 import os
 import pty
@@ -45,15 +45,11 @@ from edge.domain import (
     Totals,
     Tune,
 )
-from edge.ports import CameraMissing, EndOfStream
+from edge.ports import EndOfStream
 from tests.fakes import FakeCamera, FakeClock
 
 FAST = CameraConfig(fps=5, realtime=False)
 PACED = CameraConfig(fps=10, realtime=True)
-
-needs_pictures = pytest.mark.skipif(
-    importlib.util.find_spec("skimage") is None, reason="needs scikit-image (the extra demo)"
-)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +68,6 @@ def frames(camera, count):
     return [camera.read() for _ in range(count)]
 
 
-@needs_pictures
 def test_the_clip_is_a_camera_with_a_time_of_its_own():
     camera = DemoClip(FAST)
     camera.open()
@@ -86,20 +81,17 @@ def test_the_clip_is_a_camera_with_a_time_of_its_own():
     assert times == [n / 5 for n in range(round(LENGTH_S * 5))]
 
 
-@needs_pictures
 def test_two_showings_of_the_clip_are_the_same_to_the_bit():
     one, other = frames(DemoClip(FAST), 4), frames(DemoClip(FAST), 4)
     assert all((a.image == b.image).all() for a, b in zip(one, other, strict=True))
 
 
-@needs_pictures
 def test_the_picture_changes_a_little_even_when_nothing_happens():
     a, b = frames(DemoClip(FAST), 2)
     difference = np.abs(a.image.astype(int) - b.image)
     assert 0 < difference.mean() < 5
 
 
-@needs_pictures
 def test_the_clip_keeps_the_walls_pace_and_passes_over_what_comes_too_late():
     clock = FakeClock(50.0)
     camera = DemoClip(PACED, clock=clock, sleep=clock.advance)
@@ -109,7 +101,6 @@ def test_the_clip_keeps_the_walls_pace_and_passes_over_what_comes_too_late():
     assert camera.read().at_s == pytest.approx(0.4)
 
 
-@needs_pictures
 def test_on_a_very_slow_machine_the_clip_slows_down_instead_of_skipping_what_it_shows():
     clock = FakeClock()
     camera = DemoClip(PACED, clock=clock, sleep=clock.advance)
@@ -122,16 +113,9 @@ def test_on_a_very_slow_machine_the_clip_slows_down_instead_of_skipping_what_it_
     assert steps.max() <= 1 / clip.LEAST_FPS + 1e-9
 
 
-@needs_pictures
 def test_the_clip_can_go_on_for_ever():
     camera = DemoClip(CameraConfig(fps=1, realtime=False), rounds=None)
     assert frames(camera, 100)[-1].at_s == 99
-
-
-def test_without_scikit_image_the_demo_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(CameraMissing, match=r"pip install 'procrastobot\[demo\]'"):
-        DemoClip(FAST)
 
 
 def test_the_story_is_told_in_the_order_of_time():
@@ -411,7 +395,6 @@ def finished(command, **options):
     )
 
 
-@needs_pictures
 def test_the_shipped_model_sees_what_the_clip_shows(shipped_model):
     done = finished([*CLIP, "--fast", "--json"])
     assert done.returncode == 0, done.stderr
@@ -424,7 +407,6 @@ def test_the_shipped_model_sees_what_the_clip_shows(shipped_model):
     assert figures["messages"]["availability"] >= 1
 
 
-@needs_pictures
 def test_a_pipe_gets_a_line_for_each_change_and_no_control_sequences(shipped_model, tmp_path):
     picture = tmp_path / "demo.svg"
     done = finished([*CLIP, "--fast", "--seconds", "3", "--screenshot", str(picture)])
@@ -490,7 +472,6 @@ class Terminal:
         return bool(data)
 
 
-@needs_pictures
 @pytest.mark.parametrize("end", ["q", "SIGTERM"])
 def test_a_terminal_gets_the_screen_and_is_left_as_it_was(shipped_model, request, end):
     terminal = Terminal([*CLIP, "--loop"])
@@ -514,6 +495,18 @@ def test_a_source_that_is_not_there_is_said_and_gives_78(tmp_path):
     assert "there is no" in done.stderr
 
 
-def test_the_own_parts_of_the_clip_are_small():
+def test_the_parts_of_the_clip_are_small():
     folder = Path(clip.__file__).parent / "assets"
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 300_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 500_000
+
+
+def test_every_part_of_the_clip_says_where_it_comes_from():
+    folder = Path(clip.__file__).parent / "assets"
+    told = (folder / "SOURCES.md").read_text()
+    names = re.findall(r"`([a-z0-9*-]+)(?:\.png)?`", told)
+    untold = [
+        path.name
+        for path in folder.glob("*.png")
+        if not any(fnmatch.fnmatch(path.stem, name) for name in names)
+    ]
+    assert untold == []

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from edge import decide
-from edge.__main__ import main
 from edge.domain import Thresholds
-from edge.scenarios import figures, noise, play, report, script
-from edge.scenarios.noise import Motion, Noise, Wobble
-from edge.scenarios.script import Group, What
-from edge.scenarios.world import realise
+from tests.lab.__main__ import main
+from tests.lab.scenarios import figures, noise, play, report, script
+from tests.lab.scenarios.noise import Motion, Noise, Wobble
+from tests.lab.scenarios.script import Group, What
+from tests.lab.scenarios.world import realise
 
-FOLDER = Path(__file__).parent / "scenarios"
+FOLDER = Path(__file__).parent / "lab" / "scenes"
 SCRIPTS = {one.name: one for one in script.load_all(FOLDER)}
 KINDS = ("phone", "calculator", "remote", "wallet", "earbud case", "mouse", "book", "cup", "hands")
 PERIOD_S = 0.2
@@ -106,7 +106,7 @@ def test_a_faulty_scenario_is_named_with_its_fault(tmp_path, change, fault):
 
 
 def test_a_folder_without_scenarios_says_where_they_are(tmp_path):
-    with pytest.raises(script.ScriptError, match="tests/scenarios of a checkout"):
+    with pytest.raises(script.ScriptError, match="tests/lab/scenes"):
         script.load_all(tmp_path)
 
 
@@ -322,7 +322,7 @@ def test_the_command_prints_the_six_figures_and_writes_the_report(tmp_path, caps
     page = tmp_path / "report.html"
     code = main(
         [
-            *("bench", "scenarios", "--json", "--hours", "0.4", "--parked-hours", "0.4"),
+            *("scenarios", "--json", "--hours", "0.4", "--parked-hours", "0.4"),
             *("--jobs", "1", "--report", str(page)),
             *("--only", "texting", "parked", "quiet", "bare-hands"),
         ]
@@ -344,5 +344,5 @@ def test_the_command_prints_the_six_figures_and_writes_the_report(tmp_path, caps
 
 
 def test_an_unknown_scenario_is_named(capsys):
-    assert main(["bench", "scenarios", "--only", "dancing"]) == 2
+    assert main(["scenarios", "--only", "dancing"]) == 2
     assert "no scenario 'dancing'; there is bare-hands" in capsys.readouterr().err

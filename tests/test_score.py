@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.domain import Box, Detection
-from edge.vision import score
-from edge.vision.score import Judged, Truth
+from tests.lab import score
+from tests.lab.score import Judged, Truth
 
 A = Box(0.1, 0.1, 0.3, 0.3)
 B = Box(0.6, 0.6, 0.9, 0.9)

@@ -17,9 +17,11 @@ from edge.commands import bench
 from edge.commands.progress import progress
 from edge.devices.camera_picture import load_picture
 from edge.domain import Box
-from edge.vision.draw import RED, contact_sheet, draw_box, save_jpeg, text_mask
+from edge.vision.draw import RED, draw_box, save_jpeg, text_mask
 from edge.vision.labels import canonical
 from tests import reference
+from tests.lab.__main__ import main as lab_main
+from tests.lab.sheets import contact_sheet
 
 PICTURES = 16
 
@@ -52,7 +54,8 @@ def dataset(tmp_path_factory, shared_data: Path) -> Path:
 
 
 def output(capsys, *argv) -> tuple[int, str, str]:
-    code = main([str(arg) for arg in argv])
+    command = lab_main if argv[0] == "evaluate" else main
+    code = command([str(arg) for arg in argv])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

@@ -1,10 +1,8 @@
-"""`procrastobot bench`: how fast the box is on this machine; `bench scenarios`: how right."""
+"""`procrastobot bench`: how fast the box is on this machine."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import os
 import sys
@@ -31,7 +29,8 @@ EPILOG = """examples:
   procrastobot bench --source FOLDER         on pictures of your own
   procrastobot bench --model fast --threads 4
   procrastobot bench --against other.tflite  and another model's inference, side by side
-  procrastobot bench scenarios --help        not how fast, but how well it judges
+  procrastobot bench clips --help            not how fast, but how well it judges: real footage,
+  procrastobot bench scenarios --help        and simulated hours (both in a clone of the repository)
 
 Ticks of the real loop, with simulated pins and the detector run on every frame, take turns with
 bare inferences of the same model, so that whatever else this machine does slows both. The names of
@@ -63,22 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=2, metavar="N", help="threads of the runtime (2)"
     )
-    if importlib.util.find_spec("edge.commands.bench_scenarios"):
-        module = importlib.import_module("edge.commands.bench_scenarios")
-        others = parser.add_subparsers(dest="bench", metavar="[scenarios]", required=False)
-        scenarios = others.add_parser(
-            "scenarios",
-            help=module.HELP,
-            description=module.HELP[0].upper() + module.HELP[1:] + ".",
-            epilog=getattr(module, "EPILOG", None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(scenarios)
 
 
 def run(args: argparse.Namespace) -> int:
-    if getattr(args, "bench", None) == "scenarios":
-        return int(importlib.import_module("edge.commands.bench_scenarios").run(args))
     if args.frames < 1:
         print("--frames must be at least 1", file=sys.stderr)
         return 2

@@ -21,10 +21,10 @@ EPILOG = """examples:
 
 The lights, the buzzer and the button are simulated. The rest is the box itself: the picture goes
 through the detector that comes with the program, and the messages are those that a subscriber of
-its own receives from the broker in the box. The clip is put together from pictures of scikit-image
-and drawings of this project; it is made while it runs, nothing is stored, and the history of the
-demo is thrown away at its end. The one setting that differs is how long an empty seat takes to
-count as away: 5 s instead of 20.
+its own receives from the broker in the box. The clip is put together from free photographs and
+drawings of this project; it is made while it runs, nothing is stored, and the history of the demo
+is thrown away at its end. The one setting that differs is how long an empty seat takes to count as
+away: 5 s instead of 20.
 
 In the terminal: space is the button, l the held button, n "that was not a phone", q quits.
 """

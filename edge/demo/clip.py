@@ -1,14 +1,13 @@
 """The demo's clip: somebody at a desk, put together from pictures anyone may use.
 
-The person is `astronaut.png` of scikit-image (NASA, public domain), the wall is its `brick.png`
-and the desk the wood of its `coffee.png` (both CC0); they are read from the installed package. The
-hands and what they hold are this project's own rendering, in `assets/`. Each frame is made when it
-is read, and goes through the detector like any other.
+The person is a NASA portrait in the public domain, the wall and the wood of the desk are
+photographs under CC0; the hands and what they hold are this project's own rendering. All of it is
+in `assets/`, where `SOURCES.md` says what comes from where. Each frame is made when it is read,
+and goes through the detector like any other.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import math
 import time
@@ -20,22 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import CameraConfig
-from edge.devices.camera_picture import load_picture, to_image
+from edge.devices.camera_picture import load_picture
 from edge.devices.camera_timing import Clock, Sleep
 from edge.domain import Frame
-from edge.ports import CameraMissing, EndOfStream
+from edge.ports import EndOfStream
 
 U8 = NDArray[np.uint8]
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 DESK_PX = 388  # the row where the desk begins
 LEAST_FPS = 5  # what is left of the frames on a slow machine, in the clip's time
-PERSON_PX = 400  # height of the person
 ASSETS = Path(__file__).resolve().parent / "assets"
-MISSING = (
-    "the demo's clip is made from pictures that come with scikit-image; install it with"
-    " pip install 'procrastobot[demo]', or show the demo something else with --source"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +168,9 @@ class _Studio:
     """Holds the parts, and puts a frame together from them."""
 
     def __init__(self) -> None:
-        pictures = _pictures()
-        self._empty = _room(pictures)
+        self._empty = _room()
         self._desk = self._empty[DESK_PX:].copy()
-        self._person = _person(pictures)
+        self._person = _cutout(ASSETS / "person.png")
         self._calculators = _things("calculator-held")
         self._phones = _things("phone-held")
         self._lying = _things("phone-lying")[0]
@@ -244,49 +237,25 @@ def _place(
         paste(image, cutout, x, round(where[1] + dy))
 
 
-def _pictures() -> Path:
-    """The folder of scikit-image's pictures. Found, not imported: that would load scipy too."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or spec.origin is None:
-        raise CameraMissing(MISSING)
-    folder = Path(spec.origin).parent / "data"
-    wanted = ("astronaut.png", "brick.png", "coffee.png")
-    if not all((folder / name).is_file() for name in wanted):
-        raise CameraMissing(f"{MISSING} (the installed one lacks {', '.join(wanted)})")
-    return folder
-
-
-def _scaled(image: U8, width_px: int, height_px: int) -> U8:
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-    return to_image(frame.reformat(width=width_px, height=height_px, interpolation="BILINEAR"))
-
-
-def _room(pictures: Path) -> U8:
+def _room() -> U8:
     """(480, 640, 3): a brick wall, and a desk of wood before it."""
-    bricks = _scaled(np.rot90(load_picture(pictures / "brick.png")), 640, 640)
     # Grey photographs of things want a lamp: warm, from the left.
     y, x = np.mgrid[:DESK_PX, :WIDTH_PX]
     lamp = 1.05 - 0.35 * ((x - 200) / WIDTH_PX) ** 2 - 0.15 * y / DESK_PX
-    wall = bricks[60 : 60 + DESK_PX] / 110 * np.array([178, 160, 140]) * lamp[..., None]
-    wood = load_picture(pictures / "coffee.png")[:, 485:]  # what the saucer leaves free
-    desk = _scaled(np.rot90(wood), WIDTH_PX, HEIGHT_PX - DESK_PX)
+    bricks = load_picture(ASSETS / "wall.png")
+    wall = bricks / 110 * np.array([178, 160, 140]) * lamp[..., None]
+    desk = load_picture(ASSETS / "desk.png").copy()
     desk[:2] = desk[:2] // 3  # its edge
     return np.vstack([np.clip(wall, 0, 255).astype(np.uint8), desk])
 
 
-def _person(pictures: Path) -> Cutout:
-    portrait = load_picture(pictures / "astronaut.png")
-    outline = load_picture(ASSETS / "person.png")
-    rgb = _scaled(portrait, PERSON_PX, PERSON_PX)
-    return Cutout(rgb, _scaled(outline, PERSON_PX, PERSON_PX)[..., :1])
-
-
 def _things(name: str) -> list[Cutout]:
     """All pictures of one thing, in the order of their numbers."""
-    things = []
-    for path in sorted(ASSETS.glob(f"{name}-*.png")):
-        with av.open(str(path)) as container:
-            frame = next(container.decode(video=0))
-        rgba = frame.to_ndarray(format="rgba").astype(np.uint8, copy=False)
-        things.append(Cutout(np.ascontiguousarray(rgba[..., :3]), rgba[..., 3:].copy()))
-    return things
+    return [_cutout(path) for path in sorted(ASSETS.glob(f"{name}-*.png"))]
+
+
+def _cutout(path: Path) -> Cutout:
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    rgba = frame.to_ndarray(format="rgba").astype(np.uint8, copy=False)
+    return Cutout(np.ascontiguousarray(rgba[..., :3]), rgba[..., 3:].copy())

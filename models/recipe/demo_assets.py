@@ -1,10 +1,10 @@
-"""Draw the small pictures in edge/demo/assets that the demo's clip is put together from.
+"""Make the small pictures in edge/demo/assets that the demo's clip is put together from.
 
-The hands and things are this project's own rendering (`render.py`). The outline of the person is
-cut here from `astronaut.png` of scikit-image, a NASA portrait in the public domain; only the
-outline is kept, the picture itself is read from the installed package.
+The hands and things are this project's own rendering (`render.py`). The person, the wall and the
+wood of the desk are cut from pictures that come with scikit-image, in the public domain and under
+CC0 (edge/demo/assets/SOURCES.md).
 
-    python demo_assets.py astronaut.png ../../edge/demo/assets
+    python demo_assets.py .../skimage/data ../../edge/demo/assets
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +88,30 @@ def write(path: Path, rgba: NDArray[np.uint8]) -> None:
     print(path.name, rgba.shape[1], "x", rgba.shape[0], path.stat().st_size, "bytes")
 
 
-def main(portrait: Path, folder: Path) -> None:
+def scaled(rgb: NDArray[np.uint8], width_px: int, height_px: int) -> NDArray[np.uint8]:
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    small = frame.reformat(width=width_px, height=height_px, interpolation="BILINEAR")
+    return small.to_ndarray()
+
+
+def photographs(pictures: Path, folder: Path) -> None:
+    """The person (400 x 400), the wall (640 x 388) and the desk (640 x 92) of a 640 x 480 clip."""
+    portrait, brick, coffee = (
+        cv2.imread(str(pictures / f"{name}.png"), cv2.IMREAD_COLOR)[..., ::-1]
+        for name in ("astronaut", "brick", "coffee")
+    )
+    mask = outline(np.ascontiguousarray(portrait[..., ::-1]))
+    alpha = scaled(np.repeat(mask[..., None], 3, axis=2), 400, 400)[..., :1]
+    write(folder / "person.png", np.concatenate([scaled(portrait, 400, 400), alpha], axis=2))
+    wall = scaled(np.rot90(brick), 640, 640)[60 : 60 + 388]
+    cv2.imwrite(str(folder / "wall.png"), wall[..., 0], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    desk = scaled(np.rot90(coffee[:, 485:]), 640, 92)  # what the saucer leaves free
+    cv2.imwrite(str(folder / "desk.png"), desk[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+def main(pictures: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    mask = outline(cv2.imread(str(portrait), cv2.IMREAD_COLOR))
-    cv2.imwrite(str(folder / "person.png"), mask, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    photographs(pictures, folder)
     for name, (kind, seed, size_px, angles, style) in THINGS.items():
         for number, angle in enumerate(angles):
             rng = np.random.default_rng(seed)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from edge.scenarios.figures import Figure, of_scenario
-from edge.scenarios.play import Tally
-from edge.scenarios.script import Script
+from tests.lab.scenarios.figures import Figure, of_scenario
+from tests.lab.scenarios.play import Tally
+from tests.lab.scenarios.script import Script
 
 WIDTH, ROW, LEFT, RIGHT = 760, 26, 190, 90
 STYLE = """

@@ -33,11 +33,11 @@ from edge.domain import (
 )
 from edge.observe import Memory, observe, wants_look
 from edge.ports import Detector, EndOfStream
-from edge.scenarios.fit import LOOK_ALIKES
-from edge.scenarios.noise import wander
-from edge.scenarios.staging import CELL_SHARE, Stage, stage, without_phone
-from edge.vision.dataset import DatasetError, LabelledPicture
 from edge.vision.scene import Scene
+from tests.lab.dataset import DatasetError, LabelledPicture
+from tests.lab.scenarios.fit import LOOK_ALIKES
+from tests.lab.scenarios.noise import wander
+from tests.lab.scenarios.staging import CELL_SHARE, Stage, stage, without_phone
 
 FPS = 5.0
 BEFORE_S = 10.0  # longer than what lies there may take to be found first (edge/observe.py)

@@ -16,12 +16,12 @@ from edge.devices.camera import open_camera
 from edge.devices.camera_picture import load_picture
 from edge.domain import PERSON, PHONE, Box, Detection, Frame
 from edge.ports import EndOfStream
-from edge.scenarios.noise import FORMAT, HANDS, normal_of
-from edge.scenarios.staging import CAMERA, CELL_SHARE, in_frame, shrunk, stage, without_phone
-from edge.vision.dataset import DatasetError, LabelledPicture, load_dataset
 from edge.vision.manifest import ModelSpec
-from edge.vision.score import Truth
 from edge.vision.second_look import HINT, SecondLook, around
+from tests.lab.dataset import DatasetError, LabelledPicture, load_dataset
+from tests.lab.scenarios.noise import FORMAT, HANDS, normal_of
+from tests.lab.scenarios.staging import CAMERA, CELL_SHARE, in_frame, shrunk, stage, without_phone
+from tests.lab.score import Truth
 
 LOOK_ALIKES = ("remote", "mouse", "book", "cup", "keyboard", "laptop", "wallet", "earbud case")
 FINDS = 0.4  # overlap that makes a detection a find of a thing

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.ports import Detector
-    from edge.vision.dataset import LabelledPicture
     from edge.vision.manifest import ModelSpec
-    from edge.vision.report_card import ReportCard
-    from edge.vision.score import Figure, Judged
+    from tests.lab.dataset import LabelledPicture
+    from tests.lab.report_card import ReportCard
+    from tests.lab.score import Figure, Judged
 
 NAME = "evaluate"
 HELP = "measure the detector on labelled pictures"
@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
 
     from edge.devices.camera_picture import UnreadablePicture
     from edge.domain import PHONE
-    from edge.vision.dataset import DatasetError, load_dataset
     from edge.vision.manifest import ModelError
-    from edge.vision.report_card import report_card
     from edge.vision.second_look import SecondLook
+    from tests.lab.dataset import DatasetError, load_dataset
+    from tests.lab.report_card import report_card
 
     for name in ("floor", "threshold"):
         value = getattr(args, name)
@@ -262,9 +262,10 @@ def save_sheets(
 ) -> None:
     """misses.jpg: the largest phones that were missed. false_phones.jpg: the surest false ones."""
     from edge.domain import PHONE
-    from edge.vision import score
-    from edge.vision.draw import contact_sheet, save_jpeg
-    from edge.vision.report_card import looked_for
+    from edge.vision.draw import save_jpeg
+    from tests.lab import score
+    from tests.lab.report_card import looked_for
+    from tests.lab.sheets import contact_sheet
 
     paths = {picture.path.name: picture.path for picture in dataset}
     missed: list[tuple[float, Judged, str]] = []

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import PERSON, PHONE, Box, Detection, SceneStats
-from edge.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
-from edge.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 from edge.vision.second_look import HINT
+from tests.lab.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
+from tests.lab.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 
 BoolArray = NDArray[np.bool_]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from edge.config import CameraConfig
 from edge.devices.camera_picture import load_picture
 from edge.domain import PHONE, Box
-from edge.vision.dataset import LabelledPicture
-from edge.vision.score import Truth
+from tests.lab.dataset import LabelledPicture
+from tests.lab.score import Truth
 
 CAMERA = CameraConfig()
 CELL_PX = (480, 640)  # height and width of what the labelled pictures are

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edge.domain import PERSON, PHONE, Thresholds
-from edge.vision import score
-from edge.vision.score import Figure, Judged
+from tests.lab import score
+from tests.lab.score import Figure, Judged
 
 # What is mistaken for a phone (issue 3), by the names of the project's labels.
 LOOK_ALIKES = frozenset(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.scenarios.play import Tally
-from edge.scenarios.script import Group, Script
+from tests.lab.scenarios.play import Tally
+from tests.lab.scenarios.script import Group, Script
 
 DRAWS = 400
 Z = 1.959964  # of a normal distribution: 95 % lie within

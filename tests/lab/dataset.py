@@ -14,7 +14,7 @@ from typing import Any
 
 from edge.domain import Box, Detection
 from edge.vision.labels import canonical
-from edge.vision.score import Judged, Truth
+from tests.lab.score import Judged, Truth
 
 
 class DatasetError(Exception):

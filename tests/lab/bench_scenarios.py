@@ -15,14 +15,14 @@ from edge.commands.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.scenarios.figures import Figure
-    from edge.scenarios.noise import Noise
-    from edge.scenarios.play import Tally
-    from edge.scenarios.script import Script
+    from tests.lab.scenarios.figures import Figure
+    from tests.lab.scenarios.noise import Noise
+    from tests.lab.scenarios.play import Tally
+    from tests.lab.scenarios.script import Script
 
 NAME = "scenarios"
 HELP = "measure how right the box is: pick-ups noticed, false alarms, time to silence"
-DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "tests" / "scenarios"
+DEFAULT_FOLDER = Path(__file__).resolve().parent / "scenes"
 EPILOG = """examples:
   procrastobot bench scenarios                        a first answer in a minute or two
   procrastobot bench scenarios --hours 100 --parked-hours 1000 --report report.html
@@ -32,10 +32,10 @@ EPILOG = """examples:
   procrastobot bench scenarios --fit JUDGED/dev JUDGED/webcam ../shared/data/video
                                                       measure the detector anew, for the simulation
 
-The scenes are data, in tests/scenarios of a checkout. What the detector makes of the things in them
-is drawn from what the shipped one made of real labelled pictures that it was not trained on
-(edge/scenarios/noise.json, which --fit writes; models/recipe/data.py picks the pictures); observe
-and decide are the box's own. The names of --json, each with a 95 % interval under `intervals`:
+The scenes are data, in tests/lab/scenes. What the detector makes of the things in them is drawn
+from what the shipped one made of real labelled pictures that it was not trained on (noise.json in
+tests/lab/scenarios, which --fit writes; models/recipe/data.py picks the pictures); observe and
+decide are the box's own. The names of --json, each with a 95 % interval under `intervals`:
   pickups_noticed      share of the pick-ups of 3 s or more
   to_light_p95_s       from the first movement of a pick-up to light, 95th percentile
   to_silence_p95_s     from a put-down to silence, 95th percentile
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=DEFAULT_FOLDER,
         metavar="DIR",
-        help="where they are (tests/scenarios of a checkout)",
+        help="where they are (tests/lab/scenes)",
     )
     parser.add_argument("--noise", type=Path, metavar="FILE", help="another fitted detector")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with plots")
@@ -105,8 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge.scenarios import noise
-    from edge.scenarios.script import ScriptError, load_all
+    from tests.lab.scenarios import noise
+    from tests.lab.scenarios.script import ScriptError, load_all
 
     path = args.noise or noise.FITTED
     if args.fit is not None:
@@ -153,10 +153,10 @@ def _as_shipped(args: argparse.Namespace, fitted: Noise) -> Noise:
 
 def _fit(args: argparse.Namespace, path: Path) -> int:
     from edge.config import Config
-    from edge.scenarios import fit
-    from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
     from edge.vision.second_look import SecondLook
+    from tests.lab.dataset import DatasetError
+    from tests.lab.scenarios import fit
 
     try:
         spec = chosen_model(args)
@@ -177,12 +177,12 @@ def _fit(args: argparse.Namespace, path: Path) -> int:
 def _pictures(args: argparse.Namespace) -> int:
     """Composed sequences and clips: how many phones were noticed, how many look-alikes sounded."""
     from edge.config import Config
-    from edge.scenarios import composed
-    from edge.scenarios.figures import percentile, share
-    from edge.scenarios.fit import sources
-    from edge.scenarios.report import with_interval
-    from edge.vision.dataset import DatasetError
     from edge.vision.manifest import ModelError
+    from tests.lab.dataset import DatasetError
+    from tests.lab.scenarios import composed
+    from tests.lab.scenarios.figures import percentile, share
+    from tests.lab.scenarios.fit import sources
+    from tests.lab.scenarios.report import with_interval
 
     try:
         spec = chosen_model(args)
@@ -229,8 +229,8 @@ def _both(figure: Figure) -> dict[str, Any]:
 
 
 def _play(args: argparse.Namespace, scripts: tuple[Script, ...], fitted: Noise) -> dict[str, Tally]:
-    from edge.scenarios.play import SESSION_S, Tally
-    from edge.scenarios.script import Group
+    from tests.lab.scenarios.play import SESSION_S, Tally
+    from tests.lab.scenarios.script import Group
 
     tasks = []
     for script in scripts:
@@ -261,7 +261,7 @@ def _results(tasks: list[Task], jobs: int) -> Iterator[tuple[str, Tally]]:
 
 def one(task: Task) -> tuple[str, Tally]:
     """Play one session of one scenario."""
-    from edge.scenarios.play import tally
+    from tests.lab.scenarios.play import tally
 
     script, fitted, seed, seconds, fps = task
     return script.name, tally(script, fitted, seed=seed, seconds=seconds, period_s=1 / fps)
@@ -273,9 +273,9 @@ def _tell(
     tallies: dict[str, Tally],
     fitted: Noise,
 ) -> int:
-    from edge.scenarios.figures import headline, joined, of_scenario
-    from edge.scenarios.report import page, with_interval
-    from edge.scenarios.script import Group
+    from tests.lab.scenarios.figures import headline, joined, of_scenario
+    from tests.lab.scenarios.report import page, with_interval
+    from tests.lab.scenarios.script import Group
 
     figures = headline(scripts, tallies)
     hours = sum(tally.hours for tally in tallies.values())
@@ -315,7 +315,7 @@ def _tree(
     scripts: tuple[Script, ...],
     tallies: dict[str, Tally],
 ) -> dict[str, Any]:
-    from edge.scenarios.figures import of_scenario
+    from tests.lab.scenarios.figures import of_scenario
 
     return {
         **{name: _value(figure.value) for name, figure in figures.items()},

@@ -115,7 +115,7 @@ def load_all(folder: Path) -> tuple[Script, ...]:
     paths = sorted(folder.glob("*.toml"))
     if not paths:
         raise ScriptError(
-            f"there are no scenarios in {folder}; they are in tests/scenarios of a checkout"
+            f"there are no scenarios in {folder}; they are in tests/lab/scenes"
             " (--scenarios names another folder)"
         )
     return tuple(load(path) for path in paths)

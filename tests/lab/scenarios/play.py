@@ -26,10 +26,10 @@ from edge.domain import (
     View,
 )
 from edge.observe import Memory, observe, wants_look
-from edge.scenarios.noise import Noise
-from edge.scenarios.script import VIEW_EVENTS, Group, Script
-from edge.scenarios.world import World, realise
 from edge.vision.second_look import SecondLook
+from tests.lab.scenarios.noise import Noise
+from tests.lab.scenarios.script import VIEW_EVENTS, Group, Script
+from tests.lab.scenarios.world import World, realise
 
 SESSION_S = 1500.0  # a focus session; longer stretches are several of them
 LONG_PICKUP_S = 3.0  # shorter ones need not be noticed
