@@ -178,7 +178,8 @@ def worth_a_tile(
 
 
 def save_sheet(folder: Path, clip: Clip, tiles: Sequence[tuple[Frame, Moment]]) -> None:
-    """Small pictures with what was seen in red; green words and frame: a phone is in use."""
+    """Small pictures, phones that were seen in red, each with its time and the score of the best
+    phone (-: nobody looked). A green frame: a phone is in use; amber: unclear."""
     from edge.domain import PHONE, Box
     from edge.vision.draw import AMBER, GREEN, RED, draw_box, save_jpeg
     from tests.lab.sheets import contact_sheet
@@ -199,4 +200,8 @@ def save_sheet(folder: Path, clip: Clip, tiles: Sequence[tuple[Frame, Moment]]) 
         lit = " light" if moment.level else ""
         shown.append((image, f"{moment.at_s:.1f} s {best}{lit}"))
     folder.mkdir(parents=True, exist_ok=True)
-    save_jpeg(contact_sheet(shown, columns=8, tile_px=(240, 180)), folder / f"{clip.path.stem}.jpg")
+    # Tiles of the film's own shape, as wide as their words at least.
+    shape = max((image.shape[1] / image.shape[0] for image, _ in shown), default=4 / 3)
+    width_px = max(200, round(240 * shape))
+    sheet = contact_sheet(shown, columns=max(1, 2000 // width_px), tile_px=(width_px, 240))
+    save_jpeg(sheet, folder / f"{clip.path.stem}.jpg")
