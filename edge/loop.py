@@ -78,6 +78,7 @@ class Loop:
         self._ready = False
         self._health_due_s = clock()
         self._judged_s = clock()
+        self._judged_at_s = state.at_s
         self._retry_s = float("-inf")
         self._status = ""
 
@@ -116,8 +117,11 @@ class Loop:
 
     def _wait(self) -> None:
         """No frame yet. Time passes all the same: what was seen long ago makes no sound."""
-        if self._clock() - self._judged_s >= LATE_S:
-            self._step(None, self._now())
+        waited_s = self._clock() - self._judged_s
+        if waited_s >= LATE_S:
+            self._step(None, self._now() if self._camera.live else self._judged_at_s + waited_s)
+        if self._camera.alive:
+            self._watchdog.pet()
 
     def _take(self) -> Frame:
         frame = self._camera.read()
@@ -141,8 +145,9 @@ class Loop:
         if frame is not None and watching(self.state):
             observation = self._observe(frame)
         self.frame, self.observation = frame, observation
-        self._step(observation, self._now() if frame is None else frame.at_s)
-        self._judged_s = self._clock()
+        at_s = self._now() if frame is None else frame.at_s
+        self._step(observation, at_s)
+        self._judged_s, self._judged_at_s = self._clock(), at_s
 
     def _step(self, observation: Observation | None, at_s: float) -> None:
         after = step(

@@ -184,6 +184,7 @@ class Pictures:
     """A camera that hands over the same pictures again and again, as fast as they are taken."""
 
     live = False
+    alive = True
 
     def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
         self._images = images
