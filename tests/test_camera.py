@@ -508,13 +508,13 @@ def test_a_stream_that_stalls_is_noticed(stream):
 
 
 @pytest.mark.parametrize("how", ["silent", "dripping head", "headers", "trickle"])
-def test_opening_a_stream_that_gets_nowhere_takes_no_longer_than_the_timeout(how):
+def test_opening_a_stream_that_gets_nowhere_takes_no_longer_than_twice_the_timeout(how):
     server = StubbornServer(how)
     camera = camera_of(server.address, replace(SMALL, timeout_s=1))
     began_s = time.monotonic()
     camera.open()
     opened_s = time.monotonic() - began_s
-    with pytest.raises(CameraStalled, match=r"no first frame within 1 s|silent for 1 s"):
+    with pytest.raises(CameraStalled, match="no first frame within 2 s"):
         camera.read()
     gave_up_s = time.monotonic() - began_s
     camera.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.config import CameraConfig
-from edge.devices.camera_live import LiveCamera, Source
+from edge.devices.camera_live import LiveCamera
 from edge.devices.camera_timing import Clock, Sleep
 from edge.ports import Camera, CameraMissing
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from edge.devices.camera_v4l2 import Webcam
 
 ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|srt)://.+", re.IGNORECASE)
-# A USB bus wakes up slowly, a Pi's camera is tried in each of its modes first, and what a stream is
-# shows only when enough of it has come. Shorter than the service's watchdog.
-OPENING_S = 10.0
+# A USB bus wakes up slowly, and a Pi's camera is tried in each of its modes first. Shorter than the
+# service's watchdog.
+LOCAL_OPENING_S = 10.0
 
 
 def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep) -> Camera:
@@ -88,17 +88,15 @@ def _automatic(config: CameraConfig, clock: Clock) -> Camera:
 def _pi(config: CameraConfig, clock: Clock) -> Camera:
     from edge.devices.camera_pi import PiSource
 
-    return _patient(config, PiSource(config, clock=clock))
-
-
-def _patient(config: CameraConfig, source: Source) -> Camera:
-    opening_s = max(config.timeout_s, OPENING_S)
+    opening_s = max(config.timeout_s, LOCAL_OPENING_S)
+    source = PiSource(config, clock=clock)
     return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _device(config: CameraConfig, webcam: Webcam, clock: Clock) -> Camera:
     from edge.devices.camera_video import StreamSource
 
+    opening_s = max(config.timeout_s, LOCAL_OPENING_S)
     source = StreamSource(
         config,
         webcam.find,
@@ -108,9 +106,10 @@ def _device(config: CameraConfig, webcam: Webcam, clock: Clock) -> Camera:
             "video_size": f"{config.width_px}x{config.height_px}",
             "framerate": f"{config.fps:g}",
         },
+        opening_s=opening_s,
         advice="is the webcam plugged in, and does no other program use it?",
     )
-    return _patient(config, source)
+    return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _stream(config: CameraConfig, address: str, clock: Clock) -> Camera:
@@ -122,14 +121,17 @@ def _stream(config: CameraConfig, address: str, clock: Clock) -> Camera:
     options = {"fpsprobesize": "0", "analyzeduration": "1000000"}
     if address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # UDP loses packets, and lost packets are grey smears
+    # A slow one has sent enough for that only after a while.
+    opening_s = 2 * config.timeout_s
     source = StreamSource(
         config,
         address,
         clock=clock,
         options=options,
+        opening_s=opening_s,
         advice="is the address right, and the camera reachable from here?",
     )
-    return _patient(config, source)
+    return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _has_picamera2() -> bool:

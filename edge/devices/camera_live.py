@@ -88,7 +88,7 @@ class LiveCamera:
     @property
     def alive(self) -> bool:
         reader = self._reader
-        return reader is not None and time.monotonic() - reader.promised_s < self._timeout_s
+        return reader is not None and time.monotonic() - reader.promised_s < self._opening_s
 
     def open(self) -> None:
         """Returns at once; whether it succeeded is for `read` to say."""
@@ -134,7 +134,7 @@ class LiveCamera:
         else:
             until_s = max(
                 reader.heard_s + self._opening_s,
-                min(reader.promised_s + self._timeout_s, reader.heard_s + KEY_FRAME_S),
+                min(reader.promised_s + self._opening_s, reader.heard_s + KEY_FRAME_S),
             )
         return max(0.0, until_s - time.monotonic())
 

@@ -207,11 +207,13 @@ class StreamSource:
         clock: Clock,
         container_format: str | None = None,
         options: dict[str, str] | None = None,
+        opening_s: float,
         advice: str,
     ) -> None:
         """`address`: or what finds it out for each opening, raising CameraMissing. `advice` says
         what to check when it cannot be opened."""
         self.advice = advice
+        self._opening_s = opening_s
         self._config = config
         self._find: Callable[[], str] = address if callable(address) else lambda: str(address)
         self.name = without_password(self._find())
@@ -243,7 +245,8 @@ class StreamSource:
         try:
             self._container = self._connect(address)
         except ExitError as exc:  # what FFmpeg calls its time-out
-            raise self._silent() from exc
+            what = f"no first frame within {self._opening_s:g} s"
+            raise CameraStalled(f"{self.name}: {what}; {self.advice}") from exc
         except (FFmpegError, OSError, ValueError) as exc:
             msg = f"{self.name} cannot be opened ({reason_of(exc)}); {self.advice}"
             raise CameraMissing(msg) from exc
@@ -268,7 +271,8 @@ class StreamSource:
                 return self._begin_to_ask()
             raise CameraStalled(f"{self.name}: the stream ended; {CHECK_LINE}") from None
         except ExitError as exc:
-            raise self._silent() from exc
+            what = f"silent for {self._config.timeout_s:g} s"
+            raise CameraStalled(f"{self.name}: {what}; {self.advice}") from exc
         except (FFmpegError, OSError) as exc:
             why = f"the stream broke off ({reason_of(exc)})"
             raise CameraStalled(f"{self.name}: {why}; {CHECK_LINE}") from exc
@@ -290,7 +294,7 @@ class StreamSource:
             address,
             format=self._format,
             options=self._options,
-            timeout=self._config.timeout_s,
+            timeout=(self._opening_s, self._config.timeout_s),
             metadata_errors="replace",
         )
         return checked(container, self.name, f"; {self.advice}")
@@ -338,9 +342,6 @@ class StreamSource:
             return Nothing()
         self._last_file = came.file
         return self._shot(came)
-
-    def _silent(self) -> CameraStalled:
-        return CameraStalled(f"{self.name}: silent for {self._config.timeout_s:g} s; {self.advice}")
 
     def _develop(self, came: Decoded, at_s: float, number: int) -> Frame:
         return Frame(developed(came, self._config), at_s, number, self.name)
