@@ -199,6 +199,11 @@ class ObserveConfig:
     )
     gate_longest_s: float = setting(2.0, "Look at least this often all the same.", low=0.1, high=60)
 
+    @property
+    def fewest_fps(self) -> float:
+        """A camera of fewer frames a second never has enough of them to confirm a phone."""
+        return (self.confirm_frames - 1) / self.window_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:

@@ -111,6 +111,7 @@ def decode(container: InputContainer) -> Iterator[Decoded | DamagedFrame | None]
     whole = context.name in PICTURE_CODECS
     if whole:
         context.options = {"err_detect": "explode"}
+    turn, rotation = AS_STORED, None
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
@@ -118,13 +119,19 @@ def decode(container: InputContainer) -> Iterator[Decoded | DamagedFrame | None]
             yield DamagedFrame(reason_of(exc))
             continue
         file = bytes(packet) if whole else b""
+        orientation = exif_orientation(file)
         if not frames:
             yield None
         for frame in frames:
+            if frame.rotation != rotation and orientation is None:
+                # Not of every frame: one that was asked stays in memory until Python cleans up.
+                turn, rotation = _turn_of(frame, context.name), frame.rotation
             if frame.is_corrupt:
                 yield DamagedFrame("part of it is missing")
+            elif orientation is None:
+                yield Decoded(frame, turn, file)
             else:
-                yield Decoded(frame, _turn_of(frame, file), file)
+                yield Decoded(frame, ORIENTATIONS[orientation - 1], file)
 
 
 def fit(width_px: int, height_px: int, *, within: tuple[int, int]) -> tuple[int, int]:
@@ -187,19 +194,20 @@ def _format_between(frame: VideoFrame, *, scaled: bool) -> str | None:
     return f"yuv{full}420p" if halved[1] else f"yuv{full}422p"
 
 
-def _turn_of(frame: VideoFrame, file: bytes) -> Turn:
-    orientation = exif_orientation(file)
-    if orientation is not None:
-        return ORIENTATIONS[orientation - 1]
+def _turn_of(frame: VideoFrame, codec: str) -> Turn:
+    """What the decoder knows of how the frame is to be held."""
+    by_angle = QUARTERS[round(frame.rotation / 90) % 4]
+    if codec in ("png", "apng"):
+        # PyAV frees the name of their colour profile twice: not to be asked for.
+        return by_angle
     try:
         sides: Any = frame.side_data
-    except ValueError:
-        # It holds something of a kind that this PyAV does not know: then the angle alone is told.
-        return QUARTERS[round(frame.rotation / 90) % 4]
+    except ValueError:  # it holds something of a kind that this PyAV does not know
+        return by_angle
     for side in sides:
         if side.type.name == "DISPLAYMATRIX":
             return Turn.of_matrix(struct.unpack("9i", bytes(side)[:36]))
-    return AS_STORED
+    return by_angle
 
 
 def exif_orientation(picture: bytes) -> int | None:
