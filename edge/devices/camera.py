@@ -44,6 +44,8 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
         return _device(config, Webcam(), clock)
     if ADDRESS.fullmatch(source):
         return _stream(config, source, clock)
+    if Path(config.source).exists():
+        source = config.source  # a file that is there is meant, whatever its name
     path = Path(source.removeprefix("file://")).expanduser()
     if path.is_char_device() or str(path).startswith("/dev/"):
         from edge.devices.camera_v4l2 import Webcam

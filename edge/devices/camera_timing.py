@@ -78,7 +78,8 @@ class Stamps:
             self._ahead_s = 0.0
             return self._period_s
         if step_s <= 0:
-            self._ahead_s = min(BACK_MOST_S, self._ahead_s + self._period_s - step_s)
+            most_s = BACK_MOST_S + self._period_s
+            self._ahead_s = min(most_s, self._ahead_s + self._period_s - step_s)
             return self._period_s
         if step_s > GAP_SAID_S:
             log.info("%s: no picture for %.1f s after %.1f s", self._name, step_s, self._at_s)

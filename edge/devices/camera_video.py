@@ -132,18 +132,21 @@ class FileCamera:
         return left_s <= wait_s
 
     def read(self) -> Frame:
+        develop = self.shoot()
+        number = self._number
+        self._number += 1
+        assert self._last_s is not None
+        return Frame(develop(), self._last_s, number, readable(self._path.name))
+
+    def shoot(self) -> Callable[[], NDArray[np.uint8]]:
+        """Wait for the next picture; it is not converted yet."""
         left_s = self._left_s()
         if self._ahead is None:
             raise EndOfStream(f"{self._name} is over")
         if left_s > 0:
             self._sleep(left_s)
-        came, at_s = self._ahead
-        self._ahead = None
-        image = developed(came, self._config)
-        self._last_s = at_s
-        number = self._number
-        self._number += 1
-        return Frame(image, at_s, number, readable(self._path.name))
+        (came, self._last_s), self._ahead = self._ahead, None
+        return lambda: developed(came, self._config)
 
     def close(self) -> None:
         self._frames = iter(())
@@ -267,15 +270,12 @@ class StreamSource:
         try:
             came = next(self._came)
         except StopIteration:
-            if self._shown == 1 and self._by_pictures and not self._damaged:
-                return self._begin_to_ask()
-            raise CameraStalled(f"{self.name}: the stream ended; {CHECK_LINE}") from None
+            return self._ended("the stream ended")
         except ExitError as exc:
             what = f"silent for {self._config.timeout_s:g} s"
             raise CameraStalled(f"{self.name}: {what}; {self.advice}") from exc
         except (FFmpegError, OSError) as exc:
-            why = f"the stream broke off ({reason_of(exc)})"
-            raise CameraStalled(f"{self.name}: {why}; {CHECK_LINE}") from exc
+            return self._ended(f"the stream broke off ({reason_of(exc)})")
         if isinstance(came, Decoded):
             self._shown += 1
             return self._shot(came)
@@ -314,7 +314,9 @@ class StreamSource:
             log.warning("%s: damaged frames are left out: %s", self.name, came)
         return Nothing(ONLY_DAMAGED)
 
-    def _begin_to_ask(self) -> Nothing:
+    def _ended(self, why: str) -> Nothing:
+        if self._shown != 1 or not self._by_pictures or self._damaged:
+            raise CameraStalled(f"{self.name}: {why}; {CHECK_LINE}")
         log.info(
             "%s is the address of a single picture; it is asked for again and again", self.name
         )
