@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
-# Codecs whose every packet is a whole picture. Told so, their decoders refuse one that was torn
-# instead of making up the rest. Those of films lean on what came before, and would lose more.
-PICTURE_CODECS = frozenset({"mjpeg", "png", "apng", "webp", "bmp", "tiff"})
+# Codecs whose every packet is a whole picture.
+PICTURE_CODECS = frozenset({"mjpeg", "png", "apng", "webp", "bmp"})
 
 # swscale turns these into RGB at once, in a fraction of the time that all others take.
 QUICK_FORMATS = frozenset({"rgb24", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p"})
@@ -109,7 +108,9 @@ def decode(container: InputContainer) -> Iterator[Decoded | DamagedFrame | None]
     stream = container.streams.video[0]
     context = stream.codec_context
     whole = context.name in PICTURE_CODECS
-    if whole:
+    if context.name == "mjpeg":
+        # Else it makes up the rest of one that was torn. The others refuse those anyway, and what
+        # films are made of leans on what came before: there more would be lost than was damaged.
         context.options = {"err_detect": "explode"}
     turn, rotation = AS_STORED, None
     for packet in container.demux(stream):
