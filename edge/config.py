@@ -62,7 +62,7 @@ class CameraConfig:
     source: str = setting(
         "auto",
         "auto (Pi camera, else webcam), picamera2, webcam, a device (/dev/video0), a video file, a"
-        " folder of pictures, or an rtsp:// or http:// address.",
+        " folder of pictures, or an rtsp:// or http:// address, of a stream or of one picture.",
     )
     width_px: int = setting(
         1280,
@@ -75,7 +75,11 @@ class CameraConfig:
     fps: float = setting(10.0, "Frames per second asked of the camera.", low=1, high=30)
     rotate_deg: int = setting(0, "Turn the picture: 0 or 180.", low=0, high=180)
     timeout_s: float = setting(
-        5.0, "No frame for this long: the camera is taken for lost.", low=1, high=60
+        5.0,
+        "No frame for this long: the camera is taken for lost. A stream has twice as long for its"
+        " first.",
+        low=1,
+        high=60,
     )
     realtime: bool = setting(
         True, "Replay a file at its own pace; false: as fast as it can be judged."
