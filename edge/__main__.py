@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from edge import __version__
+from edge.address import shown
 from edge.commands import laboratory
 
 COMMANDS = (
@@ -69,7 +70,8 @@ def parse(
         raise SystemExit(2)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        choices.choices[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+        shown_all = " ".join(map(shown, unknown))
+        choices.choices[args.command].error(f"unrecognized arguments: {shown_all}")
     return args
 
 

@@ -15,7 +15,7 @@ from edge import decide
 from edge.album import open_album
 from edge.config import Config
 from edge.devices.board import Board, BoardBusy, BoardError, open_board
-from edge.devices.camera import open_camera
+from edge.devices.camera import may_appear, open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
 from edge.domain import PublishState, SessionAction, SetSession
@@ -131,7 +131,9 @@ def build(
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
-            raise CannotStart(str(exc), EX_CAMERA if may_appear(config) else EX_CONFIG) from exc
+            raise CannotStart(
+                str(exc), EX_CAMERA if may_appear(config.camera) else EX_CONFIG
+            ) from exc
         stack.callback(camera.close)
         if not camera.live:
             config = for_replay(config)
@@ -208,13 +210,6 @@ def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
     except PageFailed as exc:
         log.error("%s", exc)
         return []
-
-
-def may_appear(config: Config) -> bool:
-    """Whether the camera that is missing now may be there at the next start: one that is plugged
-    in may, a file that is not a video will not."""
-    source = config.camera.source
-    return source in ("auto", "picamera2", "webcam") or source.startswith("/dev/")
 
 
 def for_replay(config: Config) -> Config:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from edge.address import shown as shown_address
 from edge.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
 def in_words(
     figures: dict[str, float | str], description: str, args: argparse.Namespace, detections: int
 ) -> str:
-    shown = args.source or "pictures of noise"
+    shown = shown_address(args.source) or "pictures of noise"
     lines = [
         f"{description}; {args.threads} threads; {shown}",
         f"{args.frames} ticks, {detections} detections in the last",
@@ -321,7 +322,9 @@ def pictures(source: str, config: Config, most: int = 16) -> list[Developer]:
         replace(config.camera, source=source, realtime=False, picture_s=0.1), clock=time.monotonic
     )
     if camera.live:
-        raise CameraMissing(f"{source} is a live source; a file or a folder of pictures is wanted")
+        raise CameraMissing(
+            f"{shown_address(source)} is a live source; a file or a folder of pictures is wanted"
+        )
     camera.open()
     shots: list[Developer] = []
     try:
@@ -339,7 +342,7 @@ def pictures(source: str, config: Config, most: int = 16) -> list[Developer]:
     finally:
         camera.close()
     if not shots:
-        raise CameraMissing(f"{source} has no pictures")
+        raise CameraMissing(f"{shown_address(source)} has no pictures")
     return shots
 
 

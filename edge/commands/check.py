@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import settings
+    from edge import checkup, settings
+    from edge.toml import SettingFault
 
     if args.example:
         sys.stdout.write(settings.example())
@@ -39,15 +40,22 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(settings.reference())
         return 0
     path = args.file or args.config or settings.find()
-    config = settings.load(path)
+    found = settings.read(path)
     if args.show:
-        sys.stdout.write(settings.shown(config))
+        sys.stdout.write(settings.shown(found.checked()))
         return 0
-    source = path or "no file: all defaults"
-    if config.camera.fps < config.observe.fewest_fps:
-        problem = f" = {config.camera.fps:g}: {too_few_frames(config.observe)}"
-        raise settings.ConfigError(str(source), [settings.SettingFault("camera.fps", problem)])
-    print(f"{source}: good. {_summary(config)}")
+    world = checkup.examine(found.config, found.reader, path=path)
+    for note in world.notes:
+        print(f"{found.source}: {note}", file=sys.stderr)
+    faults = [*found.faults, *world.faults, *world.hindrances]
+    rate = found.reader.sound("camera.fps", "observe.confirm_frames", "observe.window_s")
+    if rate and found.config.camera.fps < found.config.observe.fewest_fps:
+        problem = too_few_frames(found.config.observe)
+        fault = f" = {found.config.camera.fps:g}: {problem}"
+        faults.append(SettingFault("camera.fps", fault))
+    if faults:
+        raise settings.ConfigError(found.source, faults)
+    print(f"{found.source}: good. {_summary(found.config)}")
     return 0
 
 
@@ -60,9 +68,10 @@ def too_few_frames(config: ObserveConfig) -> str:
 
 
 def _summary(config: object) -> str:
+    from edge.address import shown
     from edge.config import Config
 
     assert isinstance(config, Config)
     seats = ", ".join(seat.name for seat in config.seats)
-    broker = f"broker {config.mqtt.host}" if config.mqtt.host else "no broker"
+    broker = f"broker {shown(config.mqtt.host)}" if config.mqtt.host else "no broker"
     return f"Box {config.box.id}, seats: {seats}, mode {config.nudge.mode}, {broker}."

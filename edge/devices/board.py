@@ -106,18 +106,10 @@ class Board:
         self.close()
 
 
-def choose_profile(name: str) -> BoardProfile:
-    """The profile of `hardware.board`. Raises ProfileError.
-
-    auto is the circuit of WIRING.md on a Raspberry Pi, and the same with simulated pins elsewhere.
-    """
-    return profile.load("pi" if name == "auto" else name)
-
-
 def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
     """Open what the configuration names. Raises BoardError; then nothing stays open or lit."""
     try:
-        chosen = choose_profile(config.board)
+        chosen = profile.choose(config.board)
         pins = open_pins(chosen, "simulated" if chosen.empty else config.pins)
     except (ProfileError, PinsMissing) as exc:
         raise BoardError(f"hardware: {exc}") from exc
@@ -158,4 +150,4 @@ def _leave_record(target: str, dark: dict[int, int]) -> None:
         guard.record(str(Path(directory) / RECORD), target, dark)
 
 
-__all__ = ["Board", "BoardError", "Guard", "choose_profile", "machine", "open_board"]
+__all__ = ["Board", "BoardError", "Guard", "machine", "open_board"]

@@ -6,6 +6,7 @@ Pins are BCM numbers, which are the line offsets of the chip on every Raspberry 
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -111,20 +112,26 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _boards().glob("*.toml")))
 
 
+def choose(name: str) -> BoardProfile:
+    """The profile of `hardware.board`. Raises ProfileError.
+
+    auto is the circuit of WIRING.md on a Raspberry Pi, and the same with simulated pins elsewhere.
+    """
+    return load("pi" if name == "auto" else name)
+
+
 def load(name_or_path: str) -> BoardProfile:
     """Read a profile by its name, or by the path of a file of the owner's own.
 
     Raises ProfileError.
     """
     if "/" in name_or_path or name_or_path.endswith(".toml"):
-        path = Path(name_or_path).expanduser()
+        path = Path(os.path.expanduser(name_or_path))
     else:
         path = _boards() / f"{name_or_path}.toml"
         if not path.is_file():
             known = ", ".join(names())
-            raise ProfileError(
-                f"hardware.board = {name_or_path!r}: no such board; there are {known}"
-            )
+            raise ProfileError(f"no such board; there are {known}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:

@@ -26,6 +26,7 @@ Shapes and quantization parameters are read from the model file itself (`vision/
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -137,7 +138,7 @@ def default_path() -> Path:
 
 def load_model(config: ModelConfig) -> ModelSpec:
     """The model that the configuration names, with its file checked. Raises ModelError."""
-    path = Path(config.manifest).expanduser() if config.manifest else default_path()
+    path = Path(os.path.expanduser(config.manifest)) if config.manifest else default_path()
     spec = load(path).choose(config.name)
     check_file(spec)
     return spec
