@@ -199,17 +199,13 @@ def build(
 
 
 def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
-    """The local page, where it is wanted. A page that cannot be served costs nothing but itself."""
+    """The local page, where it is wanted."""
     if not config.web.enabled:
         return []
-    from edge.web.server import Page, PageFailed
+    from edge.web.server import Page
 
     kept = history_path(config) if config.history.enabled else None
-    try:
-        return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
-    except PageFailed as exc:
-        log.error("%s", exc)
-        return []
+    return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
 
 
 def for_replay(config: Config) -> Config:

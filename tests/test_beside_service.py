@@ -146,7 +146,7 @@ def test_the_selftest_takes_the_services_password_to_the_broker(
             f"[mqtt]\nhost = '127.0.0.1'\nport = {broker.port}\nusername = 'box'\n"
         )
         assert main(["selftest", "--yes", "--only", "broker"]) == 1
-        assert "refuses" in capsys.readouterr().out
+        assert "does not authorize" in capsys.readouterr().out
         (installed.secrets / "procrastobot.mqtt-password").write_text("hush\n")
         assert main(["selftest", "--yes", "--only", "broker"]) == 0
         assert "it takes our connection" in capsys.readouterr().out
