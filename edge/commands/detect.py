@@ -134,14 +134,17 @@ def in_words(frame: Frame, seen: tuple[Detection, ...]) -> str:
 
 
 def drawn(frame: Frame, seen: tuple[Detection, ...]) -> NDArray[np.uint8]:
-    """A copy of the picture with every box in it, the best on top."""
-    from edge.vision.draw import colour_of, draw_box
+    """A copy of the picture with every box in it, phones on top, then the best."""
+    from edge.domain import PHONE
+    from edge.vision.draw import colour_of, draw_boxes
 
     image = frame.image.copy()
     scale = max(1, round(min(image.shape[:2]) / 240))
-    for each in reversed(seen):
-        words = f"{each.label} {each.score:.2f}"
-        draw_box(image, each.box, colour_of(each.label), words=words, width_px=scale, scale=scale)
+    boxes = [
+        (each.box, colour_of(each.label), f"{each.label} {each.score:.2f}")
+        for each in sorted(seen, key=lambda each: (each.label != PHONE, -each.score))
+    ]
+    draw_boxes(image, boxes, width_px=scale, scale=scale)
     return image
 
 

@@ -157,7 +157,7 @@ class Onlooker:
         self._display: Display = choose_display(options, out)
         self._box: app.App | None = None
         self._listener: Listener | None = None
-        self._broker = "no broker (pip install 'procrastobot[demo]')"
+        self._broker = "no broker (the package amqtt is not there; deploy/try installs it)"
         self._messages: deque[tuple[str, str]] = deque(maxlen=MESSAGES_KEPT)
         self._detections: tuple[Detection, ...] = ()
         self._began_s: float | None = None
