@@ -6,8 +6,10 @@ password can be in its user info, in its query, and with many cameras in its pat
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
+import socket
 
 HIDDEN = "(hidden)"
 
@@ -55,3 +57,20 @@ def host_of(authority: str) -> str | None:
 def url(scheme: str, host: str, port: int) -> str:
     """The address of something that listens there, to be clicked on."""
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+
+
+def reachable(host: str, port: int) -> list[str]:
+    """What to type into a browser for a page that listens there, the best first."""
+    if host not in ("0.0.0.0", "::"):
+        return [url("http", host, port)]
+    names = [f"{socket.gethostname().lower().partition('.')[0]}.local"]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Sends nothing: it asks the kernel which of our addresses others see.
+        probe.connect(("192.0.2.1", 9))
+        names.append(probe.getsockname()[0])
+    return [url("http", name, port) for name in names]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import toml
-from edge.address import HIDDEN
+from edge.address import HIDDEN, is_loopback
 from edge.address import shown as shown_address
 from edge.config import OLD_NAMES, Config
 from edge.service import DEFAULT_PATH, with_sudo
@@ -226,7 +226,7 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
     if bool(mqtt.cert_file) != bool(mqtt.key_file) and sound("mqtt.cert_file", "mqtt.key_file"):
         missing = "key_file" if mqtt.cert_file else "cert_file"
         wrong(f"mqtt.{missing}", ": a client certificate needs its key, and a key its")
-    exposed = web.enabled and not web.password and not _is_loopback(web.host)
+    exposed = web.enabled and not web.password and not is_loopback(web.host)
     if exposed and sound("web.enabled", "web.password", "web.host"):
         wrong(
             "web.password", ": needed when the page is served to more than this machine (web.host)"
@@ -246,10 +246,6 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
                 f"modes.{mode}", ": light, sound and loud must come in this order, later and later"
             )
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 # ---------------------------------------------------------------- showing

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from edge import decide
+from edge.address import reachable
 from edge.config import Config, WebConfig
 from edge.domain import EventType, Happening, Mute, NotAPhone, SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.web import server
-from edge.web.server import MOST_CONNECTIONS, Page, addresses
+from edge.web.server import MOST_CONNECTIONS, Page
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ASKED = {"X-Procrastobot": "1"}
@@ -316,10 +317,10 @@ def test_a_length_that_cannot_be_is_refused(page, inbox, length):
 
 
 def test_the_address_that_is_told_can_be_typed():
-    assert addresses("127.0.0.1", 8080) == ["http://127.0.0.1:8080/"]
-    assert addresses("fd00::5", 8080) == ["http://[fd00::5]:8080/"]
+    assert reachable("127.0.0.1", 8080) == ["http://127.0.0.1:8080/"]
+    assert reachable("fd00::5", 8080) == ["http://[fd00::5]:8080/"]
     for everywhere in ("0.0.0.0", "::"):
-        told = addresses(everywhere, 80)
+        told = reachable(everywhere, 80)
         assert told[0].endswith(".local:80/")
         assert everywhere not in "".join(told).replace("http://", "")
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge import __version__
+from edge.address import is_loopback, reachable
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, SOUNDS
 from edge.domain import Activity, EventType, Fault, Session
@@ -61,6 +62,7 @@ def message(config: Config, *, gone: Mapping[str, str] | None = None) -> bytes:
                 "manufacturer": "Procrastobot",
                 "model": "Procrastobot",
                 "sw_version": __version__,
+                **_page(config),
             },
             "origin": {"name": "procrastobot", "sw_version": __version__},
             "availability_topic": topics.availability,
@@ -68,6 +70,14 @@ def message(config: Config, *, gone: Mapping[str, str] | None = None) -> bytes:
             "components": parts,
         }
     )
+
+
+def _page(config: Config) -> dict[str, str]:
+    """Where Home Assistant's "Visit" leads: to the page, if it is there for others."""
+    web = config.web
+    if not web.enabled or web.port == 0 or is_loopback(web.host):
+        return {}
+    return {"configuration_url": reachable(web.host, web.port)[0]}
 
 
 def platforms(config: Config) -> dict[str, str]:

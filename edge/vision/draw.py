@@ -5,6 +5,7 @@ The letters are a 5x7 bitmap font of this project's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np

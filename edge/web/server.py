@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from edge.address import host_of, url
+from edge.address import host_of, reachable, url
 from edge.config import Config
 from edge.domain import EventType, Happening, State
 from edge.history.report import read
@@ -117,7 +117,7 @@ class Page:
             where = url("http", web.host, web.port)
             self._why = f"the page cannot be served at {where} ({exc.strerror or exc})"
             return
-        log.info("page: %s", " or ".join(addresses(web.host, self._server.server_address[1])))
+        log.info("page: %s", " or ".join(reachable(web.host, self._server.server_address[1])))
 
     def publish(self, state: State) -> None:
         wall = WallTime(state.at_s, self._wall_clock())
@@ -209,18 +209,6 @@ class Page:
         except ValueError:
             return False
         return hmac.compare_digest(given, wanted.encode())
-
-
-def addresses(host: str, port: int) -> list[str]:
-    """What to type into a browser for a page that listens there."""
-    if host not in ("0.0.0.0", "::"):
-        return [url("http", host, port)]
-    names = [f"{socket.gethostname().lower().partition('.')[0]}.local"]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Sends nothing: it asks the kernel which of our addresses others see.
-        probe.connect(("192.0.2.1", 9))
-        names.append(probe.getsockname()[0])
-    return [url("http", name, port) for name in names]
 
 
 class _Server(ThreadingHTTPServer):
