@@ -56,7 +56,7 @@ if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
 fi
 case ",$extras," in *,test,*)
     # What skipped tests ask for; the last four, which images are made with, are not everywhere.
-    apt_install mosquitto mosquitto-clients systemd openssl shellcheck libell0 zstd gcc libc6-dev
+    apt_install mosquitto mosquitto-clients systemd openssl shellcheck strace libell0 zstd gcc libc6-dev
     for package in genimage mmdebstrap arch-test systemd-container; do
         apt_install "$package" || echo "$package cannot be installed: its tests are skipped" >&2
     done ;;
