@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from edge.domain import EventType
 from edge.history.store import open_store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
