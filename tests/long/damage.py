@@ -120,7 +120,9 @@ def cards(rounds: int, *, seed: int, folder: Path) -> Found:
                 data = damaged(data, chance, everything)
             if chance.random() < 0.3:
                 raw = damaged(name.encode(), chance, [each.encode() for each in names])
-                name = os.fsdecode(raw.replace(b"/", b"").replace(b"\0", b"")[:200])
+                for never in (b"/", b"\0", SECRET.encode()):
+                    raw = raw.replace(never, b"")
+                name = os.fsdecode(raw[:200])
             with contextlib.suppress(OSError):  # a name that no file can have
                 (boot / (name.strip(".") or "x")).write_bytes(data)
         before = {path.name for path in boot.iterdir()}
