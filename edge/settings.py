@@ -20,13 +20,14 @@ from edge import toml
 from edge.address import HIDDEN, is_loopback
 from edge.address import shown as shown_address
 from edge.config import OLD_NAMES, Config
+from edge.errors import Misconfigured
 from edge.service import DEFAULT_PATH, with_sudo
 from edge.toml import SettingFault, written
 
 log = logging.getLogger(__name__)
 
 
-class ConfigError(Exception):
+class ConfigError(Misconfigured):
     """The configuration cannot be used; the message names every fault."""
 
     def __init__(self, source: str, faults: list[SettingFault]) -> None:

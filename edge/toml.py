@@ -22,6 +22,7 @@ from typing import Any
 
 from edge.address import HIDDEN, shown
 from edge.domain import Box
+from edge.errors import Misconfigured
 
 BYTE_ORDER_MARK = "\ufeff"
 MOST_FAULTY_LINES = 30
@@ -39,7 +40,7 @@ class SettingFault:
         return f"{self.where}{self.text}"
 
 
-class Unreadable(Exception):
+class Unreadable(Misconfigured):
     """The file is missing, not readable or not text."""
 
 

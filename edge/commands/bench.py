@@ -83,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
 
     from edge import app
     from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
+    from edge.errors import EX_CONFIG
     from edge.ports import CameraMissing
-    from edge.vision.manifest import ModelError
     from edge.vision.tflite import TfliteDetector
 
     config = Config(
@@ -114,12 +114,9 @@ def run(args: argparse.Namespace) -> int:
             )
             size = f"{config.camera.width_px}x{config.camera.height_px}"
             description = f"{detector.spec.description}; camera {size}"
-    except app.CannotStart as exc:
+    except CameraMissing as exc:
         print(exc, file=sys.stderr)
-        return exc.exit_code
-    except (CameraMissing, ModelError) as exc:
-        print(exc, file=sys.stderr)
-        return 78
+        return EX_CONFIG  # what was named is not there, and will not come
     invoke_ms, tick_ms = median(invokes) * 1000, median(ticks) * 1000
     figures: dict[str, float | str] = {
         "runtime": detector.runtime,

@@ -55,17 +55,12 @@ def run(args: argparse.Namespace) -> int:
     from edge.devices.camera_picture import PICTURE_SUFFIXES, UnreadablePicture, load_picture
     from edge.domain import Frame
     from edge.vision.draw import save_jpeg
-    from edge.vision.manifest import ModelError
 
     if args.floor is not None and not 0 <= args.floor <= 1:
         print("--floor must be from 0 to 1", file=sys.stderr)
         return 2
-    try:
-        spec = chosen_model(args, floor=args.floor)
-        detector = opened_model(args, spec)
-    except ModelError as exc:
-        print(exc, file=sys.stderr)
-        return 78
+    spec = chosen_model(args, floor=args.floor)
+    detector = opened_model(args, spec)
     failed = False
     files: list[Path] = []
     for path in args.pictures:

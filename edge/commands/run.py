@@ -63,9 +63,6 @@ def run(args: argparse.Namespace) -> int:
     try:
         with app.build(config, show=sys.stdout) as box:
             return box.run()
-    except app.CannotStart as exc:
-        print(exc, file=sys.stderr)
-        return exc.exit_code
     except StopRequested:
         return 0
 

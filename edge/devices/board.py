@@ -18,6 +18,7 @@ from edge.devices.buzzer import ActiveBuzzer, NoBuzzer, PassiveBuzzer, open_buzz
 from edge.devices.lights import GpioLights
 from edge.devices.pins import Pins, PinsMissing, machine, open_pins
 from edge.devices.profile import BoardProfile, ProfileError
+from edge.errors import Misconfigured, Trouble
 from edge.ports import Inbox
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,14 @@ log = logging.getLogger(__name__)
 RECORD = "dark-pins"  # in the runtime directory, for the service's ExecStopPost=
 
 
-class BoardError(Exception):
+class BoardError(Misconfigured):
     """The board cannot be used as configured; the text says what to change."""
 
 
 class BoardBusy(BoardError):
     """The pins are there but cannot be had now; another start may find them free."""
+
+    exit_code = Trouble.exit_code
 
 
 class Guard:

@@ -13,13 +13,14 @@ from typing import Any
 
 from edge import resources, toml
 from edge.config import setting
+from edge.errors import Misconfigured
 
 # What the header's chip calls itself: Pi 1 to 3 and Zero 2 W, Pi 4, Pi 5.
 HEADER_CHIPS = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
 LAST_PIN = 27
 
 
-class ProfileError(Exception):
+class ProfileError(Misconfigured):
     """A board profile cannot be used; the text names every fault and the file."""
 
 

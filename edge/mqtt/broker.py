@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from edge.config import BrokerConfig
+from edge.errors import Trouble
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker as AmqttBroker
@@ -18,7 +19,7 @@ MAX_CONNECTIONS = 50
 START_TIMEOUT_S = 10.0
 
 
-class BrokerFailed(Exception):
+class BrokerFailed(Trouble):
     """It does not run; the text says why."""
 
 

@@ -39,6 +39,7 @@ from typing import Any, TypeVar
 from edge import resources
 from edge.config import ModelConfig
 from edge.domain import PHONE, Thresholds
+from edge.errors import Misconfigured
 
 FORMAT = 1
 NO_LABEL = "???"
@@ -47,7 +48,7 @@ NMS_IOU = 0.65
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-class ModelError(Exception):
+class ModelError(Misconfigured):
     """A model or its manifest cannot be used; the text is one line that says what is wrong."""
 
 
