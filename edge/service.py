@@ -76,8 +76,13 @@ def may(path: Path, mode: int, *, beside: bool) -> bool:
         return os.access(path, mode)
     child = os.fork()
     if child == 0:
-        os.setgroups([])
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
-        os._exit(0 if os.access(path, mode) else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        answer = 2  # where it cannot become the service's user, in a confined unit
+        try:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            answer = 0 if os.access(path, mode) else 1
+        finally:
+            os._exit(answer)
+    answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return os.access(path, mode) if answer not in (0, 1) else answer == 0

@@ -174,3 +174,16 @@ def test_root_asks_for_the_service_whether_it_may(
     installed.configuration.write_text("[web]\nenabled = true\nport = 80\n")
     assert main(["check"]) == 78
     assert "ports below 1024 are for root" in capsys.readouterr().err
+
+
+@needs_root
+def test_where_root_cannot_become_the_service_it_answers_for_itself(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def confined(_: list[int]) -> None:
+        raise PermissionError("no CAP_SETGID in this unit")
+
+    monkeypatch.setattr(service, "USER", "nobody")
+    assert not service.may(installed.state, os.W_OK, beside=True)
+    monkeypatch.setattr(os, "setgroups", confined)
+    assert service.may(installed.state, os.W_OK, beside=True)

@@ -168,3 +168,11 @@ def test_a_wrong_password_is_named(config: Config, tmp_path: Path) -> None:
         assert "user name or password" in finding.text or "authorize" in finding.text
     finally:
         broker.stop()
+
+
+def test_a_network_camera_is_a_line_without_its_address(config: Config) -> None:
+    source = "rtsp://viewer:geheim99@127.0.0.1:9/live"
+    finding = one(replace(config, camera=CameraConfig(source=source)), "camera")
+    assert finding.verdict is Verdict.FAILED
+    assert finding.text.startswith("address cannot be opened")
+    assert not any(part in str(finding) for part in ("geheim99", "viewer", "127.0.0.1"))
