@@ -15,7 +15,7 @@ HIDDEN = "(hidden)"
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # What is no plain path or word but may be an address that was typed wrongly.
-_LIKE_AN_ADDRESS = re.compile(r"(?![/.~](?!/)).*(:/|:.*@|\?.*=)|//", re.DOTALL)
+_LIKE_AN_ADDRESS = re.compile(r".*://|//|(?![/.~]).*(:/|:.*@|\?.*=)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge import service
+from edge.address import shown
 from edge.config import Config
 from edge.toml import Reader, SettingFault, written
 
@@ -62,13 +63,20 @@ def examine(config: Config, reader: Reader, *, path: Path | None) -> Findings:
     return found
 
 
+def _fault(name: str, given: str, why: Exception) -> SettingFault:
+    if name != "camera.source" and shown(given) != given:
+        # Those who complain of it would repeat it.
+        return SettingFault(name, f" = {written(given)}: an address does not belong here")
+    return SettingFault(name, f" = {written(given)}: {why}")
+
+
 def _board(config: Config) -> Iterator[SettingFault]:
     from edge.devices.profile import ProfileError, choose
 
     try:
         choose(config.hardware.board)
     except ProfileError as exc:
-        yield SettingFault("hardware.board", f" = {written(config.hardware.board)}: {exc}")
+        yield _fault("hardware.board", config.hardware.board, exc)
 
 
 def _model(config: Config) -> Iterator[SettingFault]:
@@ -79,7 +87,7 @@ def _model(config: Config) -> Iterator[SettingFault]:
     except ModelError as exc:
         name = "model.manifest" if config.model.manifest else "model.name"
         given = config.model.manifest or config.model.name
-        yield SettingFault(name, f" = {written(given)}: {exc}")
+        yield _fault(name, given, exc)
 
 
 def _camera(config: Config, found: Findings) -> None:
@@ -92,7 +100,7 @@ def _camera(config: Config, found: Findings) -> None:
     try:
         open_camera(config.camera, clock=lambda: 0.0).close()
     except CameraMissing as exc:
-        fault = SettingFault("camera.source", f" = {written(source)}: {exc}")
+        fault = _fault("camera.source", source, exc)
         (found.notes if may_appear(config.camera) else found.faults).append(fault)
 
 
@@ -126,6 +134,8 @@ def _file(name: str, given: str, beside: bool, found: Findings) -> None:
 def _unwritable(given: str, folder: bool, beside: bool) -> str:
     """Why nothing can be kept at this place; empty: it can."""
     path = Path(given)
+    if shown(given) != given:
+        return "an address does not belong here"
     try:
         if path.exists() and path.is_dir() is not folder:
             return "is no folder" if folder else "is no file"

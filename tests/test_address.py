@@ -40,6 +40,7 @@ from edge import address
         ("//viewer:geheim@10.0.0.5/live", "(hidden)"),
         ("10.0.0.5/video.cgi?user=viewer&pwd=geheim", "(hidden)"),
         (" rtsp://viewer:geheim@10.0.0.5/live", "rtsp://10.0.0.5/..."),
+        ("/films/rtsp://me:geheim@cam", "(hidden)"),
         ("auto", "auto"),
         ("/dev/video0", "/dev/video0"),
         ("/home/pi/12:30 talk@home.mp4", "/home/pi/12:30 talk@home.mp4"),

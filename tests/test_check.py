@@ -161,6 +161,11 @@ def test_a_byte_order_mark_is_passed_over_and_said(check, caplog):
         pytest.param("[camera]\nsource = rtsp://me:{}@cam/", id="an address without quotes"),
         pytest.param("seats = 'rtsp://me:{}@cam/'", id="for a list"),
         pytest.param("modes = '{}'", id="for modes"),
+        pytest.param("[model]\nname = 'rtsp://me:{}@cam/'", id="for a model"),
+        pytest.param("[model]\nmanifest = 'rtsp://me:{}@cam/'", id="for a manifest"),
+        pytest.param("[hardware]\nboard = 'rtsp://me:{}@cam/'", id="for a board"),
+        pytest.param("[history]\npath = '/etc/passwd/rtsp://me:{}@cam'", id="for a path"),
+        pytest.param("[mqtt]\npassword_file = 'rtsp://me:{}@cam/'", id="for a file"),
     ],
 )
 def test_no_fault_repeats_a_password(check, text):

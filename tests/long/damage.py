@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -203,6 +204,12 @@ class _Checked:
         return self.Done(code, out.getvalue(), err.getvalue())
 
 
+def _kept(data: bytes) -> bool:
+    """Whether the secret stands where secrets do, and not by accident in another setting."""
+    lines = [line for line in data.splitlines() if SECRET.encode() in line]
+    return all(re.search(rb"password\s*[=:]|://", line) for line in lines)
+
+
 def _rounds(rounds: int, seed: int, texts: list[bytes], one: Callable[[bytes], int]) -> Found:
     chance = random.Random(seed)
     found = Found()
@@ -220,7 +227,7 @@ def _rounds(rounds: int, seed: int, texts: list[bytes], one: Callable[[bytes], i
             found.wrong.append(f"{number} of seed {seed}: exit code {code}\n{data!r}")
         elif code == 78 and not told.strip():
             found.wrong.append(f"{number} of seed {seed}: refused without a word\n{data!r}")
-        elif SECRET in told:
+        elif SECRET in told and _kept(data):
             found.wrong.append(f"{number} of seed {seed}: a password is told: {told}\n{data!r}")
         found.taken += code == 0
         found.refused += code == 78
