@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import time
 from pathlib import Path
@@ -64,8 +65,9 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
     from edge.devices.camera_picture import readable
 
     raise CameraMissing(
-        f"there is no {readable(shown(source))}; camera.source takes auto, picamera2, webcam, a device"
-        " such as /dev/video0, a video file, a folder of pictures, or an rtsp:// or http:// address"
+        f"there is no {readable(shown(source))}; camera.source takes auto, picamera2, webcam, a"
+        " device such as /dev/video0, a video file, a folder of pictures, or an rtsp:// or"
+        " http:// address"
     )
 
 
