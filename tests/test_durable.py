@@ -19,7 +19,9 @@ FULL = 2  # https://www.sqlite.org/pragma.html#pragma_synchronous
 ADD = """
 import sys
 from pathlib import Path
-from tests.test_durable import NOW, EventType, open_store
+from edge.domain import EventType
+from edge.history.store import open_store
+from tests.test_durable import NOW
 store = open_store(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     store.add(EventType.PICKUP, NOW, details={"number": number})
