@@ -14,11 +14,12 @@ from typing import Self, TextIO
 from edge import decide
 from edge.album import open_album
 from edge.config import Config
-from edge.devices.board import Board, BoardBusy, BoardError, open_board
-from edge.devices.camera import open_camera
+from edge.devices.board import Board, open_board
+from edge.devices.camera import may_appear, open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
 from edge.domain import PublishState, SessionAction, SetSession
+from edge.errors import EX_CONFIG, Trouble
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -36,18 +37,14 @@ from edge.ports import (
 )
 from edge.state_dir import state_dir
 from edge.telling import Telling, history_path, local_time, open_teller
-from edge.vision.manifest import ModelError, load_model
+from edge.vision.manifest import load_model
 from edge.vision.scene import Scene
 from edge.vision.second_look import open_detector
 
 log = logging.getLogger(__name__)
 
-EX_CONFIG = 78  # systemd does not start the box again: somebody has to change something
-EX_CAMERA = 1
-EX_BUSY = 1
 
-
-class CannotStart(Exception):
+class CannotStart(Trouble):
     """Something the box cannot be without is wrong; the text says what, and what to do."""
 
     def __init__(self, text: str, exit_code: int) -> None:
@@ -103,7 +100,7 @@ class App:
                 return 0
             except (CameraStalled, CameraMissing) as exc:
                 log.error("camera lost: %s", exc)
-                return EX_CAMERA
+                return exc.exit_code
             if self._on_tick is not None:
                 self._on_tick(self.loop)
 
@@ -116,33 +113,28 @@ def build(
     on_tick: Callable[[Loop], None] | None = None,
     show: TextIO | None = None,
 ) -> App:
-    """Build the box that `config` describes. Raises CannotStart; nothing stays open then.
+    """Build the box that `config` describes. Raises Trouble; nothing stays open then.
 
     What simulated lights and buzzer do is written to `show`, a line for each change.
     """
     with ExitStack() as stack:
         inbox = CommandInbox()
         watchdog = open_watchdog()
-        try:
-            model = load_model(config.model)
-            detector = open_detector(model, config.model, glimpses=True)
-        except ModelError as exc:
-            raise CannotStart(str(exc), EX_CONFIG) from exc
+        model = load_model(config.model)
+        detector = open_detector(model, config.model, glimpses=True)
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
-            raise CannotStart(str(exc), EX_CAMERA if may_appear(config) else EX_CONFIG) from exc
+            raise CannotStart(
+                str(exc), exc.exit_code if may_appear(config.camera) else EX_CONFIG
+            ) from exc
         stack.callback(camera.close)
         if not camera.live:
             config = for_replay(config)
         clock = time.monotonic
         teller = open_teller(config, inbox=inbox)
         stack.callback(teller.close)
-        try:
-            board = board or open_board(config.hardware, inbox=inbox)
-        except BoardError as exc:
-            code = EX_BUSY if isinstance(exc, BoardBusy) else EX_CONFIG
-            raise CannotStart(str(exc), code) from exc
+        board = board or open_board(config.hardware, inbox=inbox)
         stack.callback(board.close)
         lights: Lights = board.lights
         buzzer: Buzzer = board.buzzer
@@ -197,24 +189,13 @@ def build(
 
 
 def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
-    """The local page, where it is wanted. A page that cannot be served costs nothing but itself."""
+    """The local page, where it is wanted."""
     if not config.web.enabled:
         return []
-    from edge.web.server import Page, PageFailed
+    from edge.web.server import Page
 
     kept = history_path(config) if config.history.enabled else None
-    try:
-        return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
-    except PageFailed as exc:
-        log.error("%s", exc)
-        return []
-
-
-def may_appear(config: Config) -> bool:
-    """Whether the camera that is missing now may be there at the next start: one that is plugged
-    in may, a file that is not a video will not."""
-    source = config.camera.source
-    return source in ("auto", "picamera2", "webcam") or source.startswith("/dev/")
+    return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
 
 
 def for_replay(config: Config) -> Config:

@@ -609,7 +609,7 @@ def _nudge(state: State, config: Config) -> State:
         state = replace(state, sound_spent=spent)
     for index, seat in enumerate(state.seats):
         wanted = _wanted(state, seat, config)
-        if wanted.level is seat.level and _same_cause(wanted.reason, seat.reason):
+        if wanted.level is seat.level and _said(wanted.reason) == _said(seat.reason):
             continue
         changed = replace(
             seat,
@@ -630,9 +630,17 @@ def _nudge(state: State, config: Config) -> State:
     return state
 
 
-def _same_cause(one: str, other: str) -> bool:
-    """Reasons carry seconds that run: only their first words say whether it is another one."""
-    return one.split(" for ")[0] == other.split(" for ")[0]
+def _said(reason: str) -> str:
+    """What of a reason is worth telling again when it changes: not the score behind the comma."""
+    return reason.partition(",")[0]
+
+
+def _for(lasted_s: float) -> str:
+    """How long it has lasted, in steps: a reason that stands is told anew with each of them."""
+    if lasted_s < 60:
+        step_s = 1 if lasted_s < 5 else 5
+        return f"for {lasted_s // step_s * step_s:.0f} s"
+    return f"for {lasted_s // 60:.0f} min"
 
 
 def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
@@ -651,13 +659,13 @@ def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
     if seat.activity is Activity.UNSURE:
         lost = state.view is not View.CLEAR
         if lost and lasted_s >= policy.unsure_grace_s:
-            return _Nudge(Level.LIGHT, f"view {state.view} for {lasted_s:.0f} s")
+            return _Nudge(Level.LIGHT, f"view {state.view} {_for(lasted_s)}")
         return _CALM
     if seat.suspicion and seat.activity is Activity.WORKING and seat.dock is not Dock.HOLDS:
         empty_s = at_s - seat.dock_since_s
-        return _Nudge(Level.LIGHT, f"no phone in the dock for {empty_s:.0f} s")
+        return _Nudge(Level.LIGHT, f"no phone in the dock {_for(empty_s)}")
     if seat.activity is Activity.AWAY and lasted_s >= policy.away_grace_s:
-        return _Nudge(Level.LIGHT, f"away for {lasted_s:.0f} s")
+        return _Nudge(Level.LIGHT, f"away {_for(lasted_s)}")
     return _CALM
 
 
@@ -680,7 +688,7 @@ def _by_ladder(state: State, seat: SeatState, steps: LadderConfig, config: Confi
         if held:
             level = Level.LIGHT
     median = "" if seat.phone is None else f", median score {seat.phone.median:.2f}"
-    reason = f"phone in hand{held} for {lasted_s:.0f} s{median}"
+    reason = f"phone in hand{held} {_for(lasted_s)}{median}"
     return _Nudge(level, reason)
 
 

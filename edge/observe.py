@@ -233,9 +233,7 @@ def observe(
     changed = memory.changed
     if stats is not None and stats.changed:
         changed = (*changed, *stats.changed)[-MOST_PLACES:]
-    if detections is None:
-        tracks = tuple(_age(track, at_s, settings) for track in tracks)
-    else:
+    if detections is not None:
         looked_s = at_s
         hints = _hints(hints, detections, at_s, settings)
         detections = tuple(d for d in detections if d.label != GLIMPSE)
@@ -715,13 +713,6 @@ def _confirm(track: Track, confirm: float, settings: ObserveConfig, *, expected:
     certain = confirm + (1 - confirm) * settings.phone_sure
     sure = confirmed and middle >= (SURELY if track.sure else 1.0) * certain
     return replace(track, median=middle, confirmed=confirmed, sure=sure)
-
-
-def _age(track: Track, at_s: float, settings: ObserveConfig) -> Track:
-    """A frame without a look: nothing new, but time has passed."""
-    if track.use is PhoneUse.IN_USE and at_s - track.active_s > settings.rest_s:
-        return replace(track, use=PhoneUse.PARKED, use_since_s=at_s, why="lies still")
-    return track
 
 
 def _judge(track: Track, sitter: Sitter, at_s: float, config: Config) -> Track:

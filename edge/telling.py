@@ -30,9 +30,12 @@ def local_time() -> datetime:
     return datetime.now().astimezone()
 
 
-def history_path(config: Config) -> Path:
-    """Where the history is, whether it exists or not."""
-    return Path(config.history.path) if config.history.path else state_dir() / "history.db"
+def history_path(config: Config, configuration: Path | None = None) -> Path:
+    """Where the history is, whether it exists or not. `configuration`: the file that a command
+    beside the service has read."""
+    if config.history.path:
+        return Path(config.history.path)
+    return state_dir(configuration) / "history.db"
 
 
 def announced_path(config: Config) -> Path:

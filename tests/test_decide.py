@@ -7,6 +7,7 @@ import pytest
 
 from edge import decide
 from edge.config import (
+    LIGHT_ONLY,
     Config,
     NudgeConfig,
     PolicyConfig,
@@ -97,6 +98,17 @@ def test_the_four_activities_share_out_the_focus_time():
     shared = total.working_s + total.phone_s + total.away_s + total.unsure_s
     assert shared == pytest.approx(total.focus_s)
     assert min(total.working_s, total.phone_s, total.away_s, total.unsure_s) > 5
+
+
+def test_the_seconds_of_a_reason_go_on_while_the_level_stands():
+    desk = Desk(configured(modes={"gentle": LIGHT_ONLY})).focus().working(5).using(3)
+    told = []
+    for _ in range(75):
+        desk.using(1)
+        told.append(desk.seat.reason.partition(",")[0])
+    assert set(told) >= {f"phone in hand for {span}" for span in ("5 s", "30 s", "55 s", "1 min")}
+    assert len(set(told)) < 16, "in steps: each of them is published"
+    assert [h.type for h in desk.happenings()].count(EventType.LEVEL) == 1, "and is no event"
 
 
 def test_leaving_with_the_phone_is_recorded_as_such():

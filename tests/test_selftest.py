@@ -199,3 +199,11 @@ def test_the_broker_in_the_box_is_tried_beside_the_one_that_runs(config: Config)
     wanted = replace(config, broker=replace(config.broker, enabled=True))
     finding = one(wanted, "broker")
     assert (finding.verdict, finding.text) == (Verdict.OK, "the one in the box can be started")
+
+
+def test_a_network_camera_is_a_line_without_its_address(config: Config) -> None:
+    source = "rtsp://viewer:geheim99@127.0.0.1:9/live"
+    finding = one(replace(config, camera=CameraConfig(source=source)), "camera")
+    assert finding.verdict is Verdict.FAILED
+    assert finding.text.startswith("address cannot be opened")
+    assert not any(part in str(finding) for part in ("geheim99", "viewer", "127.0.0.1"))

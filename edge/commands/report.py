@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from edge import settings
     from edge.history.report import read, table
     from edge.history.store import Unusable, open_for_reading
+    from edge.service import with_sudo
     from edge.telling import history_path, local_time
 
     try:
@@ -42,11 +43,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"--day {args.day}: a date like 2026-11-02 is wanted", file=sys.stderr)
         return 2
     first = last - timedelta(days=6 if args.week else 0)
-    path = args.history or history_path(settings.load(args.config or settings.find()))
+    path = args.history
+    if path is None:
+        configuration = args.config or settings.find()
+        path = history_path(settings.load(configuration), configuration)
     try:
         store = open_for_reading(path)
-    except Unusable as exc:
-        print(exc, file=sys.stderr)
+    except (Unusable, PermissionError) as exc:
+        print(f"{exc}{with_sudo(path)}", file=sys.stderr)
         return 1
     report = read(store, first, last, zone=local_time().tzinfo)
     store.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.domain import Details, EventType, Totals
+from edge.errors import Trouble
 from edge.history.days import Day
 from edge.history.record import Record, event_id
 
@@ -54,7 +55,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-class Unusable(Exception):
+class Unusable(Trouble):
     """The database cannot be used; `damaged`: its content is broken and it should be set aside."""
 
     def __init__(self, text: str, *, damaged: bool) -> None:

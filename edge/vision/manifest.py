@@ -26,6 +26,7 @@ Shapes and quantization parameters are read from the model file itself (`vision/
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from typing import Any, TypeVar
 from edge import resources
 from edge.config import ModelConfig
 from edge.domain import PHONE, Thresholds
+from edge.errors import Misconfigured
 
 FORMAT = 1
 NO_LABEL = "???"
@@ -46,7 +48,7 @@ NMS_IOU = 0.65
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-class ModelError(Exception):
+class ModelError(Misconfigured):
     """A model or its manifest cannot be used; the text is one line that says what is wrong."""
 
 
@@ -137,7 +139,7 @@ def default_path() -> Path:
 
 def load_model(config: ModelConfig) -> ModelSpec:
     """The model that the configuration names, with its file checked. Raises ModelError."""
-    path = Path(config.manifest).expanduser() if config.manifest else default_path()
+    path = Path(os.path.expanduser(config.manifest)) if config.manifest else default_path()
     spec = load(path).choose(config.name)
     check_file(spec)
     return spec
