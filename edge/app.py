@@ -21,6 +21,7 @@ from edge.devices.terminal import shown
 from edge.domain import PublishState, SessionAction, SetSession
 from edge.errors import EX_CONFIG, Trouble
 from edge.inbox import CommandInbox
+from edge.lock import Held, Lock
 from edge.loop import Loop
 from edge.outputs import Outputs
 from edge.ports import (
@@ -131,8 +132,12 @@ def build(
         stack.callback(camera.close)
         if not camera.live:
             config = for_replay(config)
+            if occupied(config):
+                config = untold(config)
+        if camera.live or config.history.enabled:
+            stack.callback(hold(config).close)
         clock = time.monotonic
-        teller = open_teller(config, inbox=inbox)
+        teller = open_teller(config, inbox=inbox, replay=not camera.live)
         stack.callback(teller.close)
         board = board or open_board(config.hardware, inbox=inbox)
         stack.callback(board.close)
@@ -150,7 +155,11 @@ def build(
             stack.callback(album.close)
         started_s = clock() if camera.live else 0.0
         state = decide.start(
-            config, at_s=started_s, totals=teller.totals, look_alikes=teller.look_alikes
+            config,
+            at_s=started_s,
+            totals=teller.totals if camera.live else None,
+            look_alikes=teller.look_alikes,
+            replay=not camera.live,
         )
         outputs.apply(PublishState(state), state)  # subscribers see an idle box too
         loop = Loop(
@@ -204,6 +213,42 @@ def for_replay(config: Config) -> Config:
     history = config.history if config.history.path else replace(config.history, enabled=False)
     observe = replace(config.observe, frozen_frames=0, moved=1.0, cut=0.5)
     return replace(config, history=history, observe=observe)
+
+
+def hold(config: Config) -> Lock:
+    """Make sure that no other box has this history, which is also this name at the broker."""
+    path = history_path(config)
+    try:
+        return Lock(path)
+    except Held as exc:
+        text = (
+            f"another Procrastobot{exc.by} runs with the same history, {path}; stop that one"
+            " (the service: sudo systemctl stop procrastobot), or give this one a history.path"
+            " and a box.id of its own"
+        )
+        raise CannotStart(text, EX_CONFIG) from exc
+
+
+def occupied(config: Config) -> bool:
+    """Whether a box runs here now. A recording without a history may be played back beside it."""
+    if config.history.enabled:
+        return False
+    try:
+        Lock(history_path(config)).close()
+    except Held as exc:
+        log.warning("a box%s runs already: of this recording no broker is told", exc.by)
+        return True
+    return False
+
+
+def untold(config: Config) -> Config:
+    """Without a broker: to it, this would be the box that runs already."""
+    return replace(
+        config,
+        mqtt=replace(config.mqtt, host=""),
+        broker=replace(config.broker, enabled=False),
+        web=replace(config.web, enabled=False),
+    )
 
 
 def minute_of_day() -> int:

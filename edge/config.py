@@ -417,7 +417,12 @@ class HistoryConfig:
     path: str = setting(
         "", "The database; empty: in the state directory (systemd's, else the user's own)."
     )
-    keep_days: int = setting(365, "Older events are deleted.", low=1, high=3650)
+    keep_days: int = setting(
+        365,
+        "Older events are deleted: when so long has passed by a clock that a time server keeps.",
+        low=1,
+        high=3650,
+    )
     outbox_max: int = setting(
         10000, "At most so many events wait for the broker.", low=100, high=1000000
     )

@@ -13,6 +13,7 @@
         CameraMissing             1   ports; with a source that cannot come back, 78 (app)
         CameraStalled             1   ports
         CannotStart                   app; as given
+        Held                      1   lock; another box has its history, 78 (app)
         Unusable                  1   history/store
         BrokerFailed              1   mqtt/broker
         NoBroker                  1   demo/broker

@@ -71,6 +71,7 @@ def test_the_tree_at_the_top_of_the_file_is_the_tree_there_is():
         ("BoardBusy", 1),
         ("CameraMissing", 1),
         ("CameraStalled", 1),
+        ("Held", 1),
         ("Unusable", 1),
         ("BrokerFailed", 1),
         ("NoBroker", 1),

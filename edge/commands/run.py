@@ -25,7 +25,7 @@ EPILOG = """examples:
 A file or a folder starts a focus session at once; a camera waits for the button, MQTT or
 session.autostart, and is tried again every few seconds while it cannot be opened. Exit
 codes: 0 stopped or end of the file; 1 camera lost (systemd starts the box again); 78 wrong
-configuration or model (it does not).
+configuration or model, or another box that runs with the same history (it does not).
 """
 
 

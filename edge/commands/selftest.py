@@ -49,6 +49,8 @@ PARTS = (
     "detector",
     "broker",
     "disk",
+    "history",
+    "clock",
     "power",
     "systemd",
 )
@@ -137,6 +139,8 @@ def examine(
         "detector": lambda: _detector(config, frame),
         "broker": lambda: _broker(config),
         "disk": lambda: _disk(config, path),
+        "history": lambda: _history(config, path),
+        "clock": _clock,
         "power": _power,
         "systemd": _systemd,
     }
@@ -386,6 +390,52 @@ def _disk(config: Config, path: Path | None) -> Finding:
     if free_mib < LITTLE_SPACE_MIB:
         return Finding("disk", Verdict.FAILED, text, "make room")
     return Finding("disk", Verdict.OK, text)
+
+
+def _history(config: Config, configuration: Path | None) -> Finding:
+    from edge.history.report import standing
+    from edge.history.store import Unusable
+    from edge.telling import history_path, local_time
+
+    if not config.history.enabled:
+        return Finding("history", Verdict.SKIPPED, "it is switched off (history.enabled)")
+    path = history_path(config, configuration)
+    try:
+        found = standing(path, now=local_time())
+    except FileNotFoundError:
+        return Finding("history", Verdict.SKIPPED, "none yet; it begins with `procrastobot run`")
+    except Unusable as exc:
+        return Finding("history", Verdict.FAILED, str(exc), "run as the service's user or root")
+    text = f"{path}: {found.days} days, {found.events} events"
+    if found.damaged:
+        advice = "the box sets it aside at its next start, and goes on with what can be read"
+        return Finding("history", Verdict.FAILED, f"{text} can be read; it is damaged", advice)
+    notes = []
+    if found.never:
+        days = ", ".join(found.never)
+        notes.append(f"days that cannot be, by a clock that was wrong, count nowhere: {days}")
+    if found.broken:
+        notes.append(f"set aside for damage: {', '.join(each.name for each in found.broken)}")
+    return Finding("history", Verdict.OK, text, "; ".join(notes))
+
+
+def _clock() -> Finding:
+    from edge.history.clock import FIRST_DAY, synchronized
+    from edge.telling import local_time
+
+    now = local_time()
+    text = f"{now:%Y-%m-%d %H:%M %Z}"
+    if now.date() < FIRST_DAY:
+        advice = "it is wrong: let the box reach a time server (timedatectl set-ntp true)"
+        return Finding("clock", Verdict.FAILED, text, advice)
+    match synchronized():
+        case True:
+            return Finding("clock", Verdict.OK, f"{text}, kept by a time server")
+        case False:
+            advice = "nothing in the history is erased for its age on the word of such a clock"
+            return Finding("clock", Verdict.OK, f"{text}, kept by no time server", advice)
+        case None:
+            return Finding("clock", Verdict.OK, f"{text}; nobody says whether it is kept")
 
 
 def _power() -> Finding:

@@ -28,8 +28,8 @@ from typing import Any
 from edge.address import host_of, reachable, url
 from edge.config import Config
 from edge.domain import EventType, Happening, State
-from edge.history.report import read
-from edge.history.store import Unusable, open_for_reading
+from edge.history.report import read_file
+from edge.history.store import Unusable
 from edge.ports import Inbox
 from edge.wire.commands import MAX_PAYLOAD_BYTES, Refusal, Vocabulary, understand
 from edge.wire.state import WallTime, state_payload
@@ -152,15 +152,11 @@ class Page:
         if self._history is None:
             return {"days": []}
         today = self._wall_clock()
+        first = today.date() - timedelta(days=DAYS - 1)
         try:
-            store = open_for_reading(self._history)
+            return read_file(self._history, first, today.date(), now=today).as_json()
         except Unusable as exc:
             return {"days": [], "why": str(exc)}
-        try:
-            first = today.date() - timedelta(days=DAYS - 1)
-            return read(store, first, today.date(), zone=today.tzinfo).as_json()
-        finally:
-            store.close()
 
     def file(self, path: str) -> tuple[bytes, str] | None:
         return self._files.get(path)
