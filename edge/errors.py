@@ -19,7 +19,8 @@
         NoBroker                  1   demo/broker
         UnreadablePicture         1   devices/camera_picture
 
-What ends a run and is no trouble (the end of a film, a signal, a key pressed) is not among them.
+What ends a run and is no trouble (the end of a film, a signal, a key pressed) is not among them,
+nor what is told to the sender of a command.
 """
 
 from __future__ import annotations

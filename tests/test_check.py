@@ -193,6 +193,7 @@ def test_a_device_that_may_be_plugged_in_later_is_said_and_no_fault(check):
     [
         (f"[mqtt]\npassword_file = '/{'x' * 300}'", "File name too long"),
         ("[mqtt]\npassword_file = '/tmp'", "is no file"),
+        ("[broker]\npassword_file = '/tmp'", 'broker.password_file = "/tmp": is no file'),
         (f"[camera]\nsource = '/{'x' * 5000}'", "there is no /xxx"),
         ("[camera]\nsource = '~nobody-of-that-name/film.mp4'", "there is no ~nobody"),
         ("[hardware]\nboard = '~nobody-of-that-name/b.toml'", "cannot be read: No such file"),

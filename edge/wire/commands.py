@@ -80,7 +80,7 @@ class Vocabulary:
         )
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A value that will not do; the text says what would."""
 
 
@@ -96,9 +96,9 @@ class OneOf:
     def read(self, value: Any, vocabulary: Vocabulary) -> str:
         known = self.known(vocabulary)
         if not isinstance(value, str):
-            raise _Refused("missing, or not a word")
+            raise Refused("missing, or not a word")
         if value not in known:
-            raise _Refused(f"one of {', '.join(known)}")
+            raise Refused(f"one of {', '.join(known)}")
         return value
 
 
@@ -110,9 +110,9 @@ class Word:
 
     def read(self, value: Any, _: Vocabulary) -> Any:
         if not isinstance(value, str):
-            raise _Refused("missing, or not a word")
+            raise Refused("missing, or not a word")
         if value.lower() not in self.words:
-            raise _Refused(f"one of {', '.join(self.words)}")
+            raise Refused(f"one of {', '.join(self.words)}")
         return self.words[value.lower()]
 
 
@@ -123,7 +123,7 @@ class Switch:
             return value
         on = ON_OFF.get(value.lower()) if isinstance(value, str) else None
         if on is None:
-            raise _Refused("ON or OFF")
+            raise Refused("ON or OFF")
         return on
 
 
@@ -136,15 +136,15 @@ class Number:
         high = self.high(vocabulary) if callable(self.high) else self.high
         expected = f"a number from {self.low:g} to {high:g}"
         if value is None:
-            raise _Refused("missing")
+            raise Refused("missing")
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise _Refused(expected)
+            raise Refused(expected)
         try:
             number = float(value)
         except (ValueError, OverflowError):
-            raise _Refused(expected) from None
+            raise Refused(expected) from None
         if not math.isfinite(number) or not self.low <= number <= high:
-            raise _Refused(expected)
+            raise Refused(expected)
         return number
 
 
@@ -350,7 +350,7 @@ def understand(name: str, payload: bytes, vocabulary: Vocabulary) -> Command | R
         return Refusal(name, f"{len(payload)} bytes; at most {MAX_PAYLOAD_BYTES}")
     try:
         return declared.build(*_values(declared, _given(declared, payload, vocabulary), vocabulary))
-    except _Refused as refused:
+    except Refused as refused:
         return Refusal(name, str(refused))
 
 
@@ -360,7 +360,7 @@ def _given(declared: Declared, payload: bytes, vocabulary: Vocabulary) -> dict[s
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Refused("not UTF-8 text") from None
+        raise Refused("not UTF-8 text") from None
     if isinstance(about.kind, OneOf) and text in about.kind.known(vocabulary):
         # Names are the owner's: one may look like JSON, or have blanks around it.
         return {about.name: text}
@@ -372,7 +372,7 @@ def _given(declared: Declared, payload: bytes, vocabulary: Vocabulary) -> dict[s
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise _Refused("not valid JSON") from None
+        raise Refused("not valid JSON") from None
     return dict(value)
 
 
@@ -380,7 +380,7 @@ def _values(declared: Declared, given: dict[str, Any], vocabulary: Vocabulary) -
     names = [field.name for field in declared.fields]
     for name in given:
         if name not in names:
-            raise _Refused(f"{printable(name)}: no such field; there are: {', '.join(names)}")
+            raise Refused(f"{printable(name)}: no such field; there are: {', '.join(names)}")
     values: list[Any] = []
     for field in declared.fields:
         value = given.get(field.name)
@@ -389,8 +389,8 @@ def _values(declared: Declared, given: dict[str, Any], vocabulary: Vocabulary) -
             continue
         try:
             values.append(field.kind.read(value, vocabulary))
-        except _Refused as refused:
-            raise _Refused(f"{field.name}: {refused}") from None
+        except Refused as refused:
+            raise Refused(f"{field.name}: {refused}") from None
     return values
 
 
