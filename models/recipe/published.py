@@ -32,6 +32,7 @@ Floats = NDArray[np.float32]
 MAGIC = "7767517"
 FLOAT16_TAG = 0x01306B47
 STRIDES = (8, 16, 32, 64)
+SLOPE = 0.1  # of every leaky ReLU here, checked when read
 BINS = 8  # per side of a box: distances of 0..7 strides
 COCO_CLASSES = 80
 # Labels of this project, and the rows of the class heads (COCO's order of 80) that give them.
@@ -156,9 +157,9 @@ def _layer(words: list[str], numbers: _Numbers) -> Layer:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step. kind: conv, leaky, relu, hardswish, hardsigmoid, add, mul, concat, slice, shuffle,
-    maxpool, mean, nearest, bilinear (both twofold). Tensors go by name; `size` holds begin and end
-    of a slice, or kernel, stride and padding."""
+    """One step. kind: conv, leaky, relu, relu6, hardswish, hardsigmoid, add, mul, concat, slice,
+    shuffle, maxpool, mean, nearest, bilinear (both twofold). Tensors go by name; `size` holds begin
+    and end of a slice, or kernel, stride and padding."""
 
     kind: str
     out: str
@@ -167,10 +168,6 @@ class Node:
     groups: int = 1
     weight: Floats | None = field(default=None, repr=False, compare=False)
     bias: Floats | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def slope(self) -> float:
-        return 0.1  # of every leaky ReLU here, checked when read
 
 
 class Graph(NamedTuple):
@@ -241,7 +238,7 @@ def _convolution(layer: Layer, source: str) -> list[Node]:
     activation = layer.whole(9)
     if activation == 0:
         return [Node("conv", out, (source,), size, groups, weight, layer.bias)]
-    if activation != 2 or abs(layer.several(10)[0] - 0.1) > 1e-6:
+    if activation != 2 or abs(layer.several(10)[0] - SLOPE) > 1e-6:
         raise ValueError(f"{layer.name}: activation {activation} {layer.several(10)} is not known")
     before = out + ".pre"
     return [
@@ -317,8 +314,9 @@ class Network(nn.Module):
 
 
 _STEPS = {
-    "leaky": lambda x: functional.leaky_relu(x, 0.1),
+    "leaky": lambda x: functional.leaky_relu(x, SLOPE),
     "relu": functional.relu,
+    "relu6": functional.relu6,
     "hardswish": functional.hardswish,
     "hardsigmoid": functional.hardsigmoid,
     "add": torch.add,
