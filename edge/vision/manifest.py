@@ -16,8 +16,8 @@
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
     nms_iou = 0.65              # not ssd, optional: boxes that overlap more are one object
     phone_rivals = ["wallet"]   # yolox only, optional: what else claims a thing that may be a phone
-    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from its
-                                # top left corner (0)
+    centre = 0.5                # gfl only: boxes are told from the middle of a cell; 0: from its
+                                # top left corner
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
