@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up .venv with the program and the extras named in the arguments. Safe to run again.
-#   deploy/setup.sh demo,test
+#   deploy/setup.sh demo,page,test
 set -eu
 cd "$(dirname "$0")/.."
 extras=${1:-demo}
@@ -55,9 +55,10 @@ if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
     site=--system-site-packages
 fi
 case ",$extras," in *,test,*)
-    # What skipped tests ask for; the last four, which images are made with, are not everywhere.
+    # What skipped tests ask for; the last five, for images and for the page in a
+    # browser, are not everywhere.
     apt_install mosquitto mosquitto-clients systemd openssl shellcheck strace libell0 zstd gcc libc6-dev
-    for package in genimage mmdebstrap arch-test systemd-container; do
+    for package in genimage mmdebstrap arch-test systemd-container chromium; do
         apt_install "$package" || echo "$package cannot be installed: its tests are skipped" >&2
     done ;;
 esac

@@ -23,6 +23,7 @@ COMMANDS = (
     "bench",
     "report",
     "selftest",
+    "page",
 )
 
 DESCRIPTION = "A box on a desk that sees the phone being picked up, and says so."

@@ -59,16 +59,16 @@ def url(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
-def reachable(host: str, port: int) -> list[str]:
+def reachable(host: str, port: int, *, scheme: str = "http") -> list[str]:
     """What to type into a browser for a page that listens there, the best first."""
     if host not in ("0.0.0.0", "::"):
-        return [url("http", host, port)]
+        return [url(scheme, host, port)]
     names = [f"{socket.gethostname().lower().partition('.')[0]}.local"]
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         # Sends nothing: it asks the kernel which of our addresses others see.
         probe.connect(("192.0.2.1", 9))
         names.append(probe.getsockname()[0])
-    return [url("http", name, port) for name in names]
+    return [url(scheme, name, port) for name in names]
 
 
 def is_loopback(host: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -21,6 +23,7 @@ from edge.devices.terminal import shown
 from edge.domain import PublishState, SessionAction, SetSession
 from edge.errors import EX_CONFIG, Trouble
 from edge.inbox import CommandInbox
+from edge.link import Link, path_of
 from edge.lock import Held, Lock
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -33,7 +36,6 @@ from edge.ports import (
     EndOfStream,
     Inbox,
     Lights,
-    Viewer,
     Watchdog,
 )
 from edge.state_dir import state_dir
@@ -68,6 +70,7 @@ class App:
         watchdog: Watchdog,
         stack: ExitStack,
         on_tick: Callable[[Loop], None] | None,
+        again: threading.Event,
     ) -> None:
         self.loop = loop
         self.camera = camera
@@ -78,6 +81,12 @@ class App:
         self._watchdog = watchdog
         self._stack = stack
         self._on_tick = on_tick
+        self._again = again
+
+    @property
+    def again(self) -> bool:
+        """Whether it was asked to start anew, in the same process."""
+        return self._again.is_set()
 
     def __enter__(self) -> Self:
         return self
@@ -88,12 +97,14 @@ class App:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._watchdog.stopping()
+        if not self.again:
+            # systemd would not let a process go on that has said so.
+            self._watchdog.stopping()
         self._stack.close()
 
     def run(self) -> int:
-        """Tick until the source ends (0) or the camera is lost (1)."""
-        while True:
+        """Tick until the source ends or a new start is wanted (0), or the camera is lost (1)."""
+        while not self.again:
             try:
                 self.loop.tick()
             except EndOfStream:
@@ -104,6 +115,7 @@ class App:
                 return exc.exit_code
             if self._on_tick is not None:
                 self._on_tick(self.loop)
+        return 0
 
 
 def build(
@@ -113,10 +125,13 @@ def build(
     board: Board | None = None,
     on_tick: Callable[[Loop], None] | None = None,
     show: TextIO | None = None,
+    configuration: Path | None = None,
+    reread: Callable[[], Config] | None = None,
 ) -> App:
     """Build the box that `config` describes. Raises Trouble; nothing stays open then.
 
-    What simulated lights and buzzer do is written to `show`, a line for each change.
+    What simulated lights and buzzer do is written to `show`, a line for each change. `reread` gives
+    the settings as they are in `configuration` by now.
     """
     with ExitStack() as stack:
         inbox = CommandInbox()
@@ -145,10 +160,13 @@ def build(
         buzzer: Buzzer = board.buzzer
         if show is not None and board.simulated:
             lights, buzzer = shown(lights, buzzer, show)
-        viewers = open_viewers(config, inbox)
-        for viewer in viewers:
-            stack.callback(viewer.close)
-        outputs = Outputs(lights, buzzer, teller, viewers)
+        again = threading.Event()
+        link = None
+        if config.web.enabled:
+            link = open_link(config, configuration, inbox=inbox, reread=reread, restart=again.set)
+        if link is not None:
+            stack.callback(link.close)
+        outputs = Outputs(lights, buzzer, teller, () if link is None else (link,))
         stack.callback(outputs.silence)
         album = open_album(config.privacy, state_dir(), wall_clock=local_time)
         if album is not None:
@@ -177,6 +195,8 @@ def build(
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
         )
+        if link is not None:
+            link.attach(loop)
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)
@@ -194,17 +214,25 @@ def build(
             watchdog=watchdog,
             stack=stack.pop_all(),
             on_tick=on_tick,
+            again=again,
         )
 
 
-def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
-    """The local page, where it is wanted."""
-    if not config.web.enabled:
-        return []
-    from edge.web.server import Page
-
-    kept = history_path(config) if config.history.enabled else None
-    return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
+def open_link(
+    config: Config,
+    configuration: Path | None,
+    *,
+    inbox: Inbox,
+    reread: Callable[[], Config] | None,
+    restart: Callable[[], None],
+) -> Link | None:
+    """Where the page asks, if it is wanted; a box without one works all the same."""
+    path = path_of(config, configuration)
+    try:
+        return Link(path, config, inbox=inbox, wall_clock=local_time, again=reread, restart=restart)
+    except OSError as exc:
+        log.error("the page cannot ask the box at %s: %s", path, exc.strerror or exc)
+        return None
 
 
 def for_replay(config: Config) -> Config:

@@ -23,6 +23,8 @@ FILES = (
     "mqtt.cert_file",
     "mqtt.key_file",
     "broker.password_file",
+    "web.cert_file",
+    "web.key_file",
 )
 PRIVATE = ("/home/", "/root/", "/run/user/")  # ProtectHome= of the unit
 

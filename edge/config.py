@@ -431,16 +431,20 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """The local page: what the box is doing, the last days, controls. It shows no picture."""
+    """The page: what the box is doing and sees, the last days, controls, settings."""
 
-    enabled: bool = setting(False, "Serve the page.")
+    enabled: bool = setting(False, "Answer the page, and have it served when somebody comes.")
     host: str = setting(
         "127.0.0.1",
-        "Address to listen on; 0.0.0.0: the whole network, and then with a password.",
+        "Address to listen on; 0.0.0.0: the whole network.",
         pattern=HOST,
     )
     port: int = setting(8080, "Port to listen on.", low=0, high=65535)
-    password: str = setting("", "Password of the page; any user name will do.", secret=True)
+    password: str = setting(
+        "", "Password as text; better: set one in the page, which keeps a hash only.", secret=True
+    )
+    cert_file: str = setting("", "Certificate for https, with its chain; empty: plain http.")
+    key_file: str = setting("", "Its key.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from edge.config import Config, LadderConfig, SessionConfig
 from edge.domain import (
     Activity,
+    Aim,
     Box,
     Command,
     Dock,
@@ -54,6 +55,7 @@ LONGEST_PART_MIN = 240.0
 SOUNDS = ("buzzer", "chirp", "loud")
 PARTS = ("lights", *SOUNDS, "off")  # off: end a test
 LONGEST_GRACE_S = 600.0
+LONGEST_AIM_S = 300.0
 BLIND = frozenset({Fault.CAMERA, Fault.DETECTOR})
 # A look speaks for the time since the one before, but for no longer than this: a camera that stalls
 # says nothing.
@@ -96,8 +98,13 @@ def start(
 
 
 def watching(state: State) -> bool:
-    """Whether the camera is needed: in a focus session, and at no other time."""
+    """Whether somebody is watched: in a focus session, and at no other time."""
     return state.session is Session.FOCUS
+
+
+def seeing(state: State) -> bool:
+    """Whether the camera is needed: to watch, or for somebody who aims it."""
+    return watching(state) or state.aim_until_s is not None
 
 
 # ---------------------------------------------------------------- a tick
@@ -118,6 +125,8 @@ def step(
         state = replace(state, snooze_until_s=None)
     if state.reward_until_s is not None and state.reward_until_s <= at_s:
         state = replace(state, reward_until_s=None)
+    if state.aim_until_s is not None and state.aim_until_s <= at_s:
+        state = replace(state, aim_until_s=None)
     if state.testing and state.testing_until_s <= at_s:
         state = replace(state, testing="")
     if state.denied:
@@ -816,6 +825,9 @@ def obey(
             state = _obey_forget(state, number)
         case Test(part):
             state = _obey_test(state, part, config)
+        case Aim(seconds):
+            until_s = state.at_s + min(seconds, LONGEST_AIM_S) if seconds > 0 else None
+            state = replace(state, aim_until_s=until_s)
         case FaultChange(fault, broken, text):
             state = _obey_fault(state, fault, broken, text)
     return _nudge(state, config)

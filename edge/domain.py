@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from math import hypot
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # What only names the values (settings, page, reports) is spared 25 MiB of it.
+    import numpy as np
+    from numpy.typing import NDArray
 
 # ---------------------------------------------------------------- what is seen
 
@@ -323,6 +326,14 @@ class Forget:
     number: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Somebody looks through the camera to aim it: it is open for a while, with a light on, and
+    nobody is watched. 0 ends it."""
+
+    seconds: float
+
+
 class Press(StrEnum):
     """The button; what a short press means depends on the state (`decide`)."""
 
@@ -349,6 +360,7 @@ Command = (
     | NotAPhone
     | Forget
     | Test
+    | Aim
     | Press
     | FaultChange
 )
@@ -492,6 +504,7 @@ class State:
     reward_until_s: float | None = None
     testing: str = ""  # the part that a test shows or sounds
     testing_until_s: float = 0.0
+    aim_until_s: float | None = None  # somebody aims the camera
     look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
     denied: tuple[tuple[str, float], ...] = ()  # seats whose alarm was denied, and until when
     minute_of_day: int | None = None

@@ -60,6 +60,8 @@ def pattern_of(state: State, config: Config) -> LightPattern:
         return LightPattern(Color.WHITE, 0.25, 0.25, bright, warning=bright)
     if state.faults & {Fault.CAMERA, Fault.DETECTOR}:
         return LightPattern(Color.AMBER, 0.2, 1.8, bright)
+    if state.aim_until_s is not None and state.session is not Session.FOCUS:
+        return LightPattern(Color.WHITE, brightness=bright / 4)
     match state.session:
         case Session.FOCUS:
             return _watching(state, bright)

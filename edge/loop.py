@@ -8,7 +8,7 @@ from typing import Protocol
 
 from edge.album import Album
 from edge.config import Config
-from edge.decide import obey, step, watching
+from edge.decide import obey, seeing, step, watching
 from edge.domain import (
     Command,
     Fault,
@@ -64,7 +64,7 @@ class Loop:
         self.observation: Observation | None = None
         self.frame: Frame | None = None
         self.health = Health()
-        self._config = config
+        self._config = self._adopted = config
         self._camera = camera
         self._detector = detector
         self._scene = scene
@@ -82,6 +82,11 @@ class Loop:
         self._retry_s = float("-inf")
         self._status = ""
 
+    def adopt(self, config: Config) -> None:
+        """Go on with these settings from the next tick on. Any thread may say so, of settings that
+        `edge.adopt` allows."""
+        self._adopted = config
+
     def tick(self) -> None:
         """Do what was told, then carry one frame through to its effects and tell the watchdog.
 
@@ -90,9 +95,10 @@ class Loop:
         Raises EndOfStream, CameraStalled; the latter after its fault has been told. CameraMissing
         for a source that is not live: one that is may come back, and is tried again.
         """
+        self._config = self._adopted
         self._obey(self._inbox.drain())
         frame = None
-        if self._camera.live and (not watching(self.state) or self._clock() < self._retry_s):
+        if self._camera.live and (not seeing(self.state) or self._clock() < self._retry_s):
             self._rest()
         else:
             try:
@@ -142,7 +148,7 @@ class Loop:
 
     def _judge(self, frame: Frame | None) -> None:
         observation = None
-        if frame is not None and watching(self.state):
+        if frame is not None and seeing(self.state):
             observation = self._observe(frame)
         self.frame, self.observation = frame, observation
         at_s = self._now() if frame is None else frame.at_s
@@ -191,7 +197,7 @@ class Loop:
     def _become(self, after: State) -> None:
         before, self.state = self.state, after
         for effect in effects(before, after, self._config):
-            if isinstance(effect, ShowLights) and self._camera.live and not watching(after):
+            if isinstance(effect, ShowLights) and self._camera.live and not seeing(after):
                 # A light is on whenever the camera is: it goes out after it.
                 self._camera.close()
             if isinstance(effect, Tell):

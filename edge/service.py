@@ -17,6 +17,7 @@ from pathlib import Path
 
 DEFAULT_PATH = Path("/etc/procrastobot/config.toml")
 STATE = Path("/var/lib/procrastobot")  # StateDirectory= of the unit
+RUNTIME = Path("/run/procrastobot")  # RuntimeDirectory= of the unit
 CREDENTIALS = Path("/etc/credstore")  # where LoadCredential= of the unit finds procrastobot.NAME
 PREFIX = "procrastobot."
 USER = "procrastobot"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import toml
-from edge.address import HIDDEN, is_loopback
+from edge.address import HIDDEN
 from edge.address import shown as shown_address
 from edge.config import OLD_NAMES, Config
 from edge.errors import Misconfigured
@@ -229,11 +229,9 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
     if bool(mqtt.cert_file) != bool(mqtt.key_file) and sound("mqtt.cert_file", "mqtt.key_file"):
         missing = "key_file" if mqtt.cert_file else "cert_file"
         wrong(f"mqtt.{missing}", ": a client certificate needs its key, and a key its")
-    exposed = web.enabled and not web.password and not is_loopback(web.host)
-    if exposed and sound("web.enabled", "web.password", "web.host"):
-        wrong(
-            "web.password", ": needed when the page is served to more than this machine (web.host)"
-        )
+    if bool(web.cert_file) != bool(web.key_file) and sound("web.cert_file", "web.key_file"):
+        missing = "key_file" if web.cert_file else "cert_file"
+        wrong(f"web.{missing}", ": a certificate needs its key, and a key its")
     both = config.broker.enabled and web.enabled and config.broker.port == web.port != 0
     if both and sound("broker.enabled", "broker.port", "web.enabled", "web.port"):
         wrong("web.port", f" = {web.port}: is the port of the broker in the box (broker.port)")

@@ -27,6 +27,10 @@ HOMES = {
     "tflite_runtime": ("vision/tflite.py",),
     "ai_edge_litert": ("vision/tflite.py",),
     "sqlite3": ("history/",),
+    "starlette": ("page/",),
+    "uvicorn": ("page/",),
+    "h11": ("page/",),
+    "tomlkit": ("page/",),
 }
 
 
@@ -119,3 +123,17 @@ def test_help_is_shown_without_loading_what_runs_the_box():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_page_and_the_box_know_each_other_by_the_link_alone():
+    page = {module for path in (EDGE / "page").rglob("*.py") for module in imports(path)}
+    touching = ("edge.devices", "edge.vision", "edge.mqtt", "edge.app", "edge.loop", "numpy", "av")
+    assert not {module for module in page if module.startswith(touching)}
+    strays = [
+        str(path.relative_to(EDGE))
+        for path in sorted(EDGE.rglob("*.py"))
+        if not str(path.relative_to(EDGE)).startswith(("page/", "commands/page.py"))
+        for module in imports(path)
+        if module.startswith("edge.page")
+    ]
+    assert not strays

@@ -36,6 +36,7 @@ def raised() -> dict[str, type[BaseException]]:
 
 KNOWN = {"Trouble", "Misconfigured"}
 NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "StopRequested", "Enough"}
+NO_TROUBLE |= {"Away", "Wrong"}  # told to a browser
 
 
 def test_all_that_is_raised_for_a_person_has_one_root():

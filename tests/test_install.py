@@ -32,7 +32,7 @@ from tests.nspawn import PYTHON_OF, Chroot, bundle, why_no_chroot
 
 SUITE = os.environ.get("PROCRASTOBOT_SUITE", "bookworm")
 MACHINE = os.environ.get("PROCRASTOBOT_MACHINE", platform.machine())
-EXTRAS = os.environ.get("PROCRASTOBOT_EXTRAS", "")
+EXTRAS = os.environ.get("PROCRASTOBOT_EXTRAS", "page")
 UNIT = "procrastobot.service"
 SLOW_RUNTIME = SUITE == "bookworm" and MACHINE != "x86_64"  # all that its Python can have there
 BROKER = "procrastobot-broker.service"

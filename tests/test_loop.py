@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from edge.domain import (
     PERSON,
     PHONE,
     Activity,
+    Aim,
     Box,
     Color,
     Detection,
@@ -131,6 +133,47 @@ def test_the_camera_is_closed_while_nobody_is_watched():
     assert not bench.camera.is_open
     assert bench.loop.state.session is Session.IDLE
     assert bench.watchdog.petted_at_s, "an idle box is a healthy box"
+
+
+def test_the_camera_is_open_to_be_aimed_with_a_light_on_and_nobody_is_judged():
+    bench = Bench(script=with_phone)
+    bench.inbox.put(Aim(5))
+    bench.run(4)
+    assert bench.camera.is_open
+    assert bench.lights.shown[-1].color is Color.WHITE
+    assert bench.loop.observation is not None, "what is seen is shown"
+    assert bench.loop.state.seats[0].activity is Activity.UNSURE
+    assert bench.told() == []
+    bench.run(2)
+    assert not bench.camera.is_open
+    assert bench.loop.frame is None
+    assert bench.lights.shown[-1].color is Color.OFF
+    bench.inbox.put(Aim(1e9))
+    bench.run(decide.LONGEST_AIM_S - 1)
+    assert bench.camera.is_open
+    bench.run(2)
+    assert not bench.camera.is_open
+
+
+def test_the_light_comes_before_the_picture_and_goes_after_it():
+    bench = Bench()
+    order = []
+    bench.lights.show = lambda pattern: order.append((pattern.color, bench.camera.is_open))
+    bench.inbox.put(Aim(3))
+    bench.run(1)
+    bench.inbox.put(Aim(0))
+    bench.run(1)
+    assert order == [(Color.WHITE, False), (Color.OFF, False)]
+
+
+def test_settings_are_taken_over_between_two_ticks():
+    bench = Bench(script=with_phone)
+    bench.focus()
+    bench.run(1)
+    patient = replace(bench.config, policy=replace(bench.config.policy, phone_hold_s=60))
+    bench.loop.adopt(patient)
+    bench.run(20)
+    assert bench.told().count(EventType.PICKUP) == 0
 
 
 def test_a_stalled_camera_starves_the_watchdog_and_is_told():

@@ -1,89 +1,283 @@
-"""The local page, asked over real HTTP."""
+"""The page, asked over real HTTP: what it serves, and what it does not."""
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import http.client
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edge import decide
+pytest.importorskip("starlette", reason="needs starlette (the extra page)")
+pytest.importorskip("uvicorn", reason="needs uvicorn (the extra page)")
+pytest.importorskip("tomlkit", reason="needs tomlkit (the extra page)")
+
+from edge import settings
 from edge.address import reachable
 from edge.config import Config, WebConfig
-from edge.domain import EventType, Happening, Mute, NotAPhone, SessionAction, SetSession
-from edge.inbox import CommandInbox
-from edge.web import server
-from edge.web.server import MOST_CONNECTIONS, Page
+from edge.domain import Mute, NotAPhone, SessionAction, SetSession
+from edge.link import LENGTHS
+from edge.page import server, site
+from edge.page.box import Box
+from edge.page.hosts import is_ours
+from edge.page.login import Login, Store, code_of
+from edge.page.site import Site
+from tests.linked import NOON, LinkedBox
+from tests.waiting import wait_for
 
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ASKED = {"X-Procrastobot": "1"}
+OURS = {"X-Procrastobot": "1"}
+PASSWORD = "a long password"
 
 
-def open_page(inbox: CommandInbox, *, history: Path | None = None, **web) -> Page:
-    config = Config(web=WebConfig(enabled=True, port=0, **web))
-    page = Page(config, inbox=inbox, history=history, wall_clock=lambda: NOON)
-    state = decide.start(config, at_s=5.0)
-    state = decide.obey(
-        state, SetSession(SessionAction.START), at_s=5.0, config=config, minute_of_day=720
+class Served:
+    """A page in a thread of its own, with a box behind it."""
+
+    def __init__(self, folder: Path, *, history: Path | None = None) -> None:
+        self.box = LinkedBox(folder, Config(web=WebConfig(enabled=True)))
+        self.store = Store(folder / "page.json")
+        self.clock_s = 1000.0
+        self.login = Login(
+            self.store, configured="", clock_s=lambda: self.clock_s, wall_s=lambda: self.clock_s
+        )
+        self.listener = server.listen("127.0.0.1", 0)
+        self.port: int = self.listener.getsockname()[1]
+        self.cookie = ""
+        self.history = history
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
+        self._thread.start()
+        assert ready.wait(30)
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.site = Site(
+            login=self.login,
+            box=Box(self.box.path),
+            configuration=self.box.file,
+            config=lambda: settings.read(self.box.file).config,
+            history=self.history,
+            wall_clock=lambda: NOON,
+        )
+        serving = server.serve(self.site, [self.listener], idle_s=None, tls={})
+        self._task = asyncio.create_task(serving)
+        ready.set()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(30)
+        self.box.link.close()
+
+    def ask(
+        self, method: str, path: str, body: bytes | dict[str, Any] = b"", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """(status, headers, body) of one request, as the page's own script sends it."""
+        if isinstance(body, dict):
+            body = json.dumps(body).encode()
+        sent = {name.replace("_", "-"): value for name, value in headers.items() if value}
+        if self.cookie and "Cookie" not in headers:
+            sent["Cookie"] = self.cookie
+        if method == "POST" and "X_Procrastobot" not in headers:
+            sent |= OURS
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request(method, path, body, sent)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, dict(answer.headers), content
+
+    def enter(self, given: str) -> tuple[int, dict[str, Any]]:
+        status, headers, body = self.ask("POST", "/api/login", {"given": given}, Cookie="")
+        if status == 200:
+            self.cookie = headers["set-cookie"].partition(";")[0]
+        return status, json.loads(body)
+
+    def raw(self, request: str) -> int:
+        """The status that a request gets, sent as it is written; 0: it is hung up on."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request.encode())
+            try:
+                answer = connection.makefile("rb").readline()
+            except ConnectionError:
+                return 0
+        return int(answer.split()[1]) if answer else 0
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Served]:
+    """A page that nobody has logged in to yet."""
+    served = Served(tmp_path)
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def page(stranger: Served) -> Served:
+    assert stranger.enter(code_of(stranger.store))[0] == 200
+    return stranger
+
+
+# ---------------------------------------------------------------- who may look
+
+
+def test_the_first_login_is_by_the_code_and_later_ones_by_the_password(stranger):
+    assert json.loads(stranger.ask("GET", "/api/login")[2]) == {"code": True}
+    code = code_of(stranger.store)
+    assert stranger.enter("0" * 8)[0] == (200 if code == "0" * 8 else 403)
+    status, answer = stranger.enter(f" {code[:4]} {code[4:]} ")
+    assert (status, answer) == (200, {"first": True})
+    assert stranger.ask("GET", "/api/state")[0] == 200
+    assert stranger.ask("POST", "/api/password", {"new": PASSWORD})[0] == 200
+    assert stranger.ask("GET", "/api/state")[0] == 200, "the session goes on"
+    stranger.cookie = ""
+    assert stranger.enter(code)[0] == 403, "the code is spent"
+    assert stranger.enter(PASSWORD) == (200, {"first": False})
+
+
+def test_without_a_session_there_is_the_login_and_nothing_else(stranger):
+    for path in ("/", "/view", "/settings", "/setup"):
+        status, headers, _ = stranger.ask("GET", path)
+        assert (status, headers["location"]) == (303, "/login")
+    for path in ("/api/state", "/api/days", "/api/look", "/api/settings", "/api/nothing"):
+        assert stranger.ask("GET", path)[0] == 401
+    for path in ("/api/command/mute", "/api/settings", "/api/password", "/api/restart"):
+        assert stranger.ask("POST", path, b"on")[0] == 401
+    assert stranger.box.inbox.drain() == []
+    assert stranger.box.restarts == 0
+
+
+def test_a_session_ends_when_it_is_left_and_a_cookie_of_ones_own_begins_none(page):
+    cookie = page.cookie
+    assert page.ask("POST", "/api/logout")[0] == 200
+    assert page.ask("GET", "/api/state", Cookie=cookie)[0] == 401
+    # A session that somebody else chose (fixation) is not taken up by logging in.
+    status, headers, _ = page.ask(
+        "POST", "/api/login", {"given": code_of(page.store)}, Cookie="procrastobot=chosen"
     )
-    page.publish(state)
-    return page
-
-
-@pytest.fixture
-def inbox() -> CommandInbox:
-    return CommandInbox()
-
-
-@pytest.fixture
-def page(inbox: CommandInbox) -> Iterator[Page]:
-    opened = open_page(inbox)
-    yield opened
-    opened.close()
-
-
-def ask(page: Page, method: str, path: str, body: bytes = b"", **headers: str):
-    """(status, headers, body) of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
-    names = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, names)
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer.status, dict(answer.headers), content
-
-
-def test_the_page_shows_the_state_without_anything_from_elsewhere(page):
-    status, headers, body = ask(page, "GET", "/")
     assert status == 200
-    assert b"http://" not in body
-    assert b"https://" not in body
-    assert headers["Content-Security-Policy"].startswith("default-src 'self'")
-    for path in ("/page.css", "/page.js"):
-        assert ask(page, "GET", path)[0] == 200
-    state = json.loads(ask(page, "GET", "/api/state")[2])
-    assert state["session"] == "focus"
-    assert state["until"] == "2026-11-23T12:25:00+00:00"
-    assert state["modes"] == ["gentle", "light-only", "strict"]
+    assert "chosen" not in headers["set-cookie"]
+    assert page.ask("GET", "/api/state", Cookie="procrastobot=chosen")[0] == 401
 
 
-def test_no_file_but_its_own_is_served(page):
+def test_the_cookie_is_not_for_scripts_and_not_for_other_sites(page):
+    _, headers, _ = page.ask("POST", "/api/login", {"given": code_of(page.store)})
+    assert "HttpOnly" in headers["set-cookie"]
+    assert "SameSite=lax" in headers["set-cookie"]
+
+
+def test_a_guesser_is_made_to_wait_and_the_log_says_so(stranger, caplog):
+    for _ in range(5):
+        assert stranger.enter("wrong")[0] == 403
+    status, answer = stranger.enter(code_of(stranger.store))
+    assert status == 429
+    assert "too many tries" in answer["error"]
+    assert "5 wrong passwords from 127.0.0.1" in caplog.text
+    stranger.clock_s += 3
+    assert stranger.enter(code_of(stranger.store))[0] == 200
+
+
+# ---------------------------------------------------------------- what is served
+
+
+def test_pages_are_whole_small_and_from_here_only(page):
+    for path in ("/", "/view", "/settings", "/setup", "/login"):
+        status, headers, body = page.ask("GET", path)
+        assert status == 200
+        assert b"http://" not in body
+        assert b"https://" not in body
+        assert headers["content-security-policy"].startswith("default-src 'self'")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+        named = re.findall(r'(?:href|src)="(/[^"]*)"', body.decode())
+        parts = [page.ask("GET", each)[2] for each in named if "." in each]
+        assert len(body) + sum(map(len, parts)) < 60 * 1024, "a first view stays small"
+        assert all(parts)
+
+
+def test_nothing_but_its_own_files_is_served(page):
     for path in (
-        "/../server.py",
-        "/server.py",
+        "/../site.py",
+        "/static/page.html",
         "/%2e%2e/config.py",
+        "/..%2fsite.py",
+        "//etc/passwd",
+        "/page.css/../../login.py",
         "/api/",
         "/api/x",
+        "/docs",
+        "/openapi.json",
     ):
-        assert ask(page, "GET", path)[0] == 404
+        assert page.ask("GET", path)[0] == 404, path
+
+
+def test_the_state_is_the_boxs(page):
+    state = json.loads(page.ask("GET", "/api/state")[2])
+    assert state["session"] == "focus"
+    assert state["until"] == "2026-11-23T12:25:00+00:00"
+
+
+def test_a_box_that_is_away_is_said(page):
+    page.box.link.close()
+    status, _, body = page.ask("GET", "/api/state")
+    assert (status, json.loads(body)["away"]) == (503, True)
+    assert json.loads(look(page)[1])["away"] is True
+
+
+def look(page: Served, after: int = -1) -> tuple[int, bytes, bytes]:
+    status, headers, body = page.ask("GET", f"/api/look?after={after}")
+    assert status == 200
+    words, picture = LENGTHS.unpack(body[: LENGTHS.size])
+    assert LENGTHS.size + words + picture == len(body)
+    return int(headers["x-number"]), body[LENGTHS.size :][:words], body[LENGTHS.size + words :]
+
+
+def test_a_viewer_gets_each_picture_once_and_waits_for_the_next(page):
+    page.box.seeing.see(6.0)
+    number, words, picture = look(page)
+    assert picture[:2] == b"\xff\xd8"
+    assert json.loads(words)["camera"] is True
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(look(page, number)))
+    waiting.start()
+    page.box.seeing.see(7.0)
+    waiting.join(30)
+    assert answers[0][0] > number
+    page.box.seeing.frame = None
+    _, words, picture = look(page, answers[0][0])
+    assert (json.loads(words)["camera"], picture) == (False, b"")
+
+
+def test_nothing_of_a_picture_is_kept_when_nobody_looks_any_more(page):
+    page.box.seeing.see(6.0)
+    number, _, _ = look(page)
+    wait_for(lambda: page.site._looking._latest[1] == b"")
+    assert page.site._looking._latest[0] > number
+
+
+def test_days_come_from_the_history_and_a_missing_one_is_said(tmp_path, page):
+    assert json.loads(page.ask("GET", "/api/days")[2]) == {"days": []}
+    (tmp_path / "other").mkdir()
+    lost = Served(tmp_path / "other", history=tmp_path / "none.db")
+    lost.enter(code_of(lost.store))
+    answer = json.loads(lost.ask("GET", "/api/days")[2])
+    assert answer["days"] == []
+    assert "none.db" in answer["why"]
+    lost.close()
+
+
+# ---------------------------------------------------------------- what is changed
 
 
 @pytest.mark.parametrize(
@@ -94,121 +288,123 @@ def test_no_file_but_its_own_is_served(page):
         ("not_a_phone", b"", NotAPhone()),
     ],
 )
-def test_a_click_leaves_a_command_in_the_inbox(page, inbox, name, payload, command):
-    status, _, _ = ask(page, "POST", f"/api/command/{name}", payload, **ASKED)
-    assert status == 202
-    assert inbox.drain() == [command]
+def test_a_click_leaves_a_command_in_the_inbox(page, name, payload, command):
+    assert page.ask("POST", f"/api/command/{name}", payload)[0] == 202
+    assert page.box.inbox.drain() == [command]
 
 
 @pytest.mark.parametrize(
-    ("path", "payload", "headers", "status"),
+    ("payload", "headers", "status"),
     [
-        pytest.param("/api/command/session", b"dance", ASKED, 400, id="no such action"),
-        pytest.param("/api/command/reboot", b"", ASKED, 400, id="no such command"),
-        pytest.param("/api/command/session", b"x" * 5000, ASKED, 413, id="too long"),
-        pytest.param("/api/command/session", b"stop", {}, 403, id="from a form elsewhere"),
-        pytest.param("/api/commands", b"stop", ASKED, 404, id="no such page"),
-        pytest.param(
-            "/api/command/session", b"stop", ASKED | {"Host": "evil.example"}, 421, id="rebinding"
-        ),
+        pytest.param(b"dance", {}, 400, id="no such action"),
+        pytest.param(b"x" * 5000, {}, 413, id="too long"),
+        pytest.param(b"x" * 500_000, {}, 413, id="far too long"),
+        pytest.param(b"\xff", {}, 400, id="no text"),
+        pytest.param(b"stop", {"X_Procrastobot": ""}, 403, id="a form elsewhere"),
+        pytest.param(b"stop", {"Sec_Fetch_Site": "cross-site"}, 403, id="another site"),
+        pytest.param(b"stop", {"Sec_Fetch_Site": "same-site"}, 403, id="a neighbour's"),
+        pytest.param(b"stop", {"Origin": "http://evil.example"}, 403, id="another origin"),
+        pytest.param(b"stop", {"Origin": "null"}, 403, id="a sandbox"),
+        pytest.param(b"stop", {"Host": "evil.example"}, 421, id="rebinding"),
     ],
 )
-def test_what_is_refused_changes_nothing(page, inbox, path, payload, headers, status):
-    assert ask(page, "POST", path, payload, **headers)[0] == status
-    assert inbox.drain() == []
+def test_what_is_refused_changes_nothing(page, caplog, payload, headers, status):
+    assert page.ask("POST", "/api/command/session", payload, **headers)[0] == status
+    assert page.box.inbox.drain() == []
+    if status in (403, 421):
+        assert "refused: 127.0.0.1" in caplog.text
 
 
-def test_a_command_that_the_loop_refuses_is_shown_with_the_reason(page):
-    def refused():
-        return json.loads(ask(page, "GET", "/api/state")[2])["refused"]
-
-    assert refused() == {"number": 0, "why": ""}
-    page.tell(Happening(EventType.PAUSE, 5.0))
-    assert refused() == {"number": 0, "why": ""}
-    page.tell(Happening(EventType.REFUSED, 5.0, None, {"command": "pause", "why": "no pause"}))
-    assert refused() == {"number": 1, "why": "no pause"}
-
-
-def test_a_foreign_name_does_not_read_the_state_either(page):
-    assert ask(page, "GET", "/api/state", Host="evil.example")[0] == 421
-    assert ask(page, "GET", "/api/state", Host="192.168.7.9:8080")[0] == 200
-    assert ask(page, "GET", "/api/state", Host="[::1]:8080")[0] == 200
+def test_a_setting_is_saved_into_the_file_and_taken_over(page):
+    page.box.file.write_text("# mine\n[policy]\nphone_hold_s = 3 # grace\n")
+    changes = [{"path": ["policy", "phone_hold_s"], "value": 4}]
+    status, _, body = page.ask("POST", "/api/settings", {"changes": changes})
+    assert (status, json.loads(body)["taken"]) == (200, ["policy.phone_hold_s"])
+    assert page.box.file.read_text() == "# mine\n[policy]\nphone_hold_s = 4 # grace\n"
+    assert page.box.seeing.adopted.policy.phone_hold_s == 4
+    changes[0]["value"] = -4
+    status, _, body = page.ask("POST", "/api/settings", {"changes": changes})
+    fault = json.loads(body)["faults"][0]
+    assert (status, fault["where"]) == (400, "policy.phone_hold_s")
+    assert "must be from 0 to 600" in fault["text"]
+    assert "= 4 #" in page.box.file.read_text()
 
 
-def test_a_page_with_a_password_wants_it_for_everything(inbox):
-    page = open_page(inbox, password="open sesame")
-    right = "Basic " + base64.b64encode(b"me:open sesame").decode()
-    wrong = "Basic " + base64.b64encode(b"me:open").decode()
-    for given, status in ((None, 401), (wrong, 401), ("Basic !", 401), (right, 200)):
-        headers = {"Authorization": given} if given else {}
-        assert ask(page, "GET", "/api/state", **headers)[0] == status
-    assert ask(page, "POST", "/api/command/session", b"stop", **ASKED)[0] == 401
-    assert inbox.drain() == []
-    page.close()
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 5000, b'{"changes": 3}', b"{}"])
+def test_what_is_no_form_is_refused(page, body):
+    assert page.ask("POST", "/api/settings", body)[0] == 400
+    assert page.ask("POST", "/api/password", body)[0] == 400
 
 
-def test_days_come_from_the_history_and_a_missing_one_is_said(inbox, page, tmp_path):
-    assert json.loads(ask(page, "GET", "/api/days")[2]) == {"days": []}
-    lost = open_page(inbox, history=tmp_path / "none.db")
-    answer = json.loads(ask(lost, "GET", "/api/days")[2])
-    assert answer["days"] == []
-    assert "none.db" in answer["why"]
-    lost.close()
+# ---------------------------------------------------------------- names of the box
 
 
-def until(wanted, patience_s: float = 20.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not wanted():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("{own}", 200),
+        ("{OWN}:8080", 200),
+        ("{own}.", 200),
+        ("{own}.local.:8080", 200),
+        ("{own}.home.arpa", 200),
+        ("LOCALHOST.:80", 200),
+        ("box.localhost:8080", 200),
+        ("192.168.7.9:8080", 200),
+        ("[::1]:8080", 200),
+        ("[fe80::1%25eth0]", 200),
+        ("evil.example", 421),
+        ("{own}.evil.example", 421),
+        ("{own}.local.evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("[::1].evil.example", 421),
+        ("evil.example@127.0.0.1", 421),
+        ("", 421),
+        ("::1", 421),
+    ],
+)
+def test_a_host_is_known_in_every_form_that_browsers_send(host, status):
+    own = socket.gethostname().partition(".")[0].lower()
+    host = host.format(own=own, OWN=own.upper())
+    assert is_ours(host, "127.0.0.1") is (status == 200)
 
 
-def test_an_address_in_use_is_said_and_listened_on_once_it_is_free(
-    page, inbox, monkeypatch, caplog
-):
-    monkeypatch.setattr(server, "RETRY_S", 0.05)
-    config = replace(Config(), web=WebConfig(enabled=True, port=page.port))
-    late = Page(config, inbox=inbox, history=None, wall_clock=lambda: NOON)
-    assert late.port is None
-    until(lambda: "cannot be served at http://127.0.0.1:" in caplog.text)
-    port = page.port
-    page.close()
-    until(lambda: late.port == port)
-    assert ask(late, "GET", "/")[0] == 200
-    assert caplog.text.count("cannot be served") == 1, "said once, tried often"
-    late.close()
+@pytest.mark.parametrize(
+    ("request_", "statuses"),
+    [
+        ("GET /login?from=bookmark HTTP/1.1\r\nHost: localhost", (200,)),
+        ("GET /login HTTP/1.0", (421,)),
+        ("GET /login HTTP/1.1", (400,)),
+        ("GET /login HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", (400, 421)),
+        ("GET http://evil.example/login HTTP/1.1\r\nHost: localhost", (401, 303, 404)),
+        ("GET /login HTTP/1.1\r\nHost: evil.example", (421,)),
+        ("GET /login HTTP/1.1\r\nHost: localhost\r\nX-A: " + "a" * 600_000, (400, 0)),
+        ("PUT /login HTTP/1.1\r\nHost: localhost\r\nX-Procrastobot: 1", (405,)),
+        ("POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1", (400,)),
+        ("nonsense", (400,)),
+    ],
+)
+def test_a_request_is_answered_or_refused_whatever_it_is(stranger, request_, statuses):
+    assert stranger.raw(f"{request_}\r\n\r\n") in statuses
 
 
-def test_an_address_that_is_not_there_yet_stops_nothing(inbox, monkeypatch):
-    monkeypatch.setattr(server, "RETRY_S", 0.05)
-    for host in ("192.0.2.7", "no-such-host.invalid", "2001:db8::7"):
-        config = replace(Config(), web=WebConfig(enabled=True, host=host, password="x"))
-        page = Page(config, inbox=inbox, history=None, wall_clock=lambda: NOON)
-        assert page.port is None
-        page.close()
+# ---------------------------------------------------------------- those who only hold on
 
 
-def page_threads() -> int:
-    return sum("process_request_thread" in thread.name for thread in threading.enumerate())
-
-
-def test_half_open_connections_take_a_bounded_number_of_threads_and_lock_nobody_out(page):
+def test_half_open_connections_lock_nobody_out(page):
     held = []
-    for _ in range(60):
+    for _ in range(200):
         each = socket.create_connection(("127.0.0.1", page.port))
         each.sendall(b"GET / HTTP/1.1\r\nX-a: b")
         held.append(each)
-    assert page_threads() <= MOST_CONNECTIONS
     for _ in range(3):
-        assert ask(page, "GET", "/")[0] == 200, "whoever asks in earnest is answered"
-    assert page_threads() <= MOST_CONNECTIONS
+        assert page.ask("GET", "/api/state")[0] == 200, "whoever asks in earnest is answered"
     for each in held:
         each.close()
 
 
-def test_a_request_that_drips_ends_all_the_same(inbox, monkeypatch):
-    monkeypatch.setattr(server, "TIMEOUT_S", 0.3)
-    page = open_page(inbox)
+def test_a_request_that_drips_ends_all_the_same(page, monkeypatch):
+    monkeypatch.setattr(server, "HEADER_PATIENCE_S", 0.3)
     began_s = time.monotonic()
     with socket.create_connection(("127.0.0.1", page.port)) as dripping:
         dripping.sendall(b"GET / HTTP/1.1\r\n")
@@ -222,103 +418,81 @@ def test_a_request_that_drips_ends_all_the_same(inbox, monkeypatch):
                 assert time.monotonic() < began_s + 20, "a header for each time-out held it open"
             except OSError:
                 break
-    until(lambda: page_threads() == 0)
-    page.close()
 
 
-def test_a_body_that_does_not_come_holds_nothing(inbox, monkeypatch):
-    monkeypatch.setattr(server, "TIMEOUT_S", 0.3)
-    page = open_page(inbox)
-    with socket.create_connection(("127.0.0.1", page.port)) as waiting:
-        waiting.sendall(
-            b"POST /api/command/session HTTP/1.1\r\nHost: localhost\r\nX-Procrastobot: 1\r\n"
-            b"Content-Length: 5\r\n\r\nst"
-        )
-        until(lambda: page_threads() == 1)
-        until(lambda: page_threads() == 0)
-    assert inbox.drain() == []
-    page.close()
-
-
-def raw(page: Page, request: str) -> int:
-    """The status that a request gets, sent as it is written."""
-    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as connection:
-        connection.sendall(request.encode())
-        answer = connection.makefile("rb").read()
-    return int(answer.split()[1])
-
-
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("{own}", 200),
-        ("{OWN}", 200),
-        ("{own}:8080", 200),
-        ("{own}.", 200),
-        ("{own}.local", 200),
-        ("{own}.local.:8080", 200),
-        ("{own}.LAN", 200),
-        ("{own}.home.arpa", 200),
-        ("localhost", 200),
-        ("LOCALHOST.:80", 200),
-        ("box.localhost:8080", 200),
-        ("127.0.0.1", 200),
-        ("192.168.7.9:8080", 200),
-        ("[::1]", 200),
-        ("[::1]:8080", 200),
-        ("[FD00::5]:8080", 200),
-        ("[fe80::1%25eth0]", 200),
-        ("evil.example", 421),
-        ("{own}.evil.example", 421),
-        ("{own}.local.evil.example", 421),
-        ("localhost.evil.example", 421),
-        ("evil.example:127.0.0.1", 421),
-        ("127.0.0.1.evil.example", 421),
-        ("[::1].evil.example", 421),
-        ("evil.example@127.0.0.1", 421),
-        ("", 421),
-        ("::1", 421),
-    ],
-)
-def test_a_host_is_known_in_every_form_that_browsers_send(page, host, status):
-    own = socket.gethostname().partition(".")[0].lower()
-    host = host.format(own=own, OWN=own.upper())
-    assert raw(page, f"GET /api/state HTTP/1.1\r\nHost: {host}\r\n\r\n") == status
-    absolute = f"GET http://{host}/api/state HTTP/1.1\r\nHost: ignored.example\r\n\r\n"
-    assert raw(page, absolute) == status
-
-
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        ("GET /?from=bookmark HTTP/1.1\r\nHost: localhost", 200),
-        ("GET http://localhost HTTP/1.1\r\nHost: localhost", 200),
-        ("GET /page.css?v=2 HTTP/1.1\r\nHost: localhost", 200),
-        ("GET / HTTP/1.0", 421),
-        ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example", 421),
-        ("GET http://evil.example/ HTTP/1.1\r\nHost: localhost", 421),
-        ("GET //evil.example/ HTTP/1.1\r\nHost: localhost", 404),
-        ("GET localhost HTTP/1.1\r\nHost: localhost", 404),
-        ("PUT / HTTP/1.1\r\nHost: localhost", 501),
-    ],
-)
-def test_a_target_is_read_in_every_form(page, request_, status):
-    assert raw(page, f"{request_}\r\n\r\n") == status
-
-
-@pytest.mark.parametrize("length", ["-1", "1e3", "", "9" * 5000, "\u0663", "5000"])
-def test_a_length_that_cannot_be_is_refused(page, inbox, length):
-    request = (
+def test_a_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
+    monkeypatch.setattr(site, "BODY_PATIENCE_S", 0.3)
+    head = (
         "POST /api/command/session HTTP/1.1\r\nHost: localhost\r\nX-Procrastobot: 1\r\n"
-        f"Content-Length: {length}\r\n\r\n"
+        f"Cookie: {page.cookie}\r\nContent-Length: 5\r\n\r\nst"
     )
-    assert raw(page, request) == 413
-    assert inbox.drain() == []
+    assert page.raw(head) == 408
+    assert page.box.inbox.drain() == []
+
+
+# ---------------------------------------------------------------- the process
+
+
+def test_the_sockets_of_systemd_are_taken_when_they_are_meant_for_us():
+    assert server.inherited({"LISTEN_FDS": "1", "LISTEN_PID": "1"}) == []
+    assert server.inherited({"LISTEN_PID": str(os.getpid())}) == []
+
+
+ACTIVATED = """
+import os, socket, sys
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+print(listener.getsockname()[1], flush=True)
+os.dup2(listener.fileno(), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+import edge.page.server, edge.page.main
+edge.page.main.IDLE_S = 1.0
+edge.page.server.LOOK_AROUND_S = 0
+from edge.__main__ main
+""".replace("edge.__main__ main", "edge.__main__ import main")
+
+
+def test_started_by_a_socket_it_answers_and_is_gone_when_nobody_comes(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(f'[history]\npath = "{tmp_path}/history.db"\n')
+    code = ACTIVATED + f"sys.exit(main(['page', '--config', {str(path)!r}]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    port = int(process.stdout.readline())
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/login")
+    assert connection.getresponse().status == 200
+    connection.close()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "nobody has looked" in said
+
+
+def test_the_code_is_printed_by_the_command_and_a_password_can_be_forgotten(tmp_path, capsys):
+    from edge.__main__ import main
+
+    path = tmp_path / "config.toml"
+    path.write_text(f'[history]\npath = "{tmp_path}/history.db"\n')
+    assert main(["page", "--code", "--config", str(path)]) == 0
+    code = capsys.readouterr().out.strip()
+    assert re.fullmatch(r"\d{4} \d{4}", code)
+    assert main(["page", "--code", "--config", str(path)]) == 0
+    assert capsys.readouterr().out.strip() == code, "until it is used"
+    login = Login(
+        Store(tmp_path / "page.json"), configured="", clock_s=lambda: 0.0, wall_s=lambda: 0.0
+    )
+    login.set_password(PASSWORD, login.enter(code, "me"))
+    assert main(["page", "--code", "--config", str(path)]) == 0
+    assert "there is a password already" in capsys.readouterr().out
+    assert main(["page", "--forget-password", "--config", str(path)]) == 0
+    assert re.fullmatch(r"\d{4} \d{4}", capsys.readouterr().out.strip())
 
 
 def test_the_address_that_is_told_can_be_typed():
     assert reachable("127.0.0.1", 8080) == ["http://127.0.0.1:8080/"]
-    assert reachable("fd00::5", 8080) == ["http://[fd00::5]:8080/"]
+    assert reachable("fd00::5", 8080, scheme="https") == ["https://[fd00::5]:8080/"]
     for everywhere in ("0.0.0.0", "::"):
         told = reachable(everywhere, 80)
         assert told[0].endswith(".local:80/")
@@ -327,5 +501,6 @@ def test_the_address_that_is_told_can_be_typed():
 
 def test_a_password_in_a_request_is_in_no_log(page, caplog):
     caplog.set_level("DEBUG")
-    raw(page, "GET http://me:geheim@localhost/?pwd=geheim HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    page.raw("GET http://me:geheim@localhost/?pwd=geheim HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    page.enter("geheim")
     assert "geheim" not in caplog.text

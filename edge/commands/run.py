@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tomllib
@@ -56,15 +57,24 @@ def run(args: argparse.Namespace) -> int:
     from edge import app, logs, settings
 
     path = args.config or settings.find()
-    config = whole(path, assignments(args))
+
+    def read() -> Config:
+        return whole(path, assignments(args))
+
+    config = read()
     logs.set_up(config.box.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
     try:
-        with app.build(config, show=sys.stdout) as box:
-            return box.run()
+        with app.build(config, show=sys.stdout, configuration=path, reread=read) as box:
+            code = box.run()
     except StopRequested:
         return 0
+    if box.again:
+        # In place: for whoever started this process it goes on, and no second one is beside it.
+        sys.stdout.flush()
+        os.execv(sys.executable, sys.orig_argv)
+    return code
 
 
 def whole(path: Path | None, assigned: dict[str, object]) -> Config:

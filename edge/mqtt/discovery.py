@@ -132,7 +132,8 @@ def _page(config: Config) -> dict[str, str]:
     web = config.web
     if not web.enabled or web.port == 0 or is_loopback(web.host):
         return {}
-    return {"configuration_url": reachable(web.host, web.port)[0]}
+    scheme = "https" if web.cert_file else "http"
+    return {"configuration_url": reachable(web.host, web.port, scheme=scheme)[0]}
 
 
 def platforms(config: Config) -> dict[str, str]:

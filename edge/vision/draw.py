@@ -138,7 +138,8 @@ def save_jpeg(image: Image, path: Path) -> None:
         unfinished.write_bytes(as_jpeg(image))
 
 
-def as_jpeg(image: Image) -> bytes:
+def as_jpeg(image: Image, *, qscale: int = 2) -> bytes:
+    """`qscale`: 2 is the best, 31 the smallest."""
     from av import CodecContext, VideoFrame
     from av.video.codeccontext import VideoCodecContext
 
@@ -147,8 +148,8 @@ def as_jpeg(image: Image) -> bytes:
     encoder.height, encoder.width = image.shape[:2]
     encoder.pix_fmt = "yuvj444p"  # full colour resolution: thin red lines stay red
     encoder.time_base = 1  # type: ignore[assignment]
-    encoder.options = {"qscale": "2"}
-    encoder.qmin = encoder.qmax = 2
+    encoder.options = {"qscale": str(qscale)}
+    encoder.qmin = encoder.qmax = qscale
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     packets = [*encoder.encode(frame.reformat(format="yuvj444p")), *encoder.encode(None)]
     return b"".join(bytes(packet) for packet in packets)

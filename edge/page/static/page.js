@@ -1,33 +1,10 @@
 "use strict";
-// Asks the box for its state every second, and shows it. Everything is text: nothing that comes
-// from outside is ever taken for markup.
+// Asks the box for its state every second, and shows it.
 
-const at = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 let state = {};
 let aheadMs = 0; // of the box's clock
-const drawn = new Map();
 let refusals = null; // how many the box has told of
-
-function element(name, text = "", attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
-
-// Only what has changed is drawn again: a button that is replaced under the finger loses the click,
-// and a screen reader reads anew what is written anew.
-function onChange(id, value, draw) {
-  const key = JSON.stringify(value);
-  if (drawn.get(id) === key) return;
-  drawn.set(id, key);
-  draw(at(id));
-}
-
-function say(id, text) {
-  onChange(id, text, (place) => { place.textContent = text; });
-}
 
 function minutes(seconds) {
   const whole = Math.round(seconds / 60);
@@ -140,22 +117,14 @@ function showDays(answer) {
   at("days-why").textContent = answer.why || (answer.days.length ? "" : "No history is kept.");
 }
 
-async function ask(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.json();
-}
-
 async function refresh() {
   try {
     state = await ask("/api/state");
     aheadMs = new Date(state.now) - Date.now();
-    document.body.classList.remove("lost");
-    say("connection", "connected");
+    connected(true);
     show();
   } catch (error) {
-    document.body.classList.add("lost"); // what is shown is how it was
-    say("connection", "the box does not answer");
+    connected(false); // what is shown is how it was
   }
 }
 
@@ -167,22 +136,7 @@ async function refreshDays() {
   }
 }
 
-async function tell(command, payload) {
-  try {
-    const answer = await fetch(`/api/command/${command}`,
-      { method: "POST", body: payload, headers: { "X-Procrastobot": "1" } });
-    const words = await answer.json();
-    at("answer").textContent = answer.ok ? "" : `Refused: ${words.error}`;
-  } catch (error) {
-    at("answer").textContent = "The box does not answer.";
-  }
-  setTimeout(refresh, 250);
-}
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-command]");
-  if (button) tell(button.dataset.command, button.dataset.payload);
-});
+document.addEventListener("told", () => setTimeout(refresh, 250));
 at("mode").addEventListener("change", (event) => tell("mode", event.target.value));
 at("volume").addEventListener("change", (event) => tell("volume", event.target.value));
 refresh();

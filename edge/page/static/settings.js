@@ -1,0 +1,147 @@
+"use strict";
+// A form for every setting, made from what the box says of them.
+
+let form = { sections: [] };
+const changes = new Map(); // path -> value; null: back to the default
+
+const keyOf = (path) => path.join(".");
+const idOf = (path) => `s-${keyOf(path)}`;
+
+function field(path, setting) {
+  const id = idOf(path);
+  const row = element("div", "", { class: "setting" });
+  row.dataset.words = `${keyOf(path)} ${setting.help}`.toLowerCase();
+  const words = element("label", setting.name.replaceAll("_", " "), { for: id });
+  const help = element("p", helpOf(setting), { id: `${id}-help`, class: "help" });
+  const wrong = element("p", "", { id: `${id}-wrong`, class: "wrong", role: "alert" });
+  const input = inputOf(setting);
+  input.id = id;
+  input.setAttribute("aria-describedby", `${id}-help ${id}-wrong`);
+  const back = element("button", "Default", { type: "button", class: "quiet", "aria-label": `${keyOf(path)}: back to the default` });
+  back.hidden = !setting.set;
+  back.addEventListener("click", () => {
+    show(input, setting, setting.default);
+    note(path, null);
+    back.hidden = true;
+  });
+  input.addEventListener("input", () => {
+    input.removeAttribute("aria-invalid");
+    wrong.textContent = "";
+    note(path, valueOf(input, setting));
+    back.hidden = false;
+  });
+  show(input, setting, setting.value);
+  row.append(words, input, back, help, wrong);
+  return row;
+}
+
+function helpOf(setting) {
+  const parts = [setting.help];
+  if (setting.low !== null) parts.push(`${setting.low} to ${setting.high}.`);
+  if (setting.kind === "secret") parts.push(setting.there ? "One is set." : "None is set.");
+  if (setting.start) parts.push("In force after the next start.");
+  return parts.join(" ");
+}
+
+function inputOf(setting) {
+  if (setting.kind === "choice") {
+    const select = element("select");
+    select.append(...setting.choices.map((each) => element("option", String(each), { value: String(each) })));
+    return select;
+  }
+  if (setting.kind === "switch") return element("input", "", { type: "checkbox" });
+  if (setting.kind === "secret") return element("input", "", { type: "password", autocomplete: "new-password" });
+  // Not type=number: what the box says of a wrong value is better than what a browser does with it.
+  const number = setting.kind === "number" || setting.kind === "whole";
+  return element("input", "", { type: "text", inputmode: number ? "decimal" : null, autocomplete: "off", spellcheck: "false" });
+}
+
+function show(input, setting, value) {
+  if (setting.kind === "switch") input.checked = Boolean(value);
+  else input.value = value === null ? "" : String(value);
+}
+
+function valueOf(input, setting) {
+  if (setting.kind === "switch") return input.checked;
+  if (setting.kind === "choice") return setting.choices.find((each) => String(each) === input.value);
+  const number = Number(input.value.trim().replace(",", "."));
+  const numeric = setting.kind === "number" || setting.kind === "whole";
+  return numeric && input.value.trim() && Number.isFinite(number) ? number : input.value;
+}
+
+function note(path, value) {
+  changes.set(keyOf(path), { path, value });
+  at("bar").hidden = false;
+  say("count", changes.size === 1 ? "1 change" : `${changes.size} changes`);
+}
+
+async function load() {
+  form = await ask("/api/settings");
+  connected(true);
+  changes.clear();
+  at("bar").hidden = true;
+  say("file", form.file ? `These are the settings in ${form.file}; it can be edited by hand too.`
+    : "There is no configuration file: all is as it comes, and nothing can be changed here.");
+  complain(form.faults || []);
+  at("sections").replaceChildren(...form.sections.map((section) => {
+    const part = element("details", "", { class: "section" });
+    part.append(element("summary", `[${keyOf(section.path)}]`), element("p", section.help, { class: "help" }),
+      ...section.settings.map((setting) => field([...section.path, setting.name], setting)));
+    return part;
+  }));
+  find();
+}
+
+function complain(faults) {
+  const elsewhere = [];
+  for (const fault of faults) {
+    const input = at(`s-${fault.where}`);
+    if (!input) { elsewhere.push(`${fault.where} ${fault.text}`.trim()); continue; }
+    input.setAttribute("aria-invalid", "true");
+    at(`s-${fault.where}-wrong`).textContent = fault.text.replace(/^ = .*?: /s, "");
+    input.closest("details").open = true;
+  }
+  at("faulty").replaceChildren(...elsewhere.map((text) => element("li", text)));
+  const first = document.querySelector("[aria-invalid]");
+  if (first) first.focus();
+}
+
+function find() {
+  const wanted = at("find").value.trim().toLowerCase();
+  for (const part of document.querySelectorAll("details.section")) {
+    let any = false;
+    for (const row of part.querySelectorAll(".setting")) {
+      row.hidden = wanted !== "" && !row.dataset.words.includes(wanted);
+      any = any || !row.hidden;
+    }
+    part.hidden = !any;
+    if (wanted) part.open = true;
+  }
+}
+
+async function save() {
+  const answer = await post("/api/settings", { changes: [...changes.values()] });
+  if (answer.faults) { complain(answer.faults); say("count", "Not saved: see above."); return; }
+  if (!answer.ok) { say("count", answer.error); return; }
+  await load();
+  at("answer").textContent = outcome(answer);
+  at("restart").hidden = !(answer.waiting || []).length;
+  at("answer").scrollIntoView({ block: "center" });
+}
+
+at("find").addEventListener("input", find);
+at("save").addEventListener("click", save);
+at("leave").addEventListener("click", load);
+at("sections").addEventListener("submit", (event) => { event.preventDefault(); save(); });
+at("restart").addEventListener("click", async () => {
+  const answer = await post("/api/restart");
+  at("answer").textContent = answer.ok ? "The box starts again; that takes some seconds." : answer.error;
+  at("restart").hidden = answer.ok;
+});
+at("password").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await post("/api/password", { new: at("new").value });
+  at("password-answer").textContent = answer.ok ? "Set. Other browsers have to log in again." : answer.error;
+  if (answer.ok) at("new").value = "";
+});
+load();
