@@ -9,6 +9,7 @@
 # Options: --bundle DIR    the bundle; default: where this file is
 #          --no-apt        install no packages of the system (camera, lgpio and mosquitto are the system's)
 #          --no-start      only put things in place
+#          --page          a new configuration serves the page to the network (with a one-time code)
 # Safe to run again: what is there already stays as it is. Where no systemd runs (a chroot, an image
 # being made) the service is enabled and starts at the next boot.
 set -eu
@@ -16,11 +17,14 @@ set -eu
 base=/opt/procrastobot
 unit=procrastobot.service
 broker=procrastobot-broker.service
+page=procrastobot-page
+units="$unit $broker $page.socket $page.service"
 password=/etc/credstore/procrastobot.broker-password
 bundle=$(cd "$(dirname "$0")" && pwd)
 action=install
 apt=yes
 start=yes
+with_page=no
 purge=no
 
 say() { printf '%s\n' "$*"; }
@@ -34,7 +38,8 @@ while [ $# -gt 0 ]; do
         --purge) purge=yes ;;
         --no-apt) apt=no ;;
         --no-start) start=no ;;
-        -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        --page) with_page=yes ;;
+        -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) fail "no such option: $1 (--help tells)" ;;
     esac
     shift
@@ -48,10 +53,13 @@ systemd() { if has_systemd; then systemctl "$@"; fi; }
 
 remove() {
     # Without a running systemd it only takes the links away.
-    systemctl disable ${running:+--now} "$unit" "$broker" >/dev/null 2>&1 || true
-    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/$broker" \
-        /etc/systemd/system/multi-user.target.wants/$unit \
-        /etc/systemd/system/multi-user.target.wants/$broker \
+    # shellcheck disable=SC2086 # a list of names
+    systemctl disable ${running:+--now} $units >/dev/null 2>&1 || true
+    for each in $units; do
+        rm -rf "/etc/systemd/system/$each" "/etc/systemd/system/multi-user.target.wants/$each" \
+            "/run/systemd/system/$each.d"
+    done
+    rm -f \
         /usr/local/bin/procrastobot \
         /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
         /etc/udev/rules.d/60-procrastobot.rules
@@ -173,6 +181,13 @@ place() { # place FILE TARGET MODE: copies when different
 place_configuration() {
     if [ ! -e /etc/procrastobot/config.toml ]; then
         install -D -m 640 "$bundle/config.example.toml" /etc/procrastobot/config.toml
+        if [ "$with_page" = yes ]; then
+            sed -i '/^\[web\]/,/^\[privacy\]/ {
+                s/^# enabled = .*/enabled = true/
+                s/^# host = .*/host = "0.0.0.0"/
+                s/^# port = .*/port = 80/
+            }' /etc/procrastobot/config.toml
+        fi
     fi
     place "$bundle/config.example.toml" /etc/procrastobot/config.example.toml 644
 }
@@ -181,7 +196,7 @@ place_configuration() {
 keep_companions() {
     rm -rf "$venv/companions.new"
     mkdir "$venv/companions.new"
-    cp -R "$bundle/$unit" "$bundle/$broker" "$bundle/overlay" "$venv/companions.new/"
+    for each in $units overlay; do cp -R "$bundle/$each" "$venv/companions.new/"; done
     rm -rf "$venv/companions"
     mv "$venv/companions.new" "$venv/companions"
 }
@@ -192,9 +207,10 @@ place_files() { # place_files VERSION
     place "$lib/sysusers.d/procrastobot.conf" /etc/sysusers.d/procrastobot.conf 644
     place "$lib/tmpfiles.d/procrastobot.conf" /etc/tmpfiles.d/procrastobot.conf 644
     place "$lib/udev/rules.d/60-procrastobot.rules" /etc/udev/rules.d/60-procrastobot.rules 644
-    place "$from/$unit" "/etc/systemd/system/$unit" 644
     # A version from before there was one is gone back to without it.
-    if [ -e "$from/$broker" ]; then place "$from/$broker" "/etc/systemd/system/$broker" 644; fi
+    for each in $units; do
+        if [ -e "$from/$each" ]; then place "$from/$each" "/etc/systemd/system/$each" 644; fi
+    done
     systemd-sysusers /etc/sysusers.d/procrastobot.conf
     systemd-tmpfiles --create /etc/tmpfiles.d/procrastobot.conf
     if has_systemd && command -v udevadm >/dev/null; then
@@ -263,6 +279,9 @@ else
         fail "$version does not get ready; see: journalctl -u $unit -e; then: sudo procrastobot selftest"
     fi
     say "running: systemctl status $unit"
+    if [ -e "/run/systemd/system/$page.socket.d" ]; then
+        say "the page: http://$(hostname).local/, the code for the first login: $(procrastobot page --code)"
+    fi
 fi
 # Keep the one before, for the way back by hand; others go.
 [ -z "$before" ] || [ "$before" = "$version" ] || ln -sfn "$before" "$base/previous"

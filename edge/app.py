@@ -97,9 +97,7 @@ class App:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self.again:
-            # systemd would not let a process go on that has said so.
-            self._watchdog.stopping()
+        self._watchdog.stopping()
         self._stack.close()
 
     def run(self) -> int:

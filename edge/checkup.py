@@ -68,7 +68,8 @@ def examine(config: Config, reader: Reader, *, path: Path | None) -> Findings:
             if problem:
                 found.hindrances.append(SettingFault(name, f" = {written(given)}: {problem}"))
     for name, on, port in (
-        ("web.port", config.web.enabled, config.web.port),
+        # For the service it is systemd that listens.
+        ("web.port", config.web.enabled and not service.is_meant(path), config.web.port),
         ("broker.port", config.broker.enabled, config.broker.port),
     ):
         if on and reader.sound(name) and 0 < port < _lowest_port(beside):

@@ -59,7 +59,7 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred: process, user, group
 def path_of(config: Config, configuration: Path | None = None) -> Path:
     """Where box and page meet. `configuration`: the file that both have read."""
     given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    if service.is_of(configuration) or "STATE_DIRECTORY" in os.environ:
+    if service.is_meant(configuration):
         return (Path(given) if given else service.RUNTIME) / NAME
     folder = Path(config.history.path).parent if config.history.path else state_dir()
     return folder / NAME

@@ -31,6 +31,11 @@ def is_of(configuration: Path | None) -> bool:
     return Path(os.path.abspath(configuration)).parent == DEFAULT_PATH.parent
 
 
+def is_meant(configuration: Path | None) -> bool:
+    """Whether this is the service's configuration, seen from beside it or from within."""
+    return is_of(configuration) or "STATE_DIRECTORY" in os.environ
+
+
 def with_sudo(path: Path) -> str:
     """The end of a message about a file of the service that this user may not read; else empty."""
     if os.geteuid() == 0 or not _closed(path):

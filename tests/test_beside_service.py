@@ -172,6 +172,8 @@ def test_root_asks_for_the_service_whether_it_may(
     assert main(["check"]) == 78
     assert "the service may write to" in capsys.readouterr().err
     installed.configuration.write_text("[web]\nenabled = true\nport = 80\n")
+    assert main(["check"]) == 0, "it is systemd that listens for the page"
+    installed.configuration.write_text("[broker]\nenabled = true\nport = 80\n")
     assert main(["check"]) == 78
     assert "ports below 1024 are for root" in capsys.readouterr().err
 

@@ -260,7 +260,7 @@ def test_the_image_has_no_configuration_where_the_owners_will_be(built: Chroot) 
         assert not path.exists() or list(path.iterdir()) == []
     assert (built.root / "usr/share/procrastobot/config.toml").is_file()
     shown = built.run("stat", "-c", "%a %U %G", "/etc/procrastobot").stdout.split()
-    assert shown == ["750", "root", "procrastobot"]
+    assert shown == ["770", "root", "procrastobot"]
 
 
 @pytest.mark.slow

@@ -279,6 +279,91 @@ def test_the_broker_in_the_box_is_a_service_with_a_user_and_a_password_of_its_ow
     assert state_of(container, BROKER) == "inactive"
 
 
+# What a browser would do, without one: each line of its input is a request, each of its output an
+# answer.
+BROWSER = """
+import http.client, json, sys
+cookie = ""
+for line in sys.stdin:
+    method, path, body = json.loads(line)
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
+    headers = {"X-Procrastobot": "1", "Cookie": cookie}
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    cookie = answer.headers.get("Set-Cookie", cookie).partition(";")[0]
+    print(json.dumps([answer.status, said.decode(errors="replace")[:2000]]), flush=True)
+    connection.close()
+"""
+PAGE_SOCKET, PAGE = "procrastobot-page.socket", "procrastobot-page.service"
+
+
+def test_the_page_starts_when_somebody_comes_and_reaches_little(running: Service) -> None:
+    container = running.container
+    assert state_of(container, PAGE_SOCKET) == "inactive", "no page is wanted yet"
+    container.write("/srv/browser.py", BROWSER)
+    wanted = CONFIG + "[web]\nenabled = true\nport = 80\n"
+    container.write("/etc/procrastobot/config.toml", wanted, 0o640)
+    container.run("chown", "root:procrastobot", "/etc/procrastobot/config.toml")
+    running.restart()
+    running.wait_until("active")
+    wait_for(lambda: state_of(container, PAGE_SOCKET) == "active", running.journal)
+    assert state_of(container, PAGE) == "inactive", "nobody has come yet"
+
+    def browse(*requests: tuple[str, str, object]) -> list[tuple[int, str]]:
+        typed = "".join(json.dumps(each) + "\n" for each in requests)
+        done = container.run("python3", "/srv/browser.py", check=False, stdin=typed)
+        assert done.returncode == 0, f"{done.stderr}\n{of_the_page()}"
+        return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+    def of_the_page() -> str:
+        return container.run("journalctl", "--no-pager", f"--unit={PAGE}").stdout
+
+    assert browse(("GET", "/", None))[0][0] == 303
+    assert state_of(container, PAGE) == "active"
+    code = container.run("/usr/local/bin/procrastobot", "page", "--code").stdout.strip()
+    assert code.replace(" ", "") in container.run("cat", "/var/lib/procrastobot/page.json").stdout
+    assert code in of_the_page()
+    enter = ("POST", "/api/login", {"given": code})
+    changes = {"changes": [{"path": ["policy", "phone_hold_s"], "value": 3}]}
+    running.light_up()
+    answers = browse(
+        enter,
+        ("POST", "/api/password", {"new": "a long password"}),
+        ("GET", "/api/state", None),
+        ("GET", "/api/look?after=-1", None),
+        ("POST", "/api/settings", changes),
+        ("GET", "/api/settings", None),
+        ("GET", "/api/days", None),
+    )
+    assert [status for status, _ in answers] == [200] * 7, answers
+    assert json.loads(answers[2][1])["session"] == "focus"
+    assert '"camera": true' in answers[3][1]
+    assert json.loads(answers[4][1])["taken"] == ["policy.phone_hold_s"]
+    shown = container.run("stat", "-c", "%a %G", "/etc/procrastobot/config.toml").stdout.split()
+    assert shown == ["640", "procrastobot"]
+    pid = container.run("systemctl", "show", "--value", "--property=MainPID", PAGE).stdout.strip()
+    status = container.run("cat", f"/proc/{pid}/status").stdout
+    most_kib = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
+    say(f"the page: {most_kib} KiB at most")
+    assert most_kib < 60 * 1024
+    assert container.run("stat", "-c", "%U", f"/proc/{pid}").stdout.strip() == "procrastobot"
+    offline = ("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15")
+    container.run(*offline, f"/etc/systemd/system/{PAGE}")
+
+    before = running.pid
+    enter = ("POST", "/api/login", {"given": "a long password"})
+    assert [status for status, _ in browse(enter, ("POST", "/api/restart", {}))] == [200, 202]
+    wait_for(lambda: running.pid not in (0, before), running.journal)
+    running.wait_until("active")
+    container.run("systemctl", "kill", "--signal=KILL", PAGE)
+    assert browse(enter)[0][0] == 200, "it comes again, and the password with it"
+    container.write("/etc/procrastobot/config.toml", CONFIG)
+    container.run("chown", "root:procrastobot", "/etc/procrastobot/config.toml")
+    running.restart()
+    wait_for(lambda: state_of(container, PAGE_SOCKET) == "inactive", running.journal)
+
+
 def state_of(container: Container, unit: str) -> str:
     return container.run("systemctl", "is-active", unit, check=False).stdout.strip()
 

@@ -7,13 +7,19 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from edge.config import WebConfig
+from edge.page import listen
+
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "deploy" / "procrastobot.service"
 BROKER = ROOT / "deploy" / "procrastobot-broker.service"
+PAGE = ROOT / "deploy" / "procrastobot-page.service"
+PAGE_SOCKET = PAGE.with_suffix(".socket")
 OVERLAY = ROOT / "deploy" / "overlay" / "usr" / "lib"
 EXPOSURE_AT_MOST = 1.5
 
@@ -22,11 +28,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("source", [UNIT, BROKER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", [UNIT, BROKER, PAGE, PAGE_SOCKET], ids=lambda path: path.name)
 def test_systemd_verify_finds_nothing_to_say(source: Path, tmp_path: Path) -> None:
     # verify looks for the programs too; they are installed where the service is, not here.
+    for each in (source, PAGE, PAGE_SOCKET):
+        text = re.sub(r"/opt/procrastobot/current/bin/\w+", "/bin/true", each.read_text())
+        (tmp_path / each.name).write_text(text)
     unit = tmp_path / source.name
-    unit.write_text(re.sub(r"/opt/procrastobot/current/bin/\w+", "/bin/true", source.read_text()))
     verdict = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True
     )
@@ -46,7 +54,7 @@ def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
     assert "WachdogSec" in verdict.stderr
 
 
-@pytest.mark.parametrize("unit", [UNIT, BROKER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("unit", [UNIT, BROKER, PAGE], ids=lambda path: path.stem)
 def test_what_the_service_may_do_stays_little(unit: Path) -> None:
     offline = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     table = subprocess.run(
@@ -98,7 +106,7 @@ def test_users_and_folders_are_understood(kind: str, tmp_path: Path) -> None:
         text=True,
     )
     assert made.returncode == 0, made.stderr
-    assert (tmp_path / "etc" / "procrastobot").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "etc" / "procrastobot").stat().st_mode & 0o777 == 0o770
 
 
 def test_the_box_finds_its_broker_where_the_broker_is() -> None:
@@ -113,3 +121,85 @@ def test_the_box_finds_its_broker_where_the_broker_is() -> None:
     assert "Group=procrastobot\n" in broker
     assert "UMask=0007\n" in broker
     assert "RuntimeDirectoryMode=0750\n" in broker
+
+
+def test_the_page_reaches_neither_devices_nor_secrets_nor_the_network() -> None:
+    page = PAGE.read_text()
+    for line in (
+        "PrivateDevices=yes",
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=AF_UNIX",
+        "InaccessiblePaths=-/etc/credstore",
+        "ReadWritePaths=/etc/procrastobot",
+        "User=procrastobot",
+    ):
+        assert f"{line}\n" in page
+    for word in ("LoadCredential", "SupplementaryGroups", "DeviceAllow"):
+        assert word not in page
+    assert "ProtectSystem=strict\n" in UNIT.read_text(), "the box writes no configuration"
+
+
+class Asked:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, arguments: Sequence[str]) -> None:
+        self.calls.append(" ".join(arguments))
+
+
+@pytest.mark.parametrize(
+    ("web", "wanted"),
+    [
+        ("", None),
+        ("[web]\nenabled = false", None),
+        ("[web]\nenabled = 'true'", None),
+        ("[web]\nenabled = true", "127.0.0.1:8080"),
+        ("[web]\nenabled = true\nhost = 'localhost'\nport = 80", "127.0.0.1:80"),
+        ("[web]\nenabled = true\nhost = '0.0.0.0'\nport = 80", "0.0.0.0:80"),
+        ("[web]\nenabled = true\nhost = '::'\nport = 80", "[::]:80"),
+    ],
+)
+def test_systemd_listens_where_the_configuration_says(web: str, wanted: str | None) -> None:
+    assert listen.stream(web) == wanted
+    assert (WebConfig().host, WebConfig().port) == (listen.HOST, listen.PORT)
+
+
+@pytest.mark.parametrize(
+    "web",
+    [
+        r'host = "0.0.0.0\n[Service]\nExecStart=/bin/sh"',
+        'host = "/run/other.socket"',
+        'host = "box.example"',
+        "host = 3.5",
+        'port = "80\\nExecStartPre=/bin/sh"',
+        "port = true",
+        "port = 0",
+        "port = 70000",
+    ],
+)
+def test_nothing_but_an_address_and_a_number_becomes_part_of_a_unit(web: str) -> None:
+    with pytest.raises(ValueError, match="web"):
+        listen.stream(f"[web]\nenabled = true\n{web}\n")
+
+
+def test_a_change_is_told_to_systemd_and_the_same_again_is_not(tmp_path: Path) -> None:
+    drop_in = tmp_path / f"{listen.SOCKET}.d" / "listen.conf"
+    on, moved, off = "[web]\nenabled = true\n", "[web]\nenabled = true\nport = 81\n", ""
+    for text, port, calls in (
+        (off, None, []),
+        (on, 8080, ["daemon-reload", "stop", "start"]),
+        (on, 8080, ["start"]),
+        (moved, 81, ["daemon-reload", "stop", "start"]),
+        (off, None, ["stop", "daemon-reload"]),
+        (off, None, []),
+    ):
+        asked = Asked()
+        listen.arrange(text, tmp_path, asked)
+        assert [each.split()[0] for each in asked.calls] == calls
+        assert drop_in.exists() is (port is not None)
+        if port is not None:
+            assert f"\nListenStream=\nListenStream=127.0.0.1:{port}\n" in drop_in.read_text()
+    asked = Asked()
+    with pytest.raises(ValueError, match="Expected"):
+        listen.arrange("[web", tmp_path, asked)
+    assert asked.calls == []

@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
             code = box.run()
     except StopRequested:
         return 0
+    if box.again and os.environ.get("NOTIFY_SOCKET"):
+        return os.EX_TEMPFAIL  # systemd starts it again, with all that belongs to a start
     if box.again:
         # In place: for whoever started this process it goes on, and no second one is beside it.
         sys.stdout.flush()

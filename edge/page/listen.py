@@ -1,0 +1,86 @@
+"""Has systemd listen for the page where the configuration says so, or not at all.
+
+    python -I -m edge.page.listen --config FILE     as root, before the box starts
+
+The configuration is the service's to write, and this runs as root: nothing of it is passed on but
+an address and a number. Standard library only: it runs at every start of the box.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+SOCKET = "procrastobot-page.socket"
+SERVICE = "procrastobot-page.service"
+UNITS = Path("/run/systemd/system")
+HOST, PORT = "127.0.0.1", 8080  # as in edge/config.py, which a test compares
+
+Systemctl = Callable[[Sequence[str]], None]
+
+
+def stream(text: str) -> str | None:
+    """What to listen on, as systemd.socket(5) has it; None: the page is not wanted. Raises
+    ValueError, and says why."""
+    web = tomllib.loads(text.removeprefix("\ufeff")).get("web", {})
+    if not isinstance(web, dict) or web.get("enabled") is not True:
+        return None
+    host, port = web.get("host", HOST), web.get("port", PORT)
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
+        raise ValueError("web.port: for the service a number from 1 to 65535")
+    try:
+        address = ipaddress.ip_address(HOST if host == "localhost" else host)
+    except ValueError:
+        raise ValueError("web.host: for the service an address, e.g. 0.0.0.0") from None
+    if isinstance(address, ipaddress.IPv6Address):
+        return f"[{address}]:{port}"
+    return f"{address}:{port}"
+
+
+def arrange(text: str, units: Path, systemctl: Systemctl) -> None:
+    """Raises ValueError, OSError."""
+    wanted = stream(text)
+    drop_in = units / f"{SOCKET}.d" / "listen.conf"
+    before = drop_in.read_text() if drop_in.exists() else ""
+    if wanted is None:
+        if before:
+            drop_in.unlink()
+            systemctl(["stop", SOCKET, SERVICE])
+            systemctl(["daemon-reload"])
+        return
+    after = f"[Socket]\nListenStream=\nListenStream={wanted}\n"
+    if after != before:
+        drop_in.parent.mkdir(parents=True, exist_ok=True)
+        drop_in.write_text(after)
+        systemctl(["daemon-reload"])
+        # Who looks now has to look elsewhere.
+        systemctl(["stop", SOCKET, SERVICE])
+    systemctl(["start", SOCKET])
+
+
+def call(arguments: Sequence[str]) -> None:
+    # Nobody waits: this is a part of starting another unit.
+    block = [] if arguments[0] == "daemon-reload" else ["--no-block"]
+    subprocess.run(["systemctl", *block, *arguments], check=False, timeout=30)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    args = parser.parse_args(arguments)
+    try:
+        arrange(args.config.read_text(encoding="utf-8"), UNITS, call)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
+        # The box itself says what is wrong with its configuration.
+        sys.stderr.write(f"the page: {exc}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
