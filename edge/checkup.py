@@ -39,15 +39,16 @@ class Findings:
     notes: list[SettingFault]
 
 
-def examine(config: Config, reader: Reader, *, path: Path | None) -> Findings:
-    """Judge every setting that is right by itself. `path`: the file that it comes from."""
+def examine(config: Config, reader: Reader, *, path: Path | None, camera: bool = True) -> Findings:
+    """Judge every setting that is right by itself. `path`: the file that it comes from. `camera`:
+    whether its source is tried, by who may."""
     beside = service.is_of(path)
     found = Findings([], [], [])
     if reader.sound("hardware.board"):
         found.faults.extend(_board(config))
     if reader.sound("model.name", "model.manifest"):
         found.faults.extend(_model(config))
-    if reader.sound("camera.source"):
+    if camera and reader.sound("camera.source"):
         _camera(config, found)
     for name in FILES:
         section, _, field = name.partition(".")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -66,7 +70,10 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
     try:
-        with app.build(config, show=sys.stdout, configuration=path, reread=read) as box:
+        with (
+            app.build(config, show=sys.stdout, configuration=path, reread=read) as box,
+            page(config, path),
+        ):
             code = box.run()
     except StopRequested:
         return 0
@@ -77,6 +84,26 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         os.execv(sys.executable, sys.orig_argv)
     return code
+
+
+@contextlib.contextmanager
+def page(config: Config, path: Path | None) -> Iterator[None]:
+    """The page of a box that is no service: a process beside it, which ends with it."""
+    if not config.web.enabled or os.environ.get("NOTIFY_SOCKET"):
+        yield
+        return
+    setpriv = shutil.which("setpriv")
+    command = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    command += [sys.executable, "-m", "edge", "page"]
+    command += ["--config", str(path)] if path is not None else []
+    command += ["--host", config.web.host, "--port", str(config.web.port)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
 
 
 def whole(path: Path | None, assigned: dict[str, object]) -> Config:

@@ -77,6 +77,9 @@ function outcome(answer) {
   const notes = (answer.notes || []).join(" ");
   if (answer.away) return `Saved. The box does not answer: it is in force when it starts. ${notes}`;
   if (answer.error) return `Saved, but the box says: ${answer.error} ${notes}`;
-  const waiting = answer.waiting || [];
-  return (waiting.length ? `Saved. In force after the next start: ${waiting.join(", ")}. ` : "Saved, and in force. ") + notes;
+  const listed = (names) => names.join(", ");
+  const parts = ["Saved."];
+  if ((answer.taken || []).length) parts.push(`In force now: ${listed(answer.taken)}.`);
+  if ((answer.waiting || []).length) parts.push(`After the next start: ${listed(answer.waiting)}.`);
+  return [...parts, notes].join(" ");
 }

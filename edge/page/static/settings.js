@@ -103,7 +103,9 @@ function complain(faults) {
   }
   at("faulty").replaceChildren(...elsewhere.map((text) => element("li", text)));
   const first = document.querySelector("[aria-invalid]");
-  if (first) first.focus();
+  if (!first) return;
+  first.focus();
+  first.closest(".setting").scrollIntoView({ block: "center" }); // not below the bar
 }
 
 function find() {

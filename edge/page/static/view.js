@@ -105,7 +105,7 @@ function paint() {
   for (const seat of seen.seats || []) {
     if ((seen.seats.length > 1 || seat.box.join() !== "0,0,1,1"))
       rectangle(seat.box, "#62c08a", seat.name, 2, true);
-    if (seat.dock) rectangle(seat.dock, "#58a6ff", `dock: ${seat.docked}`, 2, true);
+    if (seat.dock) rectangle(seat.dock, "#58a6ff", seat.docked === "none" ? "dock" : `dock: ${seat.docked}`, 2, true);
   }
   for (const thing of seen.things || [])
     rectangle(thing.box, thing.label === "phone" ? "#ff5a4f" : "#f0a83c", `${thing.label} ${percent(thing.score)}`, 2);
