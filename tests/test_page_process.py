@@ -1,0 +1,145 @@
+"""Box and page as the processes that they are: who starts whom, and what leaves the box."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.link import LENGTHS
+from tests.process import Process
+from tests.waiting import wait_for
+
+pytest.importorskip("starlette", reason="needs starlette (the extra page)")
+pytestmark = pytest.mark.slow
+
+
+class Running(Process):
+    """A box started by hand."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        super().__init__(folder / "box.log")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.socket = folder / "page.socket"
+        self.config = folder / "config.toml"
+        self.config.write_text(
+            f"[web]\nenabled = true\nport = {self.port}\n"
+            f'[history]\npath = "{folder}/history.db"\n[hardware]\npins = "simulated"\n{more}'
+        )
+
+    def said(self) -> str:
+        return self.log_path.read_text()
+
+    def ask(self, ask: str, **more: Any) -> tuple[dict[str, Any], bytes]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(60)
+            connection.connect(str(self.socket))
+            connection.sendall(json.dumps({"ask": ask, **more}).encode() + b"\n")
+            stream = connection.makefile("rb")
+            words, picture = LENGTHS.unpack(stream.read(LENGTHS.size))
+            return json.loads(stream.read(words)), stream.read(picture)
+
+    def page_answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", "/login")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Running]:
+    made = Running(tmp_path, '[camera]\nsource = "http://127.0.0.1:9/none.mjpg"\n')
+    made.begin([sys.executable, "-m", "edge", "run", "--config", str(made.config)])
+    yield made
+    made.kill()
+
+
+def test_a_box_that_is_no_service_has_its_page_beside_it_and_takes_it_along(box: Running) -> None:
+    wait_for(box.page_answers, box.said)
+    wait_for(box.socket.exists, box.said)
+    before = box.pid
+    box.config.write_text(box.config.read_text() + '[box]\nname = "Another"\n')
+    assert box.ask("adopt")[0]["waiting"] == ["box.name"]
+    assert box.ask("restart")[0] == {"restarting": True}
+
+    def another() -> bool:
+        try:
+            return box.ask("state")[0]["box"] == "Another"
+        except (OSError, KeyError):  # not up again yet
+            return False
+
+    wait_for(another, box.said)
+    assert (box.pid, box.process.poll()) == (before, None), "the same process"
+    wait_for(box.page_answers, box.said)
+    box.stop()
+    assert not box.page_answers()
+    assert not box.socket.exists()
+
+
+def test_a_page_that_is_killed_is_no_matter_to_the_box(box: Running) -> None:
+    wait_for(box.page_answers, box.said)
+    page = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(box.pid)], capture_output=True, text=True, check=True
+    )
+    for pid in page.stdout.split():
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"page" in arguments:
+            subprocess.run(["kill", "-KILL", pid], check=True)
+    wait_for(lambda: not box.page_answers(), box.said)
+    wait_for(lambda: box.ask("state")[0]["session"] == "idle", box.said)
+
+
+SENDS = "trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,sendfile,splice,vmsplice"
+CALL = re.compile(r"(\w+)\((\d+)<(.*?)>, .* = (\d+)$")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_no_pixel_leaves_the_box_but_to_a_page_that_looks(tmp_path: Path) -> None:
+    box = Running(tmp_path)
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-qq", "-yy", "-s", "8", "-e", SENDS, "-o", str(trace)]
+    box.begin([*command, sys.executable, "-m", "tests.page_box", str(box.config)])
+    try:
+        wait_for(box.socket.exists, box.said)
+        box.ask("command", name="session", payload="start")
+        wait_for(lambda: box.ask("state")[0]["session"] == "focus", box.said)
+        # Frames are judged, and one that asks for everything but a picture is answered.
+        wait_for(lambda: (box.ask("state")[0]["health"]["frames"] or 0) > 20, box.said)
+        without = sent(trace)
+        picture = b""
+        while not picture:
+            _, picture = box.ask("look")
+        with_viewer = sent(trace)[len(without) :]
+    finally:
+        box.kill()
+    # What it writes by itself: its history, its log. No part of a picture is as small as 4 KiB.
+    large = [each for each in without if each[2] >= 4096]
+    assert {Path(where).name.split("-")[0] for _, where, _ in large} <= {"history.db"}
+    large = [each for each in with_viewer if each[2] >= 4096 and "history.db" not in each[1]]
+    assert large, "the picture was sent"
+    assert all("UNIX" in where for _, where, _ in large)
+    assert sum(size for *_, size in large) <= len(picture) + 4096, "once"
+
+
+def sent(trace: Path) -> list[tuple[str, str, int]]:
+    """(call, where to, bytes) of all that left the process so far."""
+    calls = []
+    for line in trace.read_text(errors="replace").splitlines():
+        found = CALL.search(line)
+        if found:
+            calls.append((found[1], found[3], int(found[4])))
+    return calls
