@@ -10,11 +10,28 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge.config import Config
-from edge.domain import Box, Detection, Frame, Observation, SeatState, SeatView, State
+from edge.domain import (
+    PHONE,
+    Box,
+    Detection,
+    Frame,
+    Observation,
+    SeatState,
+    SeatView,
+    State,
+    View,
+)
 
 TRIES = 5
 BETWEEN_S = 0.004
 JPEG_Q = 6  # 2 is the best, 31 the smallest
+# Of 100 looks at a phone of up to this share of the picture, so many know it: models/CARD.md,
+# "The closer look", for a camera of so many pixels across.
+KNOWN = {
+    1280: ((0.003, 59), (0.01, 71), (1.0, 88)),
+    0: ((0.003, 8), (0.01, 50), (1.0, 68)),
+}
+ENOUGH = 65
 
 
 class Eye(Protocol):
@@ -41,6 +58,7 @@ class Taken:
             "view": seen.view.value if seen is not None else "",
             "looked": seen is not None and seen.inferred,
             "things": [_thing(each) for each in seen.detections] if seen is not None else [],
+            "hint": hint(seen, self.frame.width_px),
             "session": state.session.value,
             "aiming": state.aim_until_s is not None,
             "seats": [
@@ -55,6 +73,26 @@ class Taken:
 
         step = -(-self.frame.width_px // widest_px)
         return as_jpeg(self.frame.image[::step, ::step], qscale=JPEG_Q)
+
+
+def hint(seen: Observation | None, width_px: int) -> str:
+    """What stands in the way of seeing a phone where one is now, in words; empty: nothing."""
+    if seen is None:
+        return ""
+    if seen.view is not View.CLEAR:
+        return f"Nothing can be judged while the view is {seen.view}."
+    shares = [each.box.area for each in seen.detections if each.label == PHONE]
+    if not shares:
+        return ""
+    table = next(rows for least, rows in KNOWN.items() if width_px >= least)
+    known = next(count for most, count in table if min(shares) <= most)
+    if known >= ENOUGH:
+        return ""
+    more = "" if width_px >= 1280 else ", or give it more pixels (camera.width_px)"
+    return (
+        f"A phone as small as this one ({min(shares):.1%} of the picture) is known in about {known}"
+        f" of 100 looks: bring the box closer{more}."
+    )
 
 
 def take(eye: Eye) -> Taken | None:

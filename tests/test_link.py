@@ -11,20 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import link
+from edge import link, live
 from edge.adopt import adopted
 from edge.config import Config, PolicyConfig, SeatConfig
 from edge.domain import (
     Aim,
     Box,
+    Detection,
     EventType,
     Frame,
     Happening,
     Mute,
     NotAPhone,
+    Observation,
     SessionAction,
     SetMode,
     SetSession,
+    View,
 )
 from tests.linked import PICTURE, LinkedBox
 from tests.waiting import wait_for
@@ -104,6 +107,24 @@ def test_a_picture_comes_with_what_is_made_of_it(box):
         "in use",
         "raised",
     )
+
+
+@pytest.mark.parametrize(
+    ("box_", "view", "width_px", "said"),
+    [
+        (Box(0.1, 0.1, 0.3, 0.3), View.CLEAR, 640, ""),
+        (Box(0.1, 0.1, 0.2, 0.15), View.CLEAR, 1280, ""),
+        (Box(0.1, 0.1, 0.2, 0.15), View.CLEAR, 640, "(0.5% of the picture) is known in about 50"),
+        (Box(0.1, 0.1, 0.14, 0.13), View.CLEAR, 1280, "in about 59 of 100 looks: bring the box"),
+        (Box(0.1, 0.1, 0.14, 0.13), View.CLEAR, 640, "closer, or give it more pixels"),
+        (Box(0.1, 0.1, 0.3, 0.3), View.DARK, 640, "while the view is dark"),
+    ],
+)
+def test_who_aims_is_told_what_will_not_be_seen(box_, view, width_px, said):
+    seen = Observation(1.0, view, (), (Detection("phone", 0.8, box_),))
+    hint = live.hint(seen, width_px)
+    assert said in hint
+    assert bool(said) == bool(hint)
 
 
 def test_a_picture_is_made_for_who_asks_and_only_once(box, monkeypatch):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -33,6 +34,7 @@ from edge.page.box import Box
 from edge.page.hosts import is_ours
 from edge.page.login import Login, Store, code_of
 from edge.page.site import Site
+from tests.certificates import Authority, has_openssl
 from tests.linked import NOON, LinkedBox
 from tests.waiting import wait_for
 
@@ -43,7 +45,9 @@ PASSWORD = "a long password"
 class Served:
     """A page in a thread of its own, with a box behind it."""
 
-    def __init__(self, folder: Path, *, history: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, history: Path | None = None, tls: dict[str, Any] | None = None
+    ) -> None:
         self.box = LinkedBox(folder, Config(web=WebConfig(enabled=True)))
         self.store = Store(folder / "page.json")
         self.clock_s = 1000.0
@@ -54,6 +58,7 @@ class Served:
         self.port: int = self.listener.getsockname()[1]
         self.cookie = ""
         self.history = history
+        self._tls = tls or {}
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
         self._thread.start()
@@ -69,7 +74,7 @@ class Served:
             history=self.history,
             wall_clock=lambda: NOON,
         )
-        serving = server.serve(self.site, [self.listener], idle_s=None, tls={})
+        serving = server.serve(self.site, [self.listener], idle_s=None, tls=self._tls)
         self._task = asyncio.create_task(serving)
         ready.set()
         with suppress(asyncio.CancelledError):
@@ -403,6 +408,19 @@ def test_half_open_connections_lock_nobody_out(page):
         each.close()
 
 
+def test_a_body_that_nobody_wants_holds_no_place(page, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    held = []
+    for _ in range(20):
+        each = socket.create_connection(("127.0.0.1", page.port))
+        each.sendall(b"POST /api/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nst")
+        held.append(each)
+    for _ in range(3):
+        assert page.ask("GET", "/api/state")[0] == 200
+    for each in held:
+        each.close()
+
+
 def test_a_request_that_drips_ends_all_the_same(page, monkeypatch):
     monkeypatch.setattr(server, "HEADER_PATIENCE_S", 0.3)
     began_s = time.monotonic()
@@ -431,6 +449,27 @@ def test_a_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
 
 
 # ---------------------------------------------------------------- the process
+
+
+@pytest.mark.skipif(not has_openssl(), reason="needs openssl")
+def test_with_a_certificate_it_speaks_https_and_the_cookie_is_for_that_only(tmp_path):
+    authority = Authority(tmp_path / "ca")
+    pair = authority.issue("localhost")
+    tls = {"ssl_certfile": str(pair.certificate), "ssl_keyfile": str(pair.key)}
+    served = Served(tmp_path, tls=tls)
+    trust = ssl.create_default_context(cafile=str(authority.certificate))
+    connection = http.client.HTTPSConnection("localhost", served.port, context=trust, timeout=30)
+    body = json.dumps({"given": code_of(served.store)})
+    connection.request("POST", "/api/login", body, OURS | {"Origin": "https://localhost"})
+    assert connection.getresponse().status == 403, "not the origin that was asked"
+    connection.close()
+    origin = {"Origin": f"https://localhost:{served.port}"}
+    connection.request("POST", "/api/login", body, OURS | origin)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert "Secure" in answer.headers["set-cookie"]
+    connection.close()
+    served.close()
 
 
 def test_the_sockets_of_systemd_are_taken_when_they_are_meant_for_us():

@@ -36,11 +36,13 @@ class Patient(H11Protocol):
         self._patience: asyncio.TimerHandle | None = None
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
-            silent = [
-                each for each in self.connections if isinstance(each, Patient) and each.silent
-            ]
-            if silent:
-                min(silent, key=lambda each: each.since_s).transport.abort()
+            others = [each for each in self.connections if isinstance(each, Patient)]
+            min(others, key=lambda each: (each.asking, each.since_s)).transport.abort()
+
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is being made for it."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     @property
     def silent(self) -> bool:
