@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -112,7 +114,8 @@ def test_no_pixel_leaves_the_box_but_to_a_page_that_looks(tmp_path: Path) -> Non
     box = Running(tmp_path)
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-qq", "-yy", "-s", "8", "-e", SENDS, "-o", str(trace)]
-    box.begin([*command, sys.executable, "-m", "tests.page_box", str(box.config)])
+    traced = [*command, sys.executable, "-m", "tests.page_box", str(box.config)]
+    box.begin(traced, start_new_session=True)
     try:
         wait_for(box.socket.exists, box.said)
         box.ask("command", name="session", payload="start")
@@ -125,7 +128,7 @@ def test_no_pixel_leaves_the_box_but_to_a_page_that_looks(tmp_path: Path) -> Non
             _, picture = box.ask("look")
         with_viewer = sent(trace)[len(without) :]
     finally:
-        box.kill()
+        os.killpg(box.pid, signal.SIGKILL)  # the box outlives its strace alone
     # What it writes by itself: its history, its log. No part of a picture is as small as 4 KiB.
     large = [each for each in without if each[2] >= 4096]
     assert {Path(where).name.split("-")[0] for _, where, _ in large} <= {"history.db"}
