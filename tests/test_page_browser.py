@@ -82,14 +82,14 @@ def browser() -> Iterator[Any]:
 class Visit:
     """One browser window; what goes wrong in its scripts fails the test."""
 
-    def __init__(self, browser: Any, house: House, size: str, scheme: str) -> None:
+    def __init__(self, browser: Any, house: House, size: str) -> None:
         width, height = SIZES[size]
         self.context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=AXE != ""
+            viewport={"width": width, "height": height}, bypass_csp=AXE != ""
         )
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
-        self.size, self.scheme, self.house = f"{size}-{scheme}", scheme, house
+        self.size, self.house = size, house
         self.wrong: list[str] = []
         self.elsewhere: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -119,17 +119,23 @@ class Visit:
         """Looked at by axe, and left for a person to look at; nothing sticks out to the side."""
         wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px too wide"
-        if AXE:
-            self.page.evaluate(AXE)
-            passed, problems = self.page.evaluate(
-                "axe.run({ resultTypes: ['violations'] }).then((found) => [found.passes.length,"
-                " found.violations.map((each) => [each.id, each.nodes[0].html])])"
-            )
-            assert passed, "axe looked at nothing"
-            assert problems == [], name
-        if folder := os.environ.get("PROCRASTOBOT_SHOTS"):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=f"{folder}/{name}-{self.size}.png", full_page=True)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            if AXE:
+                self._nobody_is_shut_out(name)
+            if folder := os.environ.get("PROCRASTOBOT_SHOTS"):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                path = f"{folder}/{name}-{self.size}-{scheme}.png"
+                self.page.screenshot(path=path, full_page=True)
+
+    def _nobody_is_shut_out(self, name: str) -> None:
+        self.page.evaluate(AXE)
+        passed, problems = self.page.evaluate(
+            "axe.run({ resultTypes: ['violations'] }).then((found) => [found.passes.length,"
+            " found.violations.map((each) => [each.id, each.nodes[0].html])])"
+        )
+        assert passed, "axe looked at nothing"
+        assert problems == [], name
 
     def close(self) -> None:
         self.context.close()
@@ -147,12 +153,9 @@ def axe() -> str:
 AXE = axe()
 
 
-WINDOWS = [("phone", "light"), ("desk", "dark"), ("phone", "dark"), ("desk", "light")]
-
-
-@pytest.fixture(params=WINDOWS, ids=lambda param: "-".join(param), scope="module")
+@pytest.fixture(params=list(SIZES), scope="module")
 def visit(request: pytest.FixtureRequest, browser: Any, house: House) -> Iterator[Visit]:
-    made = Visit(browser, house, *request.param)
+    made = Visit(browser, house, request.param)
     yield made
     made.close()
 
@@ -268,7 +271,7 @@ def test_seats_and_dock_are_drawn_with_pointer_keys_and_numbers(visit: Visit) ->
         assert float(page.input_value("#left")) == pytest.approx(10, abs=1)
         assert float(page.input_value("#wide")) == pytest.approx(30, abs=1)
     # Something new for each window.
-    left = 11 + ["-".join(each) for each in WINDOWS].index(visit.size)
+    left = 11 + list(SIZES).index(visit.size)
     page.fill("#left", str(left))
     page.fill("#top", "70")
     page.fill("#wide", "30")
@@ -302,7 +305,7 @@ def test_settings_are_found_changed_and_refused_in_the_words_of_check(visit: Vis
     assert page.get_attribute(hold, "aria-invalid") == "true"
     visit.shot("settings-wrong")
     # Something new for each window.
-    wanted = 2.5 + ["-".join(each) for each in WINDOWS].index(visit.size) / 10
+    wanted = 2.5 + list(SIZES).index(visit.size) / 10
     page.fill(hold, str(wanted))
     page.click("#save")
     visit.reads("#answer", "In force now: policy.phone_hold_s")
