@@ -22,6 +22,7 @@ COMMANDS = (
     "detect",
     "bench",
     "report",
+    "erase",
     "selftest",
 )
 

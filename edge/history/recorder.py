@@ -38,6 +38,8 @@ from edge.history.clock import FIRST_DAY, Lived, synchronized
 from edge.history.days import Day, add
 from edge.history.record import figure, finite
 from edge.history.store import (
+    LEARNT_NOTE,
+    SESSION_NOTE,
     Store,
     Unusable,
     Waiting,
@@ -67,8 +69,6 @@ FLOODS = frozenset({EventType.REFUSED, EventType.FAULT, EventType.FAULT_CLEARED}
 FLOOD_BURST = 10
 FLOOD_PER_S = 1 / 600
 _CLOCK_NOTE = "clock"
-_SESSION_NOTE = "session"
-_LEARNT_NOTE = "look_alikes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,14 +433,14 @@ class Recorder:
             "stopped": stopped,
         }
         learnt = json.dumps([asdict(look_alike) for look_alike in standing.look_alikes])
-        return notes | {_SESSION_NOTE: json.dumps(value), _LEARNT_NOTE: learnt}
+        return notes | {SESSION_NOTE: json.dumps(value), LEARNT_NOTE: learnt}
 
     def _recall(self) -> None:
         """Read what the last run left. Raises sqlite3.Error."""
         self._lived = self._recall_clock()
         self._day = self._store.day(self._date(), self._seats)
-        self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
-        found = None if self._replay else _interruption(self._store.note(_SESSION_NOTE))
+        self.look_alikes = _look_alikes(self._store.note(LEARNT_NOTE))
+        found = None if self._replay else _interruption(self._store.note(SESSION_NOTE))
         if found is not None:
             log.info("the last %s was interrupted (%s)", found["session"], found["cause"])
             self._store_interruption(found)
@@ -451,7 +451,7 @@ class Recorder:
             EventType.INTERRUPTED,
             self.now(),
             details=details,
-            notes={_SESSION_NOTE: ""},
+            notes={SESSION_NOTE: ""},
             send=self._sending,
             since_s=self._lived.believed_s,
         )
