@@ -46,15 +46,20 @@ def erase(path: Path, day: date | None, *, now: datetime) -> Erased:
     if not compacted:
         text = f"{path} is deleted in part only: something else reads it; close it and try again"
         raise Unusable(text, damaged=False)
-    aside = broken(path)
-    remove(part for each in aside for part in _parts(each))
-    return Erased(events, days, len(aside))
+    return Erased(events, days, remove_aside(path))
 
 
 def erase_in(store: Store, day: date | None, *, now: datetime) -> tuple[int, int]:
     zone = zone_of(now)
     first = now.date() if day is None else day
     return store.erase(day, midnight(first, zone), midnight(first + timedelta(days=1), zone))
+
+
+def remove_aside(path: Path) -> int:
+    """The databases that were set aside; how many they were. Raises OSError."""
+    aside = broken(path)
+    remove(part for each in aside for part in _parts(each))
+    return len(aside)
 
 
 def _parts(path: Path) -> Iterable[Path]:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 TOTALS = tuple(field.name for field in fields(Totals))
+BUSY_S = 5.0  # what another program may take
 CHECKPOINT_PAGES = 250  # 1 MB: the write-ahead log must find room on a small card
 LEAST_RESERVE_BYTES, RESERVE_BYTES = 2 * 2**20, 4 * 2**20  # stays free: twice what the log needs
 KEPT_BYTES = 48 * 2**20  # at most, when room is made: it passes through memory
@@ -612,7 +613,7 @@ def open_store(path: Path) -> Store:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 def open_memory() -> Store:

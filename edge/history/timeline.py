@@ -153,7 +153,7 @@ class _Reader:
         kind = {"focus": Kind.FOCUS, "break": Kind.BREAK, "paused": Kind.PAUSED}.get(
             str(event.details.get("session"))
         )
-        if kind is not None:
+        if kind is not None and (kind, "") in self._open:
             yield from self._close(kind, "", end, _known(event.details.get("lasted_s")))
         yield from self._close_all(end)
 
