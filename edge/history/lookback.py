@@ -6,7 +6,7 @@ recording that was played back has left counts nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from heapq import heappush, heappushpop
@@ -43,7 +43,7 @@ class Hour:
 class LookBack:
     """first, last: both included
     hours:    by weekday from Monday, then by hour of the day, of the box's own place
-    timeline: of the last day, in the order in which it began
+    timeline: of `day`, the last one of which anything is known, in the order in which it began
     clean:    the longest focus without the phone, the longest first
     events:   the latest of them, oldest first; there are `told` in all
     """
@@ -53,6 +53,7 @@ class LookBack:
     now: datetime
     report: Report
     hours: tuple[tuple[Hour, ...], ...]
+    day: date
     timeline: tuple[Segment, ...]
     clean: tuple[Stretch, ...]
     events: tuple[Record, ...]
@@ -101,17 +102,15 @@ def look_back(
     """Both ends included; `now` has the zone. Raises sqlite3.Error."""
     zone = zone_of(now)
     begin, end = midnight(first, zone), midnight(last + timedelta(days=1), zone)
-    day = midnight(last, zone)
     hours = tuple(tuple(Hour() for _ in range(24)) for _ in WEEKDAYS)
-    line: list[Segment] = []
+    latest = begin
     books, longest = Books(zone), _Longest(begin, end)
-    # What began the evening before and ended the morning after belongs to the days in part.
-    margin = timedelta(seconds=LONGEST_S)
-    events = store.each(since=begin - margin, until=end + margin, types=TYPES | STRETCHES)
+    events = _around(store, begin, end, TYPES | STRETCHES)
     for segment in segments(_watched(events, books, longest), until=now):
         part = clipped(segment, begin, end)
         if part is None:
             continue
+        latest = max(latest, part.begin)
         if part.kind in (Kind.FOCUS, Kind.PHONE):
             for weekday, number, lasted_s in by_hour(part.begin, part.end, zone):
                 hour = hours[weekday][number]
@@ -122,19 +121,36 @@ def look_back(
         if part.kind is Kind.PHONE and segment.begin >= begin:
             at = segment.begin.astimezone(zone)
             hours[at.weekday()][at.hour].pickups += 1
-        if (of_day := clipped(part, day, end)) is not None:
-            line.append(of_day)
+    day = latest.astimezone(zone).date()
     return LookBack(
         first,
         last,
         now,
         books.closed(store, first, last, now=now),
         hours,
-        tuple(sorted(line, key=lambda each: (each.begin, each.kind))),
+        day,
+        timeline(store, day, now=now),
         longest.found(),
         tuple(store.latest(since=begin, until=end, limit=events_most)),
         store.count_between(since=begin, until=end),
     )
+
+
+def timeline(store: Store, day: date, *, now: datetime) -> tuple[Segment, ...]:
+    """What went on from when to when, in the order in which it began. Raises sqlite3.Error."""
+    zone = zone_of(now)
+    begin, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
+    found = segments(_around(store, begin, end, TYPES), until=now)
+    parts = [part for each in found if (part := clipped(each, begin, end)) is not None]
+    return tuple(sorted(parts, key=lambda each: (each.begin, each.kind)))
+
+
+def _around(
+    store: Store, begin: datetime, end: datetime, types: Collection[EventType]
+) -> Iterator[Record]:
+    """What began the evening before and ended the morning after belongs to a span in part."""
+    margin = timedelta(seconds=LONGEST_S)
+    return store.each(since=begin - margin, until=end + margin, types=types)
 
 
 def _watched(events: Iterable[Record], books: Books, longest: _Longest) -> Iterator[Record]:

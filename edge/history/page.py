@@ -51,7 +51,7 @@ section {
 }
 p { margin: .25rem 0; } .faint, caption, footer { color: var(--faint); font-size: .875rem; }
 caption { text-align: left; padding-bottom: .25rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .75rem;
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
   margin: 0; }
 dt { color: var(--faint); font-size: .875rem; }
 dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -60,7 +60,8 @@ dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabul
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .5rem; vertical-align: top;
   border-top: 1px solid var(--line); }
-thead th { border-top: 0; color: var(--faint); font-weight: 500; font-size: .875rem; }
+thead th, thead td { border-top: 0; }
+thead th { color: var(--faint); font-weight: 500; font-size: .875rem; }
 tbody th { font-weight: 500; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; } .when { white-space: nowrap; }
 .bar { width: 40%; min-width: 5rem; vertical-align: middle; }
@@ -192,13 +193,13 @@ def _days(found: LookBack) -> str:
     for span in listed:
         focus_s, phone_s = span.sum("focus_s"), span.sum("phone_s")
         cells = [
-            ("number", duration(focus_s)),
-            ("number", duration(phone_s)),
-            ("number wide", duration(span.sum("away_s"))),
-            ("number wide", duration(span.sum("break_s"))),
-            ("number", f"{span.sum('pickups'):.0f}"),
-            ("number wide", f"{span.sum('clean_sessions'):.0f} of {span.sum('sessions'):.0f}"),
-            ("number wide", duration(span.longest_clean_s)),
+            ("number", _or_nothing(focus_s)),
+            ("number", _or_nothing(phone_s)),
+            ("number wide", _or_nothing(span.sum("away_s"))),
+            ("number wide", _or_nothing(span.sum("break_s"))),
+            ("number", f"{span.sum('pickups'):.0f}" if focus_s else ""),
+            ("number wide", _clean_of(span)),
+            ("number wide", _or_nothing(span.longest_clean_s)),
         ]
         rows.append(
             f'<tr><th scope="row">{span.name}</th>'
@@ -212,11 +213,21 @@ def _days(found: LookBack) -> str:
     return _section("days", "Focus and phone", table)
 
 
+def _or_nothing(seconds: float) -> str:
+    return duration(seconds) if seconds >= 0.5 else ""
+
+
+def _clean_of(span: Span) -> str:
+    sessions = span.sum("sessions")
+    return f"{span.sum('clean_sessions'):.0f} of {sessions:.0f}" if sessions else ""
+
+
 def _table(caption: str, head: str, rows: Iterable[str], name: str) -> str:
     body = "\n".join(rows)
     return (
-        f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0"><table>'
-        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
+        f'<div class="scroll" role="region" aria-labelledby="{name}-table" tabindex="0">'
+        f'<table><caption id="{name}-table">{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
         "</table></div>"
     )
 
@@ -261,11 +272,11 @@ LEAST_HOURS = 6
 
 
 def _timeline(found: LookBack) -> str:
-    title = f"{found.last:%A %d %B}" if found.first != found.last else "The day"
+    title = f"{found.day:%A %d %B}" if found.first != found.last else "The day"
     if not found.timeline:
-        return _section("timeline", title, "<p>Nothing is known of this day.</p>")
+        return _section("timeline", "The day", "<p>Nothing is known of it.</p>")
     zone = zone_of(found.now)
-    begin, end = _hours_shown(found.timeline, midnight(found.last, zone))
+    begin, end = _hours_shown(found.timeline, midnight(found.day, zone))
     width_s = (end - begin).total_seconds()
     seats = sorted({each.seat for each in found.timeline if each.seat})
     lanes = []
