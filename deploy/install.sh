@@ -16,6 +16,7 @@ set -eu
 base=/opt/procrastobot
 unit=procrastobot.service
 broker=procrastobot-broker.service
+hooks=procrastobot-hooks.service
 password=/etc/credstore/procrastobot.broker-password
 bundle=$(cd "$(dirname "$0")" && pwd)
 action=install
@@ -48,10 +49,11 @@ systemd() { if has_systemd; then systemctl "$@"; fi; }
 
 remove() {
     # Without a running systemd it only takes the links away.
-    systemctl disable ${running:+--now} "$unit" "$broker" >/dev/null 2>&1 || true
-    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/$broker" \
+    systemctl disable ${running:+--now} "$unit" "$broker" "$hooks" >/dev/null 2>&1 || true
+    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/$broker" "/etc/systemd/system/$hooks" \
         /etc/systemd/system/multi-user.target.wants/$unit \
         /etc/systemd/system/multi-user.target.wants/$broker \
+        /etc/systemd/system/multi-user.target.wants/$hooks \
         /usr/local/bin/procrastobot \
         /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
         /etc/udev/rules.d/60-procrastobot.rules
@@ -181,7 +183,7 @@ place_configuration() {
 keep_companions() {
     rm -rf "$venv/companions.new"
     mkdir "$venv/companions.new"
-    cp -R "$bundle/$unit" "$bundle/$broker" "$bundle/overlay" "$venv/companions.new/"
+    cp -R "$bundle/$unit" "$bundle/$broker" "$bundle/$hooks" "$bundle/overlay" "$venv/companions.new/"
     rm -rf "$venv/companions"
     mv "$venv/companions.new" "$venv/companions"
 }
@@ -194,7 +196,9 @@ place_files() { # place_files VERSION
     place "$lib/udev/rules.d/60-procrastobot.rules" /etc/udev/rules.d/60-procrastobot.rules 644
     place "$from/$unit" "/etc/systemd/system/$unit" 644
     # A version from before there was one is gone back to without it.
-    if [ -e "$from/$broker" ]; then place "$from/$broker" "/etc/systemd/system/$broker" 644; fi
+    for each in "$broker" "$hooks"; do
+        if [ -e "$from/$each" ]; then place "$from/$each" "/etc/systemd/system/$each" 644; fi
+    done
     systemd-sysusers /etc/sysusers.d/procrastobot.conf
     systemd-tmpfiles --create /etc/tmpfiles.d/procrastobot.conf
     if has_systemd && command -v udevadm >/dev/null; then
@@ -245,10 +249,10 @@ broker_password
 if [ "$start" = no ]; then
     say "in place; not started"
 elif ! has_systemd; then
-    systemctl enable --quiet "$unit" "$broker"
+    systemctl enable --quiet "$unit" "$broker" "$hooks"
     say "no systemd runs here: it starts at the next boot"
 else
-    systemctl enable --quiet "$unit" "$broker"
+    systemctl enable --quiet "$unit" "$broker" "$hooks"
     systemctl restart "$broker" || true
     systemctl reset-failed "$unit" 2>/dev/null || true
     if ! healthy; then
@@ -262,6 +266,7 @@ else
         fi
         fail "$version does not get ready; see: journalctl -u $unit -e; then: sudo procrastobot selftest"
     fi
+    systemctl restart "$hooks" || true
     say "running: systemctl status $unit"
 fi
 # Keep the one before, for the way back by hand; others go.

@@ -23,6 +23,7 @@ COMMANDS = (
     "bench",
     "report",
     "erase",
+    "hooks",
     "selftest",
 )
 

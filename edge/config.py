@@ -443,6 +443,55 @@ class WebConfig:
     password: str = setting("", "Password of the page; any user name will do.", secret=True)
 
 
+HOOK_EVENTS = ("pickup", "clean_session", "broken_streak")
+PLEDGE_DELAY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookConfig:
+    """Whom to tell of what happens: an address is called, a command run, or somebody notified."""
+
+    name: str = setting(
+        "hook",
+        "Tells hooks apart, also in what was sent already; letters, digits, - and _.",
+        pattern=r"[A-Za-z0-9_-]{1,32}",
+    )
+    on: str = setting(
+        "pickup",
+        "A believed pick-up, a completed session without one, or a session that ended a streak.",
+        choices=HOOK_EVENTS,
+    )
+    address: str = setting("", "http:// or https:// address to which the event is sent (POST).")
+    command: str = setting(
+        "",
+        "A program with its arguments, as in a shell but without one; it reads the event as JSON.",
+    )
+    notify: str = setting(
+        "", "An address of Apprise, as ntfy://topic; needs the extra `notify`.", secret=True
+    )
+    delay_s: float = setting(
+        0.0,
+        'Wait so long before; "not a phone" takes it back meanwhile.',
+        low=0,
+        high=3600,
+    )
+    pledge: bool = setting(
+        False,
+        "It costs something: a pick-up must have been sure enough for a sound, delay_s is 60 at"
+        " least, and daily_most must be given.",
+    )
+    daily_most: int = setting(0, "At most so often a day; 0: no limit.", low=0, high=1000)
+    tries: int = setting(5, "Tried at most so often, at growing intervals.", low=1, high=20)
+    timeout_s: float = setting(10.0, "What does not end in this time is ended.", low=1, high=120)
+    loopback: bool = setting(
+        False, "The address may be of this machine itself, which is refused otherwise."
+    )
+
+    @property
+    def waits_s(self) -> float:
+        return max(self.delay_s, PLEDGE_DELAY_S) if self.pledge else self.delay_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyConfig:
     """Pictures never leave the box and never touch its disk unless you turn this on."""
@@ -474,6 +523,7 @@ class Config:
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    hooks: tuple[HookConfig, ...] = field(default=(), metadata={"most": 16})
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
 
     def ladder(self, mode: str) -> LadderConfig:

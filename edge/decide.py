@@ -600,6 +600,7 @@ def _evidence(phone: PhoneSight) -> dict[str, Detail]:
     box = phone.box
     return {
         "median": round(phone.median, 3),
+        "sure": phone.sure,
         "why": phone.why,
         "ymin": round(box.ymin, 4),
         "xmin": round(box.xmin, 4),

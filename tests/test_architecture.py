@@ -26,7 +26,8 @@ HOMES = {
     "amqtt": ("demo/",),
     "tflite_runtime": ("vision/tflite.py",),
     "ai_edge_litert": ("vision/tflite.py",),
-    "sqlite3": ("history/",),
+    "sqlite3": ("history/", "hooks/"),
+    "apprise": ("hooks/",),
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "deploy" / "procrastobot.service"
 BROKER = ROOT / "deploy" / "procrastobot-broker.service"
+HOOKS = ROOT / "deploy" / "procrastobot-hooks.service"
 OVERLAY = ROOT / "deploy" / "overlay" / "usr" / "lib"
 EXPOSURE_AT_MOST = 1.5
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("source", [UNIT, BROKER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", [UNIT, BROKER, HOOKS], ids=lambda path: path.stem)
 def test_systemd_verify_finds_nothing_to_say(source: Path, tmp_path: Path) -> None:
     # verify looks for the programs too; they are installed where the service is, not here.
     unit = tmp_path / source.name
@@ -46,7 +47,7 @@ def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
     assert "WachdogSec" in verdict.stderr
 
 
-@pytest.mark.parametrize("unit", [UNIT, BROKER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("unit", [UNIT, BROKER, HOOKS], ids=lambda path: path.stem)
 def test_what_the_service_may_do_stays_little(unit: Path) -> None:
     offline = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     table = subprocess.run(

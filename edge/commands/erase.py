@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.album import folder_of, pictures
     from edge.history.erase import erase, remove
     from edge.history.store import Unusable
+    from edge.hooks.ledger import erase as erase_told
+    from edge.hooks.ledger import path_beside
     from edge.lock import Held, Lock
     from edge.service import with_sudo
     from edge.state_dir import state_dir
@@ -66,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             print("nothing was erased")
             return 1
         gone = erase(path, day, now=local_time())
+        told = erase_told(path_beside(path), day)
         removed = remove(kept)
     except (Unusable, OSError) as exc:
         print(f"{exc}{with_sudo(path)}", file=sys.stderr)
@@ -73,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         lock.close()
     counted = [(gone.events, "event"), (gone.days, "total of a day"), (removed, "picture")]
+    counted.append((told, "note of what a hook was told"))
     counted.append((gone.aside, "history set aside as damaged"))
     said = [f"{count} x {what}" for count, what in counted if count]
     print(f"erased: {', '.join(said) or 'there was nothing'}")

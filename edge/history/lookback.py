@@ -256,6 +256,12 @@ def _spoken(name: str, value: object) -> str:
     return f"{words} {value}"
 
 
+def short(seconds: float) -> str:
+    """As `duration`, for a narrow column: 1 h 05."""
+    text = duration(seconds)
+    return text.removesuffix(" min") if " h " in text else text
+
+
 def duration(seconds: float) -> str:
     """1 h 05 min, 25 min, 1.5 s."""
     if seconds < 60:

@@ -18,6 +18,7 @@ from edge.history.lookback import (
     LookBack,
     Span,
     duration,
+    short,
     spans,
     what,
     why,
@@ -82,7 +83,7 @@ svg { display: block; width: 100%; }
 details { margin-top: .5rem; } summary { cursor: pointer; color: var(--faint); padding: .5rem 0; }
 footer { margin: 1rem 0; }
 @media (max-width: 40rem) {
-  .wide { display: none; } th, td { padding: .25rem .3rem; } .bar { width: 25%; min-width: 3rem; }
+  .wide { display: none; } th, td { padding: .25rem .3rem; } .bar { min-width: 2.5rem; }
 }
 @media print { body { max-width: none; } section { break-inside: avoid; } }
 """
@@ -150,8 +151,8 @@ def _summary(found: LookBack) -> str:
     whole = Span("", found.report.days)
     focus_s, phone_s = whole.sum("focus_s"), whole.sum("phone_s")
     figures = [
-        ("focus", duration(focus_s)),
-        ("of it with the phone", duration(phone_s)),
+        ("focus", short(focus_s)),
+        ("of it with the phone", short(phone_s)),
         ("pick-ups", f"{whole.sum('pickups'):.0f}"),
         ("pick-ups per hour of focus", _per_hour(whole.sum("pickups"), focus_s)),
         ("sessions completed", f"{whole.sum('sessions'):.0f}"),
@@ -214,7 +215,7 @@ def _days(found: LookBack) -> str:
 
 
 def _or_nothing(seconds: float) -> str:
-    return duration(seconds) if seconds >= 0.5 else ""
+    return short(seconds) if seconds >= 0.5 else ""
 
 
 def _clean_of(span: Span) -> str:

@@ -179,6 +179,32 @@ class Store:
         )
         return int(counted.fetchone()[0])
 
+    def ended_before(self, number: int) -> Iterator[Record]:
+        """The sessions that ended before an event, the latest first."""
+        rows = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event"
+            " WHERE number < ? AND type = ? ORDER BY number DESC",
+            (number, EventType.SESSION_END.value),
+        )
+        for row in rows:
+            if (found := record(*row)) is not None:
+                yield found
+
+    def newest(self) -> int:
+        """The highest number that was ever given here, also by another process."""
+        return self._last_number()
+
+    def changes(self) -> int:
+        """Another number after each change by somebody else; costs next to nothing to ask."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def at(self, number: int) -> Record | None:
+        row = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event WHERE number = ?",
+            (number,),
+        ).fetchone()
+        return None if row is None else record(*row)
+
     def after(self, number: int, *, limit: int) -> list[Record]:
         """The next events behind a number, in order."""
         rows = self._db.execute(
