@@ -493,6 +493,34 @@ class HookConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentConfig:
+    """Does it help? Every focus session is drawn at random to one of two ways of nudging, and
+    `report` says what difference that made."""
+
+    enabled: bool = setting(False, "Draw each focus session.")
+    name: str = setting(
+        "first",
+        "Sessions of one name are compared; another name begins anew.",
+        pattern=r"[A-Za-z0-9_-]{1,32}",
+    )
+    compare: str = setting(
+        "sound",
+        "sound: with sound, as the mode has it, or light only; dock: the phone has to lie in its"
+        " dock, or need not; mode: the two modes below.",
+        choices=("sound", "dock", "mode"),
+    )
+    mode_a: str = setting("gentle", "The one mode.")
+    mode_b: str = setting("strict", "The other.")
+    sessions: int = setting(
+        60,
+        "The result is told after so many: looking again and again until it pleases finds"
+        " differences where there are none.",
+        low=30,
+        high=2000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyConfig:
     """Pictures never leave the box and never touch its disk unless you turn this on."""
 
@@ -523,6 +551,7 @@ class Config:
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
     hooks: tuple[HookConfig, ...] = field(default=(), metadata={"most": 16})
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
 

@@ -44,6 +44,7 @@ from edge.domain import (
     Totals,
     View,
 )
+from edge.experiment import LIGHT_ONLY, NO_DOCK, drawn
 
 KEPT_HAPPENINGS = 64  # more than one tick can bring; effects takes those it has not seen
 MINUTES_A_DAY = 24 * 60
@@ -73,12 +74,14 @@ def start(
     totals: tuple[Totals, ...] | None = None,
     look_alikes: tuple[LookAlike, ...] = (),
     replay: bool = False,
+    seed: int = 0,
 ) -> State:
     """The state of a box that was just switched on: idle.
 
     totals:      of today so far, one per configured seat in their order; None: none
     look_alikes: what earlier runs learnt
     replay:      a recording is played back
+    seed:        of this run, for what is drawn at random
     """
     if totals is None or len(totals) != len(config.seats):
         totals = (Totals(),) * len(config.seats)
@@ -92,6 +95,7 @@ def start(
         look_alikes=look_alikes[-config.policy.learn_most :],
         follow=config.policy.follow,
         replay=replay,
+        seed=seed,
     )
 
 
@@ -294,6 +298,7 @@ def _begin(state: State, session: Session, minutes: float | None) -> State:
         paused=None,
         paused_left_s=0.0,
         focused_s=0.0,
+        way="",
     )
 
 
@@ -315,7 +320,8 @@ def _begin_focus(state: State, config: Config, minutes: float | None) -> State:
         sound_s=0.0,
         sound_spent=False,
     )
-    return _happen(state, EventType.SESSION_START, minutes=length_min, mode=state.mode)
+    state, draw = drawn(state, config)
+    return _happen(state, EventType.SESSION_START, minutes=length_min, mode=state.mode, **draw)
 
 
 def _begin_break(state: State, config: Config, minutes: float | None) -> State:
@@ -461,6 +467,8 @@ def _see(state: State, view: View) -> State:
 
 def _look_at(state: State, index: int, view: SeatView, lens: View, config: Config) -> State:
     at_s = state.at_s
+    if state.way == NO_DOCK:
+        view = replace(view, dock=Dock.NONE)
     seat = state.seats[index]
     phone = view.phone
     using = phone is not None and _in_use(state, phone, view.seat, config)
@@ -766,6 +774,8 @@ def _held_back(state: State, seat: SeatState, steps: LadderConfig, config: Confi
         return " (still now)"
     if not phone.sure:
         return " (perhaps)"
+    if state.way == LIGHT_ONLY:
+        return " (light only)"
     if state.muted:
         return " (muted)"
     if state.quiet:

@@ -238,6 +238,17 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
     both = config.broker.enabled and web.enabled and config.broker.port == web.port != 0
     if both and sound("broker.enabled", "broker.port", "web.enabled", "web.port"):
         wrong("web.port", f" = {web.port}: is the port of the broker in the box (broker.port)")
+    experiment = config.experiment
+    if experiment.enabled and sound("experiment", "modes", "seats"):
+        if experiment.compare == "mode":
+            for name in ("mode_a", "mode_b"):
+                if (mode := getattr(experiment, name)) not in config.modes:
+                    what = f"no such mode; there are {', '.join(config.modes)}"
+                    wrong(f"experiment.{name}", f" = {written(mode)}: {what}")
+            if experiment.mode_a == experiment.mode_b:
+                wrong("experiment.mode_b", f" = {written(experiment.mode_b)}: is mode_a too")
+        if experiment.compare == "dock" and not any(seat.dock for seat in config.seats):
+            wrong("experiment.compare", ' = "dock": no seat has a dock')
     if sound("hooks"):
         _judge_hooks(config, wrong)
     for name in ("ca_file", "cert_file", "key_file"):

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge.config import Config
     from edge.history.lookback import LookBack
     from edge.history.store import Store
+    from edge.history.trial import Verdict
 
 NAME = "report"
 HELP = "what the history says: focus, phone, pick-ups, streak"
@@ -48,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edge import settings
+    from edge.config import Config
     from edge.history.report import from_file
     from edge.history.store import Unusable
     from edge.service import with_sudo
@@ -59,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as exc:
         print(exc, file=sys.stderr)
         return 2
-    path, box = args.history, "Procrastobot"
-    if path is None:
+    path, config = args.history, Config()
+    if path is None or args.config is not None:
         configuration = args.config or settings.find()
         config = settings.load(configuration)
-        path, box = history_path(config, configuration), config.box.name
+        path = path or history_path(config, configuration)
     try:
-        from_file(path, lambda store: told(store, first, last, now=now, args=args, box=box))
+        from_file(path, lambda store: told(store, first, last, now=now, args=args, config=config))
     except (Unusable, PermissionError) as exc:
         print(f"{exc}{with_sudo(path)}", file=sys.stderr)
         return 1
@@ -105,13 +108,19 @@ def _date(option: str, text: str) -> date:
 
 
 def told(
-    store: Store, first: date, last: date, *, now: datetime, args: argparse.Namespace, box: str
+    store: Store,
+    first: date,
+    last: date,
+    *,
+    now: datetime,
+    args: argparse.Namespace,
+    config: Config,
 ) -> None:
     """Print or write what is asked for."""
     from edge.files import whole
     from edge.history import export, lookback
     from edge.history.clock import midnight, zone_of
-    from edge.history.page import page
+    from edge.history.page import Said, page
     from edge.history.report import table
 
     if args.events and not args.html:
@@ -130,17 +139,35 @@ def told(
                 print("  ".join(filter(None, words)))
         return
     found = lookback.look_back(store, first, last, now=now)
+    trial = helped(store, config, now=now)
     if args.html:
         with whole(args.html) as unfinished:
-            unfinished.write_text(page(found, box=box), encoding="utf-8")
+            said = [] if trial is None else [Said("Does it help?", trial.sentences)]
+            text = page(found, box=config.box.name, said=said)
+            unfinished.write_text(text, encoding="utf-8")
         print(f"{args.html}: {first} to {last}" if first != last else f"{args.html}: {first}")
     elif args.json:
-        print(json.dumps(found.as_json(), indent=2))
+        more = {} if trial is None else {"experiment": trial.as_json()}
+        print(json.dumps(found.as_json() | more, indent=2))
     elif args.csv:
         export.days_as_csv(found.report.days, sys.stdout)
     else:
         print(table(found.report))
         _more(found)
+        if trial is not None:
+            print("\n".join(["", "Does it help?", *trial.sentences]))
+
+
+def helped(store: Store, config: Config, *, now: datetime) -> Verdict | None:
+    """What the self-experiment came to, of all its sessions; None: there is none."""
+    from edge.history.trial import TYPES, outcomes, verdict
+
+    experiment = config.experiment
+    since = store.experiment(experiment.name)
+    if since is None:
+        return verdict([], experiment) if experiment.enabled else None
+    events = store.each(since=since, until=now + timedelta(days=1), types=TYPES)
+    return verdict(outcomes(events, experiment.name), experiment)
 
 
 def _more(found: LookBack) -> None:

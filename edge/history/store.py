@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,15 @@ class Store:
             f"SELECT count(*) FROM event WHERE at_unix >= ? AND at_unix < ? AND {_LIVED}", span
         )
         return int(counted.fetchone()[0])
+
+    def experiment(self, name: str) -> datetime | None:
+        """When a session was first drawn for this experiment; None: none ever was."""
+        wanted = f'%"experiment": {json.dumps(name)}%'
+        row = self._db.execute(
+            f"SELECT min(at_unix) FROM event WHERE type = ? AND details LIKE ? AND {_LIVED}",
+            (EventType.SESSION_START.value, wanted),
+        ).fetchone()
+        return None if row[0] is None else datetime.fromtimestamp(row[0], UTC)
 
     def ended_before(self, number: int) -> Iterator[Record]:
         """The sessions that ended before an event, the latest first."""
