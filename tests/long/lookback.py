@@ -79,16 +79,16 @@ def make(path: Path, *, events: int, days: int) -> int:
 CODE = """
 import resource, sys, time
 from edge.__main__ import main
-before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began_s = time.perf_counter()
 code = main(sys.argv[1:])
 took_s = time.perf_counter() - began_s
-print(code, took_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(code, took_s, used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
 """
 
 
-def measured(arguments: list[str]) -> tuple[float, float]:
-    """(seconds, peak MiB) of one command."""
+def measured(arguments: list[str]) -> tuple[float, float, float]:
+    """(seconds, seconds of a processor, peak MiB) of one command; the latter two with its start."""
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
             [sys.executable, "-c", CODE, *arguments],
@@ -98,16 +98,16 @@ def measured(arguments: list[str]) -> tuple[float, float]:
             check=True,
             env=os.environ | {"TZ": "UTC"},
         )
-    code, took_s, peak_kib = done.stderr.split()[-3:]
+    code, took_s, cpu_s, peak_kib = done.stderr.split()[-4:]
     if code != "0":
         raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
-    return float(took_s), int(peak_kib) / 1024
+    return float(took_s), float(cpu_s), int(peak_kib) / 1024
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--days", type=int, nargs="+", default=[330, 31], help="on so many days")
+    parser.add_argument("--days", type=int, nargs="+", default=[330], help="on so many days")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     figures: list[dict[str, Any]] = []
@@ -134,10 +134,21 @@ def main() -> int:
                 "one day erased": ["erase", "--day", middle, "--yes", *beside],
                 "all erased": ["erase", "--all", "--yes", *beside],
             }.items():
-                took_s, peak_mib = measured(arguments)
-                print(f"  {name:20} {took_s:6.2f} s  {peak_mib:6.1f} MiB", flush=True)
+                took_s, cpu_s, peak_mib = measured(arguments)
+                print(
+                    f"  {name:20} {took_s:6.2f} s, of a processor {cpu_s:6.2f} s "
+                    f" {peak_mib:6.1f} MiB",
+                    flush=True,
+                )
                 figures.append(
-                    {"events": count, "days": days, "what": name, "s": took_s, "mib": peak_mib}
+                    {
+                        "events": count,
+                        "days": days,
+                        "what": name,
+                        "s": took_s,
+                        "cpu_s": cpu_s,
+                        "mib": peak_mib,
+                    }
                 )
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
