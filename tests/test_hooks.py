@@ -80,9 +80,16 @@ class Desk:
         )
         self.worker.tick()
 
-    def tell(self, type_: EventType, *, replay: bool = False, **details: object) -> Record:
-        seat = None if type_ is E.SESSION_END else "desk"
-        return self.store.add(type_, self.wall(), seat=seat, details=details, replay=replay)
+    def tell(
+        self,
+        type_: EventType,
+        *,
+        seat: str | None = "desk",
+        replay: bool = False,
+        **details: object,
+    ) -> Record:
+        where = None if type_ is E.SESSION_END else seat
+        return self.store.add(type_, self.wall(), seat=where, details=details, replay=replay)
 
     def after(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -321,6 +328,31 @@ def test_it_takes_back_the_latest_of_its_seat_only(desk):
     box.after(60)
     assert box.heard == [1]
     assert box.results == [Result.SENT, Result.TAKEN_BACK]
+
+
+def test_what_was_told_stays_told_and_counts_whatever_is_pressed_later(desk):
+    box = pledge(desk, daily_most=1)
+    box.tell(E.PICKUP, sure=True)
+    box.after(1)
+    box.after(60)
+    box.tell(E.NOT_A_PHONE)
+    box.tell(E.PICKUP, sure=True)
+    box.after(1)
+    box.after(60)
+    assert box.results == [Result.SENT, Result.OVER_LIMIT]
+
+
+def test_neither_another_seat_nor_a_recording_takes_a_pledge_back_or_makes_it_sure(desk):
+    box = pledge(desk)
+    box.tell(E.PICKUP, sure=True)
+    box.tell(E.NOT_A_PHONE, seat="sofa")
+    box.tell(E.NOT_A_PHONE, replay=True)
+    box.tell(E.PICKUP, seat="sofa", sure=False)
+    box.tell(E.LEVEL, level=2)
+    box.tell(E.LEVEL, level=2, seat="sofa", replay=True)
+    box.after(1)
+    box.after(60)
+    assert box.results == [Result.SENT, Result.NOT_SURE]
 
 
 def test_it_is_taken_back_also_after_a_try_that_did_not_arrive(desk):
@@ -648,6 +680,16 @@ def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_looked_up(serve
     assert receiver.requests == []
 
 
+def test_the_address_that_was_looked_at_is_the_one_that_is_called(server, monkeypatch):
+    """A name that is asked for twice may lead elsewhere the second time."""
+    receiver = server()
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", receiver.port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    hook = HookConfig(address=f"http://only.here.invalid:{receiver.port}/", loopback=True)
+    assert post(hook, b"{}", event="x").arrived is True
+    assert receiver.requests[0][1]["Host"] == f"only.here.invalid:{receiver.port}"
+
+
 def test_a_certificate_that_nobody_vouches_for_is_not_trusted(tmp_path):
     from tests.certificates import Authority
 
@@ -704,7 +746,7 @@ def test_a_command_says_by_its_exit_code_what_came_of_it(tmp_path, text, arrived
 
 def test_a_command_that_hangs_ends_with_all_that_it_started(tmp_path):
     hook = HookConfig(
-        command=script(tmp_path, f"sleep 60 & echo $! >{tmp_path}/child; wait"), timeout_s=1.0
+        command=script(tmp_path, f"sleep 300 & echo $! >{tmp_path}/child; wait"), timeout_s=1.0
     )
     assert run(hook, b"{}").arrived is None
     child = int((tmp_path / "child").read_text())
