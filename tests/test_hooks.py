@@ -438,6 +438,9 @@ def test_without_knowing_what_was_told_nothing_is_told(tmp_path):
     (tmp_path / "hooks.db").write_bytes(b"\x00\xffnot a database" * 400)
     with pytest.raises(LedgerBroken, match="nothing is told; where it is damaged, take it away"):
         Ledger(tmp_path / "hooks.db", "music")
+    with pytest.raises(LedgerBroken, match="may still be there"):
+        ledger_module.erase(tmp_path / "hooks.db", None)
+    Ledger(tmp_path / "not" / "yet" / "hooks.db", "music").close()
     with closing(sqlite3.connect(tmp_path / "new.db")) as db:
         db.execute("PRAGMA user_version = 9")
     with pytest.raises(LedgerBroken, match="of another version"):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -442,6 +443,33 @@ def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing(lived):
     charts = [attrs for tag, attrs in tags.tags if tag == "svg"]
     assert charts
     assert all(attrs["aria-hidden"] == "true" for attrs in charts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_a_browser_shows_all_of_the_page_and_asks_for_nothing_more(lived, width_px, scheme):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium")
+    path = lived.with_name("report.html")
+    path.write_text(page(seen(lived), box="Desk"))
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": width_px, "height": 844}, color_scheme=scheme)
+        asked: list[str] = []
+        said: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda message: said.append(message.text))
+        tab.goto(path.as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        wider_px = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        browser.close()
+    assert (asked, said) == ([path.as_uri()], [])
+    assert wider_px <= 0
+    assert ground == {"light": "rgb(246, 245, 241)", "dark": "rgb(22, 24, 27)"}[scheme]
 
 
 def test_a_name_on_the_page_is_a_name_and_no_markup(tmp_path):

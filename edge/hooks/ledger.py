@@ -64,6 +64,7 @@ class Ledger:
         """Raises LedgerBroken."""
         self._hook = hook
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -75,7 +76,7 @@ class Ledger:
                         self._db.execute(statement)
                 elif version != SCHEMA_VERSION:
                     raise LedgerBroken(f"{path} is of another version ({version})")
-        except sqlite3.Error as exc:
+        except (OSError, sqlite3.Error) as exc:
             msg = (
                 f"{path} cannot be used ({exc}): without it nobody knows what was told already, and"
                 " nothing is told; where it is damaged, take it away"
@@ -222,7 +223,7 @@ def path_beside(history: Path) -> Path:
 
 
 def erase(path: Path, day: date | None) -> int:
-    """Forget what was told of a day, or ever (None), for good. Raises sqlite3.Error."""
+    """Forget what was told of a day, or ever (None), for good. Raises LedgerBroken."""
     if not path.is_file():
         return 0
     db = sqlite3.connect(path, timeout=10.0, isolation_level=None)
@@ -233,5 +234,8 @@ def erase(path: Path, day: date | None) -> int:
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return int(count)
+    except sqlite3.Error as exc:
+        msg = f"{path}: {exc}; what was to be erased of it may still be there"
+        raise LedgerBroken(msg) from exc
     finally:
         db.close()
