@@ -254,6 +254,18 @@ def test_a_span_of_days_has_hours_and_the_longest_clean_times(lived):
     ]  # fmt: skip
 
 
+def test_over_midnight_time_belongs_to_both_days_and_a_pickup_to_the_first(tmp_path):
+    path = tmp_path / "history.db"
+    box = Lived(path, EVE - timedelta(minutes=10))
+    box.focus(25, (5, 600))
+    box.close()
+    after = seen(path, days=1)
+    assert sum(hour.pickups for hours in after.hours for hour in hours) == 0
+    assert (after.hours[3][0].focus_s, after.hours[3][0].phone_s) == (900, 300)
+    both = seen(path)
+    assert (both.hours[2][23].pickups, both.hours[2][23].phone_s) == (1, 300)
+
+
 def test_what_a_film_left_is_nowhere(lived):
     found = seen(lived)
     told = json.dumps(found.as_json()) + page(found, box="Desk")
