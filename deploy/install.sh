@@ -18,7 +18,8 @@ base=/opt/procrastobot
 unit=procrastobot.service
 broker=procrastobot-broker.service
 page=procrastobot-page
-units="$unit $broker $page.socket $page.service"
+hooks=procrastobot-hooks.service
+units="$unit $broker $page.socket $page.service $hooks"
 password=/etc/credstore/procrastobot.broker-password
 bundle=$(cd "$(dirname "$0")" && pwd)
 action=install
@@ -182,7 +183,7 @@ place_configuration() {
     if [ ! -e /etc/procrastobot/config.toml ]; then
         install -D -m 640 "$bundle/config.example.toml" /etc/procrastobot/config.toml
         if [ "$with_page" = yes ]; then
-            sed -i '/^\[web\]/,/^\[privacy\]/ {
+            sed -i '/^\[web\]/,/^$/ {
                 s/^# enabled = .*/enabled = true/
                 s/^# host = .*/host = "0.0.0.0"/
                 s/^# port = .*/port = 80/
@@ -261,10 +262,10 @@ broker_password
 if [ "$start" = no ]; then
     say "in place; not started"
 elif ! has_systemd; then
-    systemctl enable --quiet "$unit" "$broker"
+    systemctl enable --quiet "$unit" "$broker" "$hooks"
     say "no systemd runs here: it starts at the next boot"
 else
-    systemctl enable --quiet "$unit" "$broker"
+    systemctl enable --quiet "$unit" "$broker" "$hooks"
     systemctl restart "$broker" || true
     systemctl reset-failed "$unit" 2>/dev/null || true
     if ! healthy; then
@@ -278,6 +279,7 @@ else
         fi
         fail "$version does not get ready; see: journalctl -u $unit -e; then: sudo procrastobot selftest"
     fi
+    systemctl restart "$hooks" || true
     say "running: systemctl status $unit"
     if [ -e "/run/systemd/system/$page.socket.d" ]; then
         say "the page: http://$(hostname).local/, the code for the first login: $(procrastobot page --code)"

@@ -22,6 +22,8 @@ COMMANDS = (
     "detect",
     "bench",
     "report",
+    "erase",
+    "hooks",
     "selftest",
     "page",
 )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from edge.config import PrivacyConfig
@@ -94,6 +95,21 @@ def _number(picture: Path) -> int:
     return int(first) if len(first) == DIGITS and first.isascii() and first.isdigit() else 0
 
 
+def folder_of(config: PrivacyConfig, state_dir: Path) -> Path:
+    return Path(config.pictures_path) if config.pictures_path else state_dir / "pictures"
+
+
+def pictures(folder: Path, day: date | None) -> list[Path]:
+    """Those that were kept there on a day, or all of them; nothing else that lies there."""
+    named = re.compile(rf"(\d{{{DIGITS}}}-)?(\d{{8}})-\d{{6}}-.*{re.escape(ENDING)}", re.ASCII)
+    found = []
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        match = named.fullmatch(path.name)
+        if match is not None and (day is None or match[2] == f"{day:%Y%m%d}"):
+            found.append(path)
+    return found
+
+
 def open_album(
     config: PrivacyConfig, state_dir: Path, *, wall_clock: Callable[[], datetime]
 ) -> Album | None:
@@ -105,7 +121,7 @@ def open_album(
     def save(frame: Frame, path: Path) -> None:
         path.write_bytes(as_jpeg(frame.image))
 
-    folder = Path(config.pictures_path) if config.pictures_path else state_dir / "pictures"
+    folder = folder_of(config, state_dir)
     with suppress(OSError):
         sweep(folder)
     log.warning("pictures of pick-ups are kept in %s (privacy.save_pictures)", folder)

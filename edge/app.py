@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -176,6 +177,7 @@ def build(
             totals=teller.totals if camera.live else None,
             look_alikes=teller.look_alikes,
             replay=not camera.live,
+            seed=secrets.randbits(64),
         )
         outputs.apply(PublishState(state), state)  # subscribers see an idle box too
         loop = Loop(

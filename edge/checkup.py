@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def examine(config: Config, reader: Reader, *, path: Path | None, camera: bool =
     if rate and config.camera.fps < config.observe.fewest_fps:
         text = f" = {config.camera.fps:g}: {too_few_frames(config.observe)}"
         found.hindrances.append(SettingFault("camera.fps", text))
+    if reader.sound("hooks"):
+        found.hindrances.extend(_hooks(config, beside))
     for name, given, folder in (
         ("history.path", config.history.path if config.history.enabled else "", False),
         ("privacy.pictures_path", config.privacy.pictures_path, True),
@@ -77,6 +80,28 @@ def examine(config: Config, reader: Reader, *, path: Path | None, camera: bool =
             text = f" = {port}: ports below {_lowest_port(beside)} are for root; 8080, for example"
             found.hindrances.append(SettingFault(name, text))
     return found
+
+
+def _hooks(config: Config, beside: bool) -> Iterator[SettingFault]:
+    from edge.hooks.send import notify_problem
+
+    for i, hook in enumerate(config.hooks):
+        where = f"hooks[{i}]"
+        if not (hook.address or hook.command or hook.notify):
+            yield SettingFault(where, ": tells nobody: give address, command or notify")
+        if not config.history.enabled:
+            yield SettingFault(where, ": hooks follow the history, which is off (history.enabled)")
+        if hook.notify and (problem := notify_problem()):
+            yield SettingFault(f"{where}.notify", f": {problem}")
+        if hook.command:
+            program = Path(shlex.split(hook.command)[0])
+            if beside and str(program).startswith(PRIVATE):
+                problem = "the service sees no home folders"
+            elif not program.is_file() or not service.may(program, os.X_OK, beside=beside):
+                problem = "is no program that can be run"
+            else:
+                continue
+            yield SettingFault(f"{where}.command", f" = {written(str(program))}: {problem}")
 
 
 def too_few_frames(config: ObserveConfig) -> str:

@@ -447,6 +447,83 @@ class WebConfig:
     key_file: str = setting("", "Its key.")
 
 
+HOOK_EVENTS = ("pickup", "clean_session", "broken_streak")
+PLEDGE_DELAY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookConfig:
+    """Whom to tell of what happens: an address is called, a command run, or somebody notified."""
+
+    name: str = setting(
+        "hook",
+        "Tells hooks apart, also in what was sent already; letters, digits, - and _.",
+        pattern=r"[A-Za-z0-9_-]{1,32}",
+    )
+    on: str = setting(
+        "pickup",
+        "A believed pick-up, a completed session without one, or a session that ended a streak.",
+        choices=HOOK_EVENTS,
+    )
+    address: str = setting("", "http:// or https:// address to which the event is sent (POST).")
+    command: str = setting(
+        "",
+        "A program with its arguments, as in a shell but without one; it reads the event as JSON.",
+    )
+    notify: str = setting(
+        "", "An address of Apprise, as ntfy://topic; needs the extra `notify`.", secret=True
+    )
+    delay_s: float = setting(
+        0.0,
+        'Wait so long before; "not a phone" takes it back meanwhile.',
+        low=0,
+        high=3600,
+    )
+    pledge: bool = setting(
+        False,
+        "It costs something: a pick-up must have been sure enough for a sound, delay_s is 60 at"
+        " least, and daily_most must be given.",
+    )
+    daily_most: int = setting(0, "At most so often a day; 0: no limit.", low=0, high=1000)
+    tries: int = setting(5, "Tried at most so often, at growing intervals.", low=1, high=20)
+    timeout_s: float = setting(10.0, "What does not end in this time is ended.", low=1, high=120)
+    loopback: bool = setting(
+        False, "The address may be of this machine itself, which is refused otherwise."
+    )
+
+    @property
+    def waits_s(self) -> float:
+        return max(self.delay_s, PLEDGE_DELAY_S) if self.pledge else self.delay_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentConfig:
+    """Does it help? Every focus session is drawn at random to one of two ways of nudging, and
+    `report` says what difference that made."""
+
+    enabled: bool = setting(False, "Draw each focus session.")
+    name: str = setting(
+        "first",
+        "Sessions of one name are compared; another name begins anew.",
+        pattern=r"[A-Za-z0-9_-]{1,32}",
+    )
+    compare: str = setting(
+        "sound",
+        "sound: with sound, as the mode has it, or light only; dock: the phone has to lie in its"
+        " dock, or need not; mode: the two modes below.",
+        choices=("sound", "dock", "mode"),
+    )
+    mode_a: str = setting("gentle", "The one mode.")
+    mode_b: str = setting("strict", "The other.")
+    sessions: int = setting(
+        60,
+        "The result is told after so many: looking again and again until it pleases finds"
+        " differences where there are none.",
+        low=30,
+        high=2000,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyConfig:
     """Pictures never leave the box and never touch its disk unless you turn this on."""
@@ -478,6 +555,8 @@ class Config:
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     history: HistoryConfig = field(default_factory=HistoryConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    experiment: ExperimentConfig = field(default_factory=ExperimentConfig)
+    hooks: tuple[HookConfig, ...] = field(default=(), metadata={"most": 16})
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
 
     def ladder(self, mode: str) -> LadderConfig:

@@ -45,6 +45,7 @@ from edge.domain import (
     Totals,
     View,
 )
+from edge.experiment import LIGHT_ONLY, NO_DOCK, drawn
 
 KEPT_HAPPENINGS = 64  # more than one tick can bring; effects takes those it has not seen
 MINUTES_A_DAY = 24 * 60
@@ -75,12 +76,14 @@ def start(
     totals: tuple[Totals, ...] | None = None,
     look_alikes: tuple[LookAlike, ...] = (),
     replay: bool = False,
+    seed: int = 0,
 ) -> State:
     """The state of a box that was just switched on: idle.
 
     totals:      of today so far, one per configured seat in their order; None: none
     look_alikes: what earlier runs learnt
     replay:      a recording is played back
+    seed:        of this run, for what is drawn at random
     """
     if totals is None or len(totals) != len(config.seats):
         totals = (Totals(),) * len(config.seats)
@@ -94,6 +97,7 @@ def start(
         look_alikes=look_alikes[-config.policy.learn_most :],
         follow=config.policy.follow,
         replay=replay,
+        seed=seed,
     )
 
 
@@ -303,6 +307,7 @@ def _begin(state: State, session: Session, minutes: float | None) -> State:
         paused=None,
         paused_left_s=0.0,
         focused_s=0.0,
+        way="",
     )
 
 
@@ -324,7 +329,8 @@ def _begin_focus(state: State, config: Config, minutes: float | None) -> State:
         sound_s=0.0,
         sound_spent=False,
     )
-    return _happen(state, EventType.SESSION_START, minutes=length_min, mode=state.mode)
+    state, draw = drawn(state, config)
+    return _happen(state, EventType.SESSION_START, minutes=length_min, mode=state.mode, **draw)
 
 
 def _begin_break(state: State, config: Config, minutes: float | None) -> State:
@@ -470,6 +476,8 @@ def _see(state: State, view: View) -> State:
 
 def _look_at(state: State, index: int, view: SeatView, lens: View, config: Config) -> State:
     at_s = state.at_s
+    if state.way == NO_DOCK:
+        view = replace(view, dock=Dock.NONE)
     seat = state.seats[index]
     phone = view.phone
     using = phone is not None and _in_use(state, phone, view.seat, config)
@@ -609,6 +617,7 @@ def _evidence(phone: PhoneSight) -> dict[str, Detail]:
     box = phone.box
     return {
         "median": round(phone.median, 3),
+        "sure": phone.sure,
         "why": phone.why,
         "ymin": round(box.ymin, 4),
         "xmin": round(box.xmin, 4),
@@ -774,6 +783,8 @@ def _held_back(state: State, seat: SeatState, steps: LadderConfig, config: Confi
         return " (still now)"
     if not phone.sure:
         return " (perhaps)"
+    if state.way == LIGHT_ONLY:
+        return " (light only)"
     if state.muted:
         return " (muted)"
     if state.quiet:

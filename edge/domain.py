@@ -514,6 +514,8 @@ class State:
     clean_s: float = 0.0  # focus since it began or the phone was put down
     clean_seen_s: float = 0.0  # how much of that it saw
     follow: str = ""  # the seat that light and sound follow; empty: the worst
+    seed: int = 0  # of this run, for what is drawn at random (`experiment`)
+    way: str = ""  # of nudging, to which this focus session was drawn; empty: as configured
     happenings: tuple[Happening, ...] = ()  # the latest, oldest first, bounded
     happened: int = 0  # how many there were in all
 

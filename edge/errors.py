@@ -15,6 +15,7 @@
         CannotStart                   app; as given
         Held                      1   lock; another box has its history, 78 (app)
         Unusable                  1   history/store
+        LedgerBroken              1   hooks/ledger
         BrokerFailed              1   mqtt/broker
         NoBroker                  1   demo/broker
         UnreadablePicture         1   devices/camera_picture

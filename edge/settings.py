@@ -10,15 +10,16 @@ import difflib
 import json
 import logging
 import os
+import shlex
 import textwrap
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from edge import toml
-from edge.address import HIDDEN
+from edge.address import HIDDEN, callable_problem
 from edge.address import shown as shown_address
 from edge.config import OLD_NAMES, Config
 from edge.errors import Misconfigured
@@ -235,6 +236,19 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
     both = config.broker.enabled and web.enabled and config.broker.port == web.port != 0
     if both and sound("broker.enabled", "broker.port", "web.enabled", "web.port"):
         wrong("web.port", f" = {web.port}: is the port of the broker in the box (broker.port)")
+    experiment = config.experiment
+    if experiment.enabled and sound("experiment", "modes", "seats"):
+        if experiment.compare == "mode":
+            for name in ("mode_a", "mode_b"):
+                if (mode := getattr(experiment, name)) not in config.modes:
+                    what = f"no such mode; there are {', '.join(config.modes)}"
+                    wrong(f"experiment.{name}", f" = {written(mode)}: {what}")
+            if experiment.mode_a == experiment.mode_b:
+                wrong("experiment.mode_b", f" = {written(experiment.mode_b)}: is mode_a too")
+        if experiment.compare == "dock" and not any(seat.dock for seat in config.seats):
+            wrong("experiment.compare", ' = "dock": no seat has a dock')
+    if sound("hooks"):
+        _judge_hooks(config, wrong)
     for name in ("ca_file", "cert_file", "key_file"):
         path = getattr(mqtt, name)
         if path and not mqtt.tls and sound("mqtt.tls"):
@@ -249,6 +263,33 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
                 f"modes.{mode}", ": light, sound and loud must come in this order, later and later"
             )
     return found
+
+
+def _judge_hooks(config: Config, wrong: Callable[[str, str], None]) -> None:
+    names = [hook.name for hook in config.hooks]
+    for i, hook in enumerate(config.hooks):
+        where = f"hooks[{i}]"
+        if hook.name in names[:i]:
+            wrong(f"{where}.name", f" = {written(hook.name)}: is the name of another hook")
+        given = [name for name in ("address", "command", "notify") if getattr(hook, name)]
+        if len(given) > 1:
+            wrong(f"{where}.{given[1]}", f": give this or {given[0]}, not both")
+        if hook.pledge and not hook.daily_most:
+            wrong(f"{where}.daily_most", ": a pledge needs a daily limit")
+        if hook.address and (problem := callable_problem(hook.address, loopback=hook.loopback)):
+            wrong(f"{where}.address", f" = {written(hook.address)}: {problem}")
+        if hook.command and (problem := _command_problem(hook.command)):
+            wrong(f"{where}.command", f": {problem}")
+
+
+def _command_problem(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as exc:
+        return f"cannot be split into words ({exc})"
+    if not words or not words[0].startswith("/"):
+        return "begins with the whole path of a program, as /usr/local/bin/donate"
+    return ""
 
 
 def _name_problem(name: str) -> str:
@@ -287,6 +328,10 @@ def _section_classes(name: str) -> list[tuple[Any, str]]:
     if origin is dict:
         return [(args[1], f"{name}.NAME")]
     return [(hint, name)]
+
+
+def _is_list(section: str) -> bool:
+    return typing.get_origin(typing.get_type_hints(Config)[section]) is tuple
 
 
 def shown(config: Config) -> str:
@@ -329,10 +374,10 @@ def example() -> str:
     for section in fields(Config):
         for cls, prefix in _section_classes(section.name):
             title = prefix.replace("NAME", "my-own")
-            table = f"[[{title}]]" if section.name == "seats" else f"[{title}]"
+            table = f"[[{title}]]" if _is_list(section.name) else f"[{title}]"
             summary = (cls.__doc__ or "").strip().replace("\n\n", "\n")
             lines += [f"# {line.strip()}" for line in summary.splitlines()]
-            repeats = section.name in ("seats", "modes")
+            repeats = _is_list(section.name) or section.name == "modes"
             lines.append(f"# {table}" if repeats else table)
             for declared in fields(cls):
                 lines += textwrap.wrap(
@@ -356,7 +401,7 @@ def reference() -> str:
     ]
     for section in fields(Config):
         for cls, prefix in _section_classes(section.name):
-            table = f"[[{prefix}]]" if section.name == "seats" else f"[{prefix}]"
+            table = f"[[{prefix}]]" if _is_list(section.name) else f"[{prefix}]"
             lines += [f"## `{table}`", "", " ".join((cls.__doc__ or "").split()), ""]
             lines += ["| setting | default | meaning |", "| --- | --- | --- |"]
             for declared in fields(cls):

@@ -13,8 +13,8 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 EDGE = TESTS.parent / "edge"
 LAB = TESTS / "lab"
-PURE = ("domain.py", "config.py", "observe.py", "decide.py", "effects.py")
-ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain"}
+PURE = ("domain.py", "config.py", "observe.py", "experiment.py", "decide.py", "effects.py")
+ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain", "edge.experiment"}
 # Each vendor has one home; nobody else may know it is there.
 HOMES = {
     "picamera2": ("devices/",),
@@ -26,7 +26,8 @@ HOMES = {
     "amqtt": ("demo/",),
     "tflite_runtime": ("vision/tflite.py",),
     "ai_edge_litert": ("vision/tflite.py",),
-    "sqlite3": ("history/",),
+    "sqlite3": ("history/", "hooks/"),
+    "apprise": ("hooks/",),
     "starlette": ("page/",),
     "uvicorn": ("page/",),
     "h11": ("page/",),

@@ -240,6 +240,7 @@ def test_the_hooks_leave_the_program_and_its_units_in_place(built: Chroot) -> No
     for unit in (
         "procrastobot",
         "procrastobot-broker",
+        "procrastobot-hooks",
         "procrastobot-settings",
         "procrastobot-health",
     ):
@@ -292,7 +293,7 @@ def test_the_firmware_is_told_in_a_section_for_every_board(built: Chroot) -> Non
 @pytest.mark.slow
 def test_its_systemd_agrees_with_every_unit_and_its_drop_ins(built: Chroot) -> None:
     ours = sorted((built.root / "etc/systemd/system").glob("procrastobot*.service"))
-    assert len(ours) == 6
+    assert len(ours) == 8
     names = [f"/{path.relative_to(built.root)}" for path in ours]
     verdict = built.run("systemd-analyze", "verify", "--man=no", *names, check=False)
     said = [line for line in verdict.stderr.splitlines() if "procrastobot" in line]

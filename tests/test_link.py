@@ -13,7 +13,7 @@ import pytest
 
 from edge import link, live
 from edge.adopt import adopted
-from edge.config import Config, PolicyConfig, SeatConfig
+from edge.config import Config, ExperimentConfig, HookConfig, PolicyConfig, SeatConfig
 from edge.domain import (
     Aim,
     Box,
@@ -270,6 +270,12 @@ def test_a_faulty_file_is_answered_with_what_is_wrong_and_changes_nothing(box):
             ["modes"],
         ),
         (lambda c: replace(c, camera=replace(c.camera, fps=5)), [], ["camera.fps"]),
+        (
+            lambda c: replace(c, experiment=ExperimentConfig(enabled=True)),
+            [],
+            ["experiment.enabled"],
+        ),
+        (lambda c: replace(c, hooks=(HookConfig(),)), [], []),  # for a process of its own
     ],
 )
 def test_what_other_parts_know_by_name_waits_for_the_next_start(change, taken, waiting):

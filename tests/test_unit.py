@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ UNIT = ROOT / "deploy" / "procrastobot.service"
 BROKER = ROOT / "deploy" / "procrastobot-broker.service"
 PAGE = ROOT / "deploy" / "procrastobot-page.service"
 PAGE_SOCKET = PAGE.with_suffix(".socket")
+HOOKS = ROOT / "deploy" / "procrastobot-hooks.service"
 OVERLAY = ROOT / "deploy" / "overlay" / "usr" / "lib"
 EXPOSURE_AT_MOST = 1.5
 
@@ -28,7 +30,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("source", [UNIT, BROKER, PAGE, PAGE_SOCKET], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "source", [UNIT, BROKER, PAGE, PAGE_SOCKET, HOOKS], ids=lambda path: path.name
+)
 def test_systemd_verify_finds_nothing_to_say(source: Path, tmp_path: Path) -> None:
     # verify looks for the programs too; they are installed where the service is, not here.
     for each in (source, PAGE, PAGE_SOCKET):
@@ -44,6 +48,15 @@ def test_systemd_verify_finds_nothing_to_say(source: Path, tmp_path: Path) -> No
     assert (verdict.returncode, ours) == (0, [])
 
 
+def test_the_installer_turns_on_the_page_and_nothing_else(tmp_path: Path) -> None:
+    script = re.search(r"sed -i '([^']*)'", (ROOT / "deploy" / "install.sh").read_text())
+    assert script is not None
+    example = ROOT / "deploy" / "config.example.toml"
+    done = subprocess.run(["sed", script[1], example], capture_output=True, text=True, check=True)
+    given = {name: table for name, table in tomllib.loads(done.stdout).items() if table}
+    assert given == {"web": {"enabled": True, "host": "0.0.0.0", "port": 80}}
+
+
 def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     text = re.sub(r"/opt/procrastobot/current/bin/\w+", "/bin/true", UNIT.read_text())
@@ -54,7 +67,7 @@ def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
     assert "WachdogSec" in verdict.stderr
 
 
-@pytest.mark.parametrize("unit", [UNIT, BROKER, PAGE], ids=lambda path: path.stem)
+@pytest.mark.parametrize("unit", [UNIT, BROKER, PAGE, HOOKS], ids=lambda path: path.stem)
 def test_what_the_service_may_do_stays_little(unit: Path) -> None:
     offline = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     table = subprocess.run(

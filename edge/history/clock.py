@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 
 FIRST_DAY = date(2026, 1, 1)  # nothing of this program can be older: it did not exist
@@ -85,3 +85,16 @@ def can_be(day: str, *, today: date) -> bool:
         return FIRST_DAY <= date.fromisoformat(day) <= today + timedelta(days=1)
     except (ValueError, OverflowError):
         return False
+
+
+def zone_of(now: datetime) -> tzinfo | None:
+    """The zone in which days are counted; None is this machine's, which knows summer and winter.
+
+    A local time carries the offset of its own moment only, and half a year ago it was another.
+    """
+    return None if now.utcoffset() == now.astimezone().utcoffset() else now.tzinfo
+
+
+def midnight(day: date, zone: tzinfo | None) -> datetime:
+    """When this day begins there."""
+    return datetime.combine(day, time(), tzinfo=zone).astimezone(zone)

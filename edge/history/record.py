@@ -85,11 +85,14 @@ def _details(text: object) -> dict[str, Any]:
 def _sound(value: object) -> object:
     """Only what every JSON reader takes: no NaN, and no half of a character."""
     if isinstance(value, str):
-        return value.encode(errors="replace").decode()
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(_sound(name)): _sound(each) for name, each in value.items()}
+        return {
+            str(_sound(name)): each if each is None or type(each) in (int, bool) else _sound(each)
+            for name, each in value.items()
+        }
     if isinstance(value, list):
         return [_sound(each) for each in value]
     return value
@@ -100,6 +103,12 @@ def figure(value: object, *, most: float = FIGURE_MAX) -> float:
     if isinstance(value, int | float) and 0 <= value < most:
         return float(value)
     return 0.0
+
+
+def last_seen(interrupted: Record) -> datetime:
+    """When the box last lived before it was cut off: it tells of that at its next start only."""
+    when = _moment(interrupted.details.get("last_seen"), None)
+    return interrupted.at if when is None else min(when, interrupted.at)
 
 
 def event_id(at: datetime) -> str:

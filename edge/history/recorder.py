@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from edge.config import HistoryConfig
@@ -36,8 +36,11 @@ from edge.domain import (
 )
 from edge.history.clock import FIRST_DAY, Lived, synchronized
 from edge.history.days import Day, add
+from edge.history.erase import erase_in, remove_aside
 from edge.history.record import figure, finite
 from edge.history.store import (
+    LEARNT_NOTE,
+    SESSION_NOTE,
     Store,
     Unusable,
     Waiting,
@@ -67,8 +70,6 @@ FLOODS = frozenset({EventType.REFUSED, EventType.FAULT, EventType.FAULT_CLEARED}
 FLOOD_BURST = 10
 FLOOD_PER_S = 1 / 600
 _CLOCK_NOTE = "clock"
-_SESSION_NOTE = "session"
-_LEARNT_NOTE = "look_alikes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ class _Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Erase:
+    day: date | None
+    done: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
 class _Drain:
     done: threading.Event
 
@@ -118,7 +125,7 @@ class _Close:
     pass
 
 
-_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Drain | _Look | _Close
+_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Erase | _Drain | _Look | _Close
 
 
 class Recorder:
@@ -221,6 +228,12 @@ class Recorder:
     def acknowledge(self, place: int) -> None:
         self._put(_Acknowledged(place))
 
+    def erase(self, day: date | None, done: Callable[[str], None]) -> None:
+        """Erase a day, or everything (None), from the history while the box runs; `done` is called
+        in the recorder's thread with what went wrong, or nothing. What the box has learnt it still
+        knows: that takes a `Forget` besides."""
+        self._put(_Erase(day, done))
+
     def drain(self, timeout_s: float = 5.0) -> None:
         """Return when everything left so far is done."""
         done = threading.Event()
@@ -288,7 +301,7 @@ class Recorder:
             if not self._on_card and self._path is not None and self._clock() >= self._retry_at_s:
                 self._return_to_card()
 
-    def _do(self, work: _Happened | _Standing | _Fetch | _Drain | _Look) -> None:
+    def _do(self, work: _Happened | _Standing | _Fetch | _Erase | _Drain | _Look) -> None:
         self._mind_the_clock()
         if isinstance(work, _Fetch):
             self._persist(
@@ -304,6 +317,8 @@ class Recorder:
                 self._persist(self._save)
             if now_s - self._today_at_s >= TODAY_EVERY_S:
                 self._show_today()
+        elif isinstance(work, _Erase):
+            work.done(self._erase(work.day))
         elif isinstance(work, _Drain):
             work.done.set()
         else:
@@ -398,25 +413,40 @@ class Recorder:
         if standing is None or self._replay:
             return
         self._standing = standing
-        date = standing.seen.date().isoformat()
-        if date != self._day.date:
+        today = standing.seen.date().isoformat()
+        if today != self._day.date:
             self._persist(self._save)
-            self._persist(lambda: self._turn_to(date))
+            self._persist(lambda: self._turn_to(today))
         if len(standing.totals) == len(self._seats):
             self._day = add(self._day, standing.totals, self._last_totals)
             self._last_totals = standing.totals
 
-    def _turn_to(self, date: str) -> None:
-        self._day = self._store.day(date, self._seats)
+    def _turn_to(self, day: str) -> None:
+        self._day = self._store.day(day, self._seats)
 
     def _show_today(self) -> None:
-        date = self._date()
-        if date != self._day.date:
+        today = self._date()
+        if today != self._day.date:
             self._persist(self._save)
-            self._persist(lambda: self._turn_to(date))
+            self._persist(lambda: self._turn_to(today))
         self._today_at_s = self._clock()
         if not self._replay:
             self._on_today(self._day)
+
+    def _erase(self, day: date | None) -> str:
+        try:
+            erase_in(self._store, day, now=self.now())
+            compacted = self._store.compact()
+            if day is None or str(day) == self._day.date:
+                self._day = Day(self._day.date, self._seats, tuple(Totals() for _ in self._seats))
+            if self._path is not None and self._on_card:
+                remove_aside(self._path)
+        except (OSError, sqlite3.Error) as exc:
+            log.error("what was to be erased may still be there: %s", exc)
+            return str(exc)
+        log.info("%s was erased from the history", "everything" if day is None else day)
+        self._show_today()
+        return "" if compacted else "something else reads the history; close it and try again"
 
     def _notes(self, *, stopped: bool = False) -> dict[str, str]:
         lived = {"believed": self._lived.believed_s, "seen": self._lived.seen_s}
@@ -433,14 +463,14 @@ class Recorder:
             "stopped": stopped,
         }
         learnt = json.dumps([asdict(look_alike) for look_alike in standing.look_alikes])
-        return notes | {_SESSION_NOTE: json.dumps(value), _LEARNT_NOTE: learnt}
+        return notes | {SESSION_NOTE: json.dumps(value), LEARNT_NOTE: learnt}
 
     def _recall(self) -> None:
         """Read what the last run left. Raises sqlite3.Error."""
         self._lived = self._recall_clock()
         self._day = self._store.day(self._date(), self._seats)
-        self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
-        found = None if self._replay else _interruption(self._store.note(_SESSION_NOTE))
+        self.look_alikes = _look_alikes(self._store.note(LEARNT_NOTE))
+        found = None if self._replay else _interruption(self._store.note(SESSION_NOTE))
         if found is not None:
             log.info("the last %s was interrupted (%s)", found["session"], found["cause"])
             self._store_interruption(found)
@@ -451,7 +481,7 @@ class Recorder:
             EventType.INTERRUPTED,
             self.now(),
             details=details,
-            notes={_SESSION_NOTE: ""},
+            notes={SESSION_NOTE: ""},
             send=self._sending,
             since_s=self._lived.believed_s,
         )

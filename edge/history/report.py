@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge.domain import EventType, Totals
-from edge.history.clock import can_be
-from edge.history.record import Record, figure
+from edge.history.clock import can_be, midnight, zone_of
+from edge.history.record import Record, figure, last_seen
 from edge.history.store import Store, Unusable, broken, open_for_reading, open_salvaged
+
+Found = TypeVar("Found")
 
 BAR_WIDTH = 24
 FULL_BAR_S = 3600.0  # at least: a day of one minute must not look like a day of work
@@ -69,17 +73,23 @@ def _figures(totals: Totals) -> dict[str, int]:
 
 
 def read_file(path: Path, first: date, last: date, *, now: datetime) -> Report:
-    """Read a history beside a running box; of a damaged one, what can be read. Raises Unusable."""
+    """As `read`, from a file. Raises Unusable."""
+    return from_file(path, lambda store: read(store, first, last, now=now))
+
+
+def from_file(path: Path, look: Callable[[Store], Found]) -> Found:
+    """What `look` finds in a history, beside a running box; of a damaged one, what can be read.
+    Raises Unusable."""
     try:
         with closing(open_for_reading(path)) as store:
-            return read(store, first, last, now=now)
+            return look(store)
     except Unusable as exc:
         if not exc.damaged:
             raise
     except sqlite3.Error:
         pass  # it did not show in the schema
     with closing(open_salvaged(path)) as store:
-        return read(store, first, last, now=now)
+        return look(store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,56 +130,102 @@ def standing(path: Path, *, now: datetime) -> Standing:
 
 def read(store: Store, first: date, last: date, *, now: datetime) -> Report:
     """Both ends included; a day without anything is a day of zeros. `now` has the zone."""
-    seats: dict[str, dict[str, Totals]] = {}
-    for day, seat, totals in store.days(first.isoformat(), last.isoformat()):
-        seats.setdefault(day, {})[seat] = totals
-    days = []
-    for offset in range((last - first).days + 1):
-        day_ = first + timedelta(days=offset)
-        begin = datetime.combine(day_, time(), tzinfo=now.tzinfo)
-        events = store.events(since=begin, until=begin + timedelta(days=1))
-        lived = [event for event in events if not event.replay]
-        found = DayReport(
-            date=day_,
-            seats=seats.get(day_.isoformat(), {}),
-            longest_clean_s=0.0,
-            interruptions=sum(event.type == EventType.INTERRUPTED for event in lived),
-        )
-        clean_s, unseen_s = _longest_clean(lived)
-        # One that began before midnight is as long on this day as the day's focus.
-        clean_s = min(clean_s, found.sum("focus_s"))
-        days.append(replace(found, longest_clean_s=clean_s, unseen_s=min(unseen_s, clean_s)))
-    never = tuple(
-        (day, totals) for day, _, totals in store.dates() if not can_be(day, today=now.date())
+    zone = zone_of(now)
+    books = Books(zone)
+    events = store.each(
+        since=midnight(first, zone),
+        until=midnight(last + timedelta(days=1), zone),
+        types=STRETCHES,
     )
-    return Report(tuple(days), never)
+    for event in events:
+        books.consider(event)
+    return books.closed(store, first, last, now=now)
+
+
+class Books:
+    """What the events of some days add to the totals of those days; they pass by one by one."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._zone = zone
+        self._stretches = Stretches()
+        self._longest: dict[date, tuple[float, float]] = {}
+        self._interruptions: Counter[date] = Counter()
+
+    def consider(self, event: Record) -> Stretch | None:
+        """Returns the stretch of focus without the phone that it ended."""
+        if event.replay:
+            return None
+        if event.type is EventType.INTERRUPTED:
+            self._interruptions[event.at.astimezone(self._zone).date()] += 1
+        found = self._stretches.ended_by(event)
+        if found is not None:
+            day = found.end.astimezone(self._zone).date()
+            before = self._longest.get(day, (0.0, 0.0))
+            self._longest[day] = max(before, (found.clean_s, found.unseen_s))
+        return found
+
+    def closed(self, store: Store, first: date, last: date, *, now: datetime) -> Report:
+        seats: dict[str, dict[str, Totals]] = {}
+        for day, seat, totals in store.days(first.isoformat(), last.isoformat()):
+            seats.setdefault(day, {})[seat] = totals
+        days = []
+        for offset in range((last - first).days + 1):
+            day_ = first + timedelta(days=offset)
+            known = seats.get(day_.isoformat(), {})
+            found = DayReport(day_, known, 0.0, self._interruptions[day_])
+            clean_s, unseen_s = self._longest.get(day_, (0.0, 0.0))
+            # One that began before midnight is as long on this day as the day's focus.
+            clean_s = min(clean_s, found.sum("focus_s"))
+            unseen_s = min(unseen_s, clean_s)
+            days.append(replace(found, longest_clean_s=clean_s, unseen_s=unseen_s))
+        never = tuple(
+            (day, totals) for day, _, totals in store.dates() if not can_be(day, today=now.date())
+        )
+        return Report(tuple(days), never)
 
 
 _OPENS = frozenset({EventType.SESSION_START, EventType.PUTDOWN, EventType.RESUME})
 _CLOSES = frozenset(
     {EventType.SESSION_END, EventType.PICKUP, EventType.PAUSE, EventType.INTERRUPTED}
 )
+STRETCHES = _OPENS | _CLOSES
 
 
-def _longest_clean(events: list[Record]) -> tuple[float, float]:
-    """The longest focus without the phone, and how much of it nobody could see, seconds.
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Focus without the phone, of which nobody could see `unseen_s`."""
+
+    end: datetime
+    clean_s: float
+    unseen_s: float
+
+    @property
+    def begin(self) -> datetime:
+        return self.end - timedelta(seconds=self.clean_s)
+
+
+class Stretches:
+    """Tells the stretches of focus without the phone from the events that end them.
 
     What ended a stretch says how long it was, by a clock that nobody sets. An event of an earlier
     version does not, and then the times of day have to do.
     """
-    longest = (0.0, 0.0)
-    since: datetime | None = None
-    for event in events:
-        if event.type in _CLOSES:
-            details = event.details
-            clean_s, unseen_s = figure(details.get("clean_s")), figure(details.get("unseen_s"))
-            if "clean_s" not in details and since is not None:
-                clean_s = max(0.0, (event.at - since).total_seconds())
-            longest = max(longest, (clean_s, unseen_s))
-            since = None
-        elif event.type in _OPENS:
-            since = event.at
-    return longest
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+
+    def ended_by(self, event: Record) -> Stretch | None:
+        if event.type in _OPENS:
+            self._since = event.at
+        if event.type not in _CLOSES:
+            return None
+        details = event.details
+        end = last_seen(event) if event.type is EventType.INTERRUPTED else event.at
+        clean_s, unseen_s = figure(details.get("clean_s")), figure(details.get("unseen_s"))
+        if "clean_s" not in details and self._since is not None:
+            clean_s = max(0.0, (end - self._since).total_seconds())
+        self._since = None
+        return Stretch(end, clean_s, unseen_s)
 
 
 def table(report: Report) -> str:

@@ -13,10 +13,10 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ from edge.domain import Details, EventType, Totals
 from edge.errors import Trouble
 from edge.history.clock import FIRST_DAY
 from edge.history.days import Day
-from edge.history.record import Record, event_id, figure, record
+from edge.history.record import Record, event_id, figure, last_seen, record
 from edge.history.salvage import Row, Salvaged, salvage
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 TOTALS = tuple(field.name for field in fields(Totals))
+BUSY_S = 5.0  # what another program may take
 CHECKPOINT_PAGES = 250  # 1 MB: the write-ahead log must find room on a small card
 LEAST_RESERVE_BYTES, RESERVE_BYTES = 2 * 2**20, 4 * 2**20  # stays free: twice what the log needs
 KEPT_BYTES = 48 * 2**20  # at most, when room is made: it passes through memory
@@ -38,7 +39,10 @@ EVENTS_MAX = 200_000  # some 50 MB; a year of 500 a day
 BROKEN_MAX = 3  # databases set aside; the oldest go
 NUMBER_MAX = 2**48  # no box gets so far: a larger one is damage
 _SALVAGE_NOTE = "salvage"  # the name of the database set aside that is being read
+SESSION_NOTE, LEARNT_NOTE = "session", "look_alikes"  # of the recorder
 _DROPPED = EventType.DROPPED.value
+# As `_insert` writes it; within a text of the details the quotes would have backslashes.
+_LIVED = "details NOT LIKE '%\"replay\": true%'"
 
 _SCHEMA = f"""
 CREATE TABLE event (
@@ -132,10 +136,90 @@ class Store:
 
     def events(self, *, since: datetime, until: datetime) -> list[Record]:
         """In the order of their numbers."""
+        return list(self.each(since=since, until=until))
+
+    def each(
+        self, *, since: datetime, until: datetime, types: Collection[EventType] = ()
+    ) -> Iterator[Record]:
+        """The same, one by one: however many there are, one is held. `types`: only these."""
+        span = since.timestamp(), until.timestamp()
+        first, last = self._db.execute(
+            "SELECT min(number), max(number) FROM event WHERE at_unix >= ? AND at_unix < ?", span
+        ).fetchone()
+        if first is None:
+            return
+        wanted = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
+        # By the table itself, which is in this order: sorting would hold all of it.
+        rows = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event NOT INDEXED"
+            f" WHERE number BETWEEN ? AND ? AND at_unix >= ? AND at_unix < ?{wanted}"
+            " ORDER BY number",
+            (first, last, *span, *map(str, types)),
+        )
+        for row in rows:
+            if (found := record(*row)) is not None:
+                yield found
+
+    def latest(self, *, since: datetime, until: datetime, limit: int) -> list[Record]:
+        """The last so many of a span, in order, without those of a recording."""
         rows = self._db.execute(
             "SELECT number, id, type, at, at_unix, seat, details FROM event"
-            " WHERE at_unix >= ? AND at_unix < ? ORDER BY number",
-            (since.timestamp(), until.timestamp()),
+            f" WHERE at_unix >= ? AND at_unix < ? AND {_LIVED}"
+            " ORDER BY at_unix DESC, number DESC LIMIT ?",
+            (since.timestamp(), until.timestamp(), limit),
+        )
+        found = [event for row in rows if (event := record(*row)) is not None]
+        return sorted((event for event in found if not event.replay), key=lambda e: e.number)
+
+    def count_between(self, *, since: datetime, until: datetime) -> int:
+        """How many events there are in a span, without those of a recording."""
+        span = since.timestamp(), until.timestamp()
+        counted = self._db.execute(
+            f"SELECT count(*) FROM event WHERE at_unix >= ? AND at_unix < ? AND {_LIVED}", span
+        )
+        return int(counted.fetchone()[0])
+
+    def experiment(self, name: str) -> datetime | None:
+        """When a session was first drawn for this experiment; None: none ever was."""
+        wanted = f'%"experiment": {json.dumps(name)}%'
+        row = self._db.execute(
+            f"SELECT min(at_unix) FROM event WHERE type = ? AND details LIKE ? AND {_LIVED}",
+            (EventType.SESSION_START.value, wanted),
+        ).fetchone()
+        return None if row[0] is None else datetime.fromtimestamp(row[0], UTC)
+
+    def ended_before(self, number: int) -> Iterator[Record]:
+        """The sessions that ended before an event, the latest first."""
+        rows = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event"
+            " WHERE number < ? AND type = ? ORDER BY number DESC",
+            (number, EventType.SESSION_END.value),
+        )
+        for row in rows:
+            if (found := record(*row)) is not None:
+                yield found
+
+    def newest(self) -> int:
+        """The highest number that was ever given here, also by another process."""
+        return self._last_number()
+
+    def changes(self) -> int:
+        """Another number after each change by somebody else; costs next to nothing to ask."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def at(self, number: int) -> Record | None:
+        row = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event WHERE number = ?",
+            (number,),
+        ).fetchone()
+        return None if row is None else record(*row)
+
+    def after(self, number: int, *, limit: int) -> list[Record]:
+        """The next events behind a number, in order."""
+        rows = self._db.execute(
+            "SELECT number, id, type, at, at_unix, seat, details FROM event"
+            " WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
         )
         return [found for row in rows if (found := record(*row)) is not None]
 
@@ -307,6 +391,49 @@ class Store:
                 "DELETE FROM event WHERE number <= ? AND number NOT IN (SELECT number FROM outbox)",
                 (self._number - keep,),
             )
+
+    # ------------------------------------------------------------ erasing
+
+    def erase(self, day: date | None, since: datetime, until: datetime) -> tuple[int, int]:
+        """Forget a day, which is between two moments, or everything (None): events whether they
+        wait or not, totals, and what was noted of a session then. Returns how many events and days.
+
+        Numbers go on where they were: a new event must not be taken for an old one. What is
+        deleted is still in the file until `compact`.
+        """
+        self._db.execute("PRAGMA secure_delete = ON")
+        with self._transaction():
+            if day is None:
+                events = self._db.execute("DELETE FROM event").rowcount
+                days = self._db.execute("DELETE FROM day").rowcount
+                for name in (SESSION_NOTE, LEARNT_NOTE, _SALVAGE_NOTE):
+                    self._db.execute("DELETE FROM note WHERE name = ?", (name,))
+            else:
+                # What tells at the next start of the session that was cut off belongs to its day.
+                later = self.each(
+                    since=since,
+                    until=until + timedelta(days=999),
+                    types={EventType.INTERRUPTED},
+                )
+                cut = [each.number for each in later if since <= last_seen(each) < until]
+                events = self._db.execute(
+                    "DELETE FROM event WHERE (at_unix >= ? AND at_unix < ?)"
+                    f" OR number IN ({', '.join(map(str, cut))})",
+                    (since.timestamp(), until.timestamp()),
+                ).rowcount
+                days = self._db.execute("DELETE FROM day WHERE date = ?", (str(day),)).rowcount
+                if str(day) in (self.note(SESSION_NOTE) or ""):
+                    self._db.execute("DELETE FROM note WHERE name = ?", (SESSION_NOTE,))
+            self._db.execute("DELETE FROM outbox WHERE number NOT IN (SELECT number FROM event)")
+            self._write_notes({"last_number": str(self._number)})
+        return int(events), int(days)
+
+    def compact(self) -> bool:
+        """Make the file anew of what there is, and empty its log. Whether all of it was possible:
+        something that reads the history at the same time keeps what it reads alive."""
+        self._db.execute("VACUUM")
+        busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
 
     # ------------------------------------------------------------ moving
 
@@ -521,7 +648,7 @@ def open_store(path: Path) -> Store:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 def open_memory() -> Store:

@@ -24,6 +24,8 @@ from edge.domain import Box
 from edge.files import whole
 
 MOST_CHANGES = 200
+# Seats are drawn; a hook runs commands, and is set by who may edit the file.
+UNTYPED = ("seats", "hooks")
 KINDS = {bool: "switch", int: "whole", float: "number", str: "text"}
 
 Change = tuple[tuple[str, ...], Any]  # where in the file, and what; None: take it out
@@ -51,8 +53,8 @@ def described(path: Path | None) -> dict[str, Any]:
     sections = []
     for section in fields(Config):
         value = getattr(found.config, section.name)
-        if section.name == "seats":
-            continue  # they are drawn, not typed
+        if section.name in UNTYPED:
+            continue
         tables = value.items() if section.name == "modes" else [("", value)]
         for name, table in tables:
             where = (section.name, name) if name else (section.name,)
@@ -182,7 +184,9 @@ def _changes(given: Any) -> list[Change]:
             raise ValueError("a change has a path and a value")
         if not all(isinstance(part, str) and part and part.isprintable() for part in path):
             raise ValueError("a change has a path and a value")
-        if (len(path) == 1) != (path == ["seats"]):
+        if path[0] == "hooks":
+            raise ValueError("hooks are set in the file itself ([[hooks]])")
+        if (len(path) == 1) != (path[0] == "seats"):
             raise ValueError("a change is of one setting, or of all seats")
         found.append((tuple(path), each.get("value")))
     return found
