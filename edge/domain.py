@@ -108,6 +108,30 @@ class Detection:
 
 PHONE = "phone"
 PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look that should be taken: by which of the eyes, at which part of the picture.
+
+    at: what it is at: empty the whole picture, else a seat or a thing by its number
+    """
+
+    window: Box = WHOLE_PICTURE
+    eye: int = 0
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a glance saw; boxes are shares of the whole picture, clipped to the window."""
+
+    detections: tuple[Detection, ...]
+    glance: Glance = Glance()
+
+    @property
+    def window(self) -> Box:
+        return self.glance.window
 GLIMPSE = "glimpse"  # what may be a phone, as long as nothing says that it is one
 
 

@@ -1,0 +1,243 @@
+"""What one frame means, given the frames before it: things, people in seats, the view.
+
+Pure. `Memory` is all that is kept from frame to frame; it is bounded, and holds no picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from edge.config import Config, SeatConfig
+from edge.desk import docks
+from edge.desk.attention import Turn, is_due, next_glance, taken
+from edge.desk.docks import Docked
+from edge.desk.evidence import NOTHING, Heard, probability, weight_of
+from edge.desk.geometry import shows
+from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
+from edge.desk.tracks import (
+    MOST_TRACKS,
+    SURE_S,
+    Bounds,
+    Change,
+    Track,
+    born,
+    candidates,
+    gone,
+    judged,
+    matched,
+    missed,
+    nearness,
+    seen,
+    without_doubles,
+)
+from edge.desk.view import Sight, looked_through
+from edge.domain import (
+    Box,
+    Detection,
+    Glance,
+    Look,
+    Observation,
+    PhoneSight,
+    PhoneUse,
+    SceneStats,
+    SeatView,
+    Thresholds,
+    View,
+)
+
+BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
+MOST_CHANGES = 16
+FLOOR = 0.02  # what eyes say below this is not followed
+PATIENCE = {"": 1.0, "raised": 2.5, "at the face": 8.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier frames left behind. A new one knows nothing."""
+
+    began_s: float | None = None
+    looked_s: float = -inf
+    stirred: bool = True  # something changed since the last look
+    changed: tuple[Box, ...] = ()  # and where
+    looks: tuple[tuple[float, Box], ...] = ()  # when and where the recent looks were
+    tracks: tuple[Track, ...] = ()
+    next_track: int = 1
+    sitters: tuple[Sitter, ...] = ()
+    docked: tuple[Docked, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    sight: Sight = Sight(0, View.CLEAR, View.CLEAR, 0.0)
+    detections: tuple[Detection, ...] = ()
+
+
+def glances(
+    memory: Memory, stats: SceneStats | None, *, at_s: float, config: Config, eyes: int = 1
+) -> tuple[Glance, ...]:
+    """The looks that this frame should have: none, or one."""
+    if not is_due(memory.tracks, memory.looked_s, memory.stirred, stats, at_s, config):
+        return ()
+    return (next_glance(memory.tracks, memory.sitters, memory.turns, eyes, at_s),)
+
+
+def observe(
+    memory: Memory,
+    looks: tuple[Look, ...],
+    stats: SceneStats | None,
+    *,
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+    bounds: Bounds,
+) -> tuple[Memory, Observation]:
+    """Add one frame with what was looked at in it; `at_s` must not decrease.
+
+    Returns the memory for the next frame, and what this one means: one SeatView per configured
+    seat, in their order.
+    """
+    settings = config.observe
+    if settings.cut < 1 and (
+        memory.began_s is None or (stats is not None and stats.change >= settings.cut)
+    ):
+        memory = _after_cut(memory, at_s)
+    began_s = at_s if memory.began_s is None else memory.began_s
+    memory = replace(
+        memory,
+        began_s=began_s,
+        sight=looked_through(memory.sight, stats, at_s, settings),
+        sitters=memory.sitters or (Sitter(),) * len(config.seats),
+        docked=memory.docked or (Docked(began_s),) * len(config.seats),
+        stirred=memory.stirred or stats is None or stats.change >= settings.gate_change,
+    )
+    if stats is not None and stats.changed:
+        memory = replace(memory, changed=(*memory.changed, *stats.changed)[-MOST_CHANGES:])
+    for look in looks:
+        memory = _add(memory, look, at_s, config, thresholds, bounds)
+    if looks:
+        memory = replace(memory, looked_s=at_s, stirred=False, changed=())
+    else:
+        memory = replace(
+            memory, tracks=tuple(_aged(t, at_s, settings.rest_s) for t in memory.tracks)
+        )
+    views = tuple(
+        _seat_view(index, seat, memory, at_s, config) for index, seat in enumerate(config.seats)
+    )
+    return memory, Observation(
+        at_s=at_s,
+        view=memory.sight.view,
+        seats=views,
+        detections=memory.detections,
+        inferred=bool(looks),
+    )
+
+
+def _add(
+    memory: Memory, look: Look, at_s: float, config: Config, thresholds: Thresholds, bounds: Bounds
+) -> Memory:
+    settings = config.observe
+    sitters = seated(memory.sitters, look.detections, at_s, config, thresholds)
+    change = Change(memory.changed, memory.stirred)
+    phones = candidates(look, settings.phone_floor or FLOOR)
+    phone_of = matched(memory.tracks, phones)
+    tracks = []
+    for i, track in enumerate(memory.tracks):
+        if i in phone_of:
+            phone = phones[phone_of[i]]
+            where = raised(phone.box, sitters[track.seat], at_s, settings)
+            track = seen(track, phone, look, change, at_s, PATIENCE[where])
+        else:
+            track = missed(track, look, at_s)
+        if not gone(track, at_s, settings):
+            dock = config.seats[track.seat].dock
+            tracks.append(judged(track, sitters[track.seat], dock, at_s, settings, bounds))
+    claimed = set(phone_of.values())
+    number = memory.next_track
+    for j, phone in enumerate(phones):
+        seat = seat_of(phone.box, config.seats)
+        if j in claimed or seat is None:
+            continue
+        near = [track for track in tracks if nearness(track, phone.box) > 0]
+        if any(not track.lies for track in near):
+            continue  # a second box of what is in a hand
+        beside = bool(near)
+        came = at_s - (memory.began_s or 0.0) >= BEGINNING_S and change.at(phone.box)
+        before = tuple(
+            Heard(then_s, NOTHING, weight_of(phone.box, window), False)
+            for then_s, window in memory.looks
+            if shows(window, phone.box)
+        )
+        new = born(number, seat, phone, look, at_s, came=came and not beside, before=before)
+        number += 1
+        tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
+    tracks = without_doubles(tracks)[:MOST_TRACKS]
+    recent = tuple(each for each in memory.looks if each[0] > at_s - SURE_S)
+    return replace(
+        memory,
+        sitters=sitters,
+        tracks=tuple(tracks),
+        next_track=number,
+        looks=(*recent, (at_s, look.window)),
+        docked=docks.looked_into(memory.docked, tracks, change, at_s),
+        turns=taken(memory.turns, look.glance, at_s),
+        detections=look.detections,
+    )
+
+
+def _after_cut(memory: Memory, at_s: float) -> Memory:
+    """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
+    longer, and whatever is seen has come from somewhere."""
+    moving = tuple(track for track in memory.tracks if not track.lies)
+    return replace(
+        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), tracks=moving, looks=()
+    )
+
+
+def _aged(track: Track, at_s: float, rest_s: float) -> Track:
+    """A frame without a look: nothing new, but time has passed."""
+    if track.use is PhoneUse.IN_USE and at_s - track.active_s > rest_s:
+        return replace(track, use=PhoneUse.PARKED, use_since_s=at_s, why="lies still", held=0.0)
+    return track
+
+
+_ORDER = {PhoneUse.IN_USE: 3, PhoneUse.SUSPECTED: 2, PhoneUse.PARKED: 1, PhoneUse.DOCKED: 0}
+
+
+def _seat_view(
+    index: int, seat: SeatConfig, memory: Memory, at_s: float, config: Config
+) -> SeatView:
+    sitter = memory.sitters[index]
+    # While nothing changes, whoever sat there at the last look still does.
+    present = sitter.box is not None and memory.looked_s - sitter.seen_s <= PERSON_STAYS_S
+    mine = [track for track in memory.tracks if track.seat == index]
+    chosen = max(mine, key=lambda t: (_ORDER[t.use], t.active_s, t.level), default=None)
+    if chosen is not None and not chosen.confirmed and probability(chosen.level) < 0.05:
+        chosen = None
+    return SeatView(
+        seat=seat.name,
+        person=present,
+        person_score=sitter.score if present else 0.0,
+        phone=None if chosen is None else _as_sight(chosen, at_s),
+        dock=docks.shows(
+            seat,
+            memory.docked[index],
+            sitter if present else None,
+            memory.looked_s,
+            config.observe,
+        ),
+    )
+
+
+def _as_sight(track: Track, at_s: float) -> PhoneSight:
+    last = track.heard[-1] if track.heard else None
+    fresh = last is not None and last.at_s == at_s and last.seen
+    return PhoneSight(
+        track=track.number,
+        use=track.use,
+        box=track.box,
+        score=probability(last.log_odds) if fresh and last is not None else 0.0,
+        median=probability(track.level),
+        since_s=track.first_s,
+        use_since_s=track.use_since_s,
+        active_s=track.active_s,
+        why=track.why,
+        sure=track.sure,
+    )

@@ -1,0 +1,83 @@
+"""Who sits where: not who it is, only that somebody does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from edge.config import Config, ObserveConfig, SeatConfig
+from edge.domain import PERSON, Box, Detection, Thresholds
+
+PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
+SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
+FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
+ASIDE = 0.1  # of a person's width beside them that counts as before them
+
+
+@dataclass(frozen=True, slots=True)
+class Sitter:
+    """Whoever was last seen at a seat."""
+
+    score: float = 0.0
+    box: Box | None = None
+    seen_s: float = -inf
+
+
+def seated(
+    sitters: tuple[Sitter, ...],
+    detections: Sequence[Detection],
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+) -> tuple[Sitter, ...]:
+    """Each person belongs to the seat that holds most of them; the surest one counts."""
+    sure = config.observe.person_floor or thresholds.of(PERSON)
+    best: list[Detection | None] = [None] * len(config.seats)
+    for detection in detections:
+        if detection.label != PERSON or detection.score < min(sure, thresholds.floor):
+            continue
+        index = seat_of(detection.box, config.seats)
+        if index is None:
+            continue
+        if detection.score < sure and not _still_there(sitters[index], detection.box, at_s):
+            continue
+        known = best[index]
+        if known is None or detection.score > known.score:
+            best[index] = detection
+    return tuple(
+        sitter if found is None else Sitter(found.score, found.box, at_s)
+        for sitter, found in zip(sitters, best, strict=True)
+    )
+
+
+def _still_there(sitter: Sitter, box: Box, at_s: float) -> bool:
+    return (
+        sitter.box is not None
+        and at_s - sitter.seen_s <= PERSON_STAYS_S
+        and sitter.box.iou(box) >= SAME_PERSON_IOU
+    )
+
+
+def seat_of(box: Box, seats: tuple[SeatConfig, ...]) -> int | None:
+    """The seat that shares most with the box; None when none shares any."""
+    best, most = None, 0.0
+    for index, seat in enumerate(seats):
+        zones = [seat.box] if seat.dock is None else [seat.box, seat.dock]
+        shared = max(zone.intersection(box) for zone in zones)
+        if shared > most:
+            best, most = index, shared
+    return best
+
+
+def raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> str:
+    """Where before a person it is held; empty when it is not."""
+    person = sitter.box
+    if person is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+        return ""
+    y, x = box.center
+    aside = ASIDE * person.width
+    height = (y - person.ymin) / max(person.height, 1e-6)
+    if not (0 <= height <= settings.raised and person.xmin - aside <= x <= person.xmax + aside):
+        return ""
+    return "at the face" if height <= FACE else "raised"

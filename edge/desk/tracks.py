@@ -1,0 +1,294 @@
+"""Things that may be phones, followed from look to look: one matcher, one life cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+from edge.config import ObserveConfig
+from edge.desk import motion
+from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
+from edge.desk.geometry import SAME_IOU, TOUCH, apart, between, left_over, moved, of_one, shows
+from edge.desk.people import Sitter, raised
+from edge.domain import PHONE, Box, Detection, Look, PhoneUse
+
+MOST_TRACKS = 24  # a bound on what a tick costs
+MOST_PHONES = 8  # in one look
+MOST_HEARD = 48
+ALIKE = 3.0  # times as large a box may be to show the same thing
+SURER = 0.2  # of nearness is worth as much as a unit of log-odds
+OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
+CAME = 1.5  # belief that what has just come is in a hand
+WAS_THERE = -1.5  # and that what was there before is
+MOVES = 0.3  # share of a box that changes when what is in it moves
+LAIN_S = 3.0  # seen to lie for so long, it is remembered there
+RESTING = 0.05  # how far an outline follows the boxes that show it
+TAKES = 0.1  # share of a look in the measured noise
+SURE_S = 3.0  # the evidence for a sound is heard over so long
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One phone, or what may be one.
+
+    outlines: the boxes it has shown where it lies, or last moved to; the latest last
+    heard:    what the looks of the last seconds said
+    held:     belief, in log-odds, that it is in a hand
+    noise:    how far its boxes are off while it lies, in its own size
+    level:    mean log-odds of the recent looks
+    """
+
+    number: int
+    seat: int
+    first_s: float
+    seen_s: float
+    box: Box
+    outlines: tuple[Box, ...]
+    heard: tuple[Heard, ...]
+    held: float
+    noise: float = motion.NOISE
+    level: float = NOTHING
+    use: PhoneUse = PhoneUse.SUSPECTED
+    use_since_s: float = 0.0
+    active_s: float = -inf
+    moved_s: float = -inf
+    lies_since_s: float = inf  # since when it is believed to lie
+    confirmed: bool = False  # enough for a light
+    sure: bool = False  # enough for a sound
+    why: str = ""
+
+    @property
+    def lies(self) -> bool:
+        return self.held <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Where pixels changed since the last look; `anywhere` with no boxes: nobody knows where."""
+
+    boxes: tuple[Box, ...]
+    anywhere: bool
+
+    def at(self, box: Box) -> bool:
+        if not self.boxes:
+            return self.anywhere
+        y, x = TOUCH, TOUCH
+        around = Box(box.ymin - y, box.xmin - x, box.ymax + y, box.xmax + x)
+        return any(changed.intersection(around) > 0 for changed in self.boxes)
+
+    def covers(self, box: Box) -> bool:
+        """Whether so much of the box changed as does when the thing in it moves."""
+        if not self.boxes:
+            return self.anywhere
+        return any(changed.intersection(box) >= MOVES * box.area for changed in self.boxes)
+
+
+def candidates(look: Look, floor: float) -> list[Detection]:
+    """The phones of one look, best first, without second boxes of one."""
+    found: list[Detection] = []
+    for each in sorted(look.detections, key=lambda d: -d.score):
+        if each.label != PHONE or each.score < floor:
+            continue
+        if not any(of_one(other.box, each.box) for other in found):
+            found.append(each)
+        if len(found) == MOST_PHONES:
+            break
+    return found
+
+
+def nearness(track: Track, box: Box) -> float:
+    """How well a box continues a track, above 0 when it may: 1 to 2 where they overlap, else up to
+    1 by distance in the larger one's size, as a raised phone moves fast; not what lies."""
+    small, large = sorted((track.box.size, box.size))
+    if large > ALIKE * small:
+        return 0.0
+    shown = (track.box, *track.outlines)
+    overlap = max(each.iou(box) for each in shown)
+    if overlap >= SAME_IOU or any(of_one(each, box) for each in shown):
+        return 1 + overlap
+    return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
+
+
+def matched(tracks: Sequence[Track], phones: Sequence[Detection]) -> dict[int, int]:
+    """Which phone, by index, continues which track: nearest first, sure ones before others."""
+    pairs = sorted(
+        (
+            (near + SURER * (track.level + (0.0 if track.lies else log_odds(phone.score))), i, j)
+            for i, track in enumerate(tracks)
+            for j, phone in enumerate(phones)
+            if (near := nearness(track, phone.box)) > 0
+        ),
+        reverse=True,
+    )
+    phone_of: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, i, j in pairs:
+        if i not in phone_of and j not in taken:
+            phone_of[i] = j
+            taken.add(j)
+    return phone_of
+
+
+def seen(
+    track: Track, phone: Detection, look: Look, change: Change, at_s: float, patience: float
+) -> Track:
+    """The track after a look that showed it. `patience`: how many times longer than on the desk
+    stillness has to last there."""
+    box = phone.box
+    passed_s = max(at_s - track.seen_s, 0.0)
+    share = min(1.0, passed_s / motion.INDEPENDENT_S)
+    held = motion.later(track.held, passed_s)
+    far = min((moved(outline, box) for outline in track.outlines), default=0.0)
+    margin = TOUCH / 2 + track.noise * track.box.size
+    if any(left_over(outline, box, margin) for outline in track.outlines):
+        far = 0.0
+    noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
+    changes = change.at(box)
+    if not changes:
+        says = motion.UNMOVED / patience
+    else:
+        says = motion.ratio(far, track.noise)
+        if says < 0:
+            says /= patience
+    if says > 0:
+        moved_s = at_s
+    held = motion.bounded(held + share * says)
+    if held > 0:
+        if says > 0 or not outlines:
+            outlines = (box,)
+    else:
+        # What lies is measured again and again; another outline of it is one to know again.
+        step = min((moved(outline, box), k) for k, outline in enumerate(outlines))
+        if step[0] > 3 * noise:
+            outlines = (*outlines, box)[-OUTLINES:]
+        else:
+            k = step[1]
+            outlines = (*outlines[:k], *outlines[k + 1 :], between(outlines[k], box, RESTING))
+        off = min(step[0], motion.MOST_NOISE)
+        noise = max(motion.LEAST_NOISE, noise + TAKES * share * (off - noise))
+    heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
+    return replace(
+        track,
+        seen_s=at_s,
+        box=box,
+        outlines=outlines,
+        held=held,
+        noise=noise,
+        moved_s=moved_s,
+        heard=(*track.heard, heard)[-MOST_HEARD:],
+    )
+
+
+def missed(track: Track, look: Look, at_s: float) -> Track:
+    """The track after a look that did not show it: only a window that should have says anything."""
+    if not shows(look.window, track.box):
+        return track
+    heard = Heard(at_s, NOTHING, weight_of(track.box, look.window), False)
+    return replace(track, heard=(*track.heard, heard)[-MOST_HEARD:])
+
+
+def without_doubles(tracks: Sequence[Track]) -> list[Track]:
+    """The tracks, surest first, without second ones of a thing in a hand: eyes that half see it
+    draw their boxes here and there around it."""
+    kept: list[Track] = []
+    for track in sorted(tracks, key=lambda t: (t.confirmed, t.level), reverse=True):
+        if track.lies or all(other.lies or nearness(other, track.box) == 0 for other in kept):
+            kept.append(track)
+    return kept
+
+
+def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
+    """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
+    what has lain somewhere is known again."""
+    has_lain = track.lies and track.seen_s - max(track.first_s, track.moved_s) >= LAIN_S
+    keep_s = settings.remember_s if has_lain else settings.forget_s
+    return at_s - track.seen_s > keep_s
+
+
+def born(
+    number: int,
+    seat: int,
+    phone: Detection,
+    look: Look,
+    at_s: float,
+    *,
+    came: bool,
+    before: tuple[Heard, ...],
+) -> Track:
+    """A track of what was not known. `before`: looks at its place that had seen nothing."""
+    heard = Heard(at_s, log_odds(phone.score), weight_of(phone.box, look.window), True)
+    return Track(
+        number=number,
+        seat=seat,
+        first_s=at_s,
+        seen_s=at_s,
+        box=phone.box,
+        outlines=(phone.box,),
+        heard=(*before, heard),
+        held=CAME if came else WAS_THERE,
+        use_since_s=at_s,
+    )
+
+
+def judged(
+    track: Track,
+    sitter: Sitter,
+    dock: Box | None,
+    at_s: float,
+    settings: ObserveConfig,
+    thresholds: Bounds,
+) -> Track:
+    """What the thing is doing, by all that was heard."""
+    recent_s = at_s - settings.window_s
+    now = level(track.heard, recent_s)
+    sights = [each for each in track.heard if each.at_s > recent_s]
+    hits = sum(each.seen for each in sights)
+    if track.confirmed:
+        confirmed = (track.lies and track.use is not PhoneUse.IN_USE) or now >= thresholds.stays
+    else:
+        confirmed = hits >= settings.confirm_frames and now >= thresholds.light
+    # A look that saw nothing confirms nothing.
+    confirmed = confirmed and (track.confirmed or track.seen_s == at_s)
+    sure = confirmed and level(track.heard, at_s - SURE_S) >= thresholds.sound
+    use, why, active_s = PhoneUse.SUSPECTED, "", track.active_s
+    where = raised(track.box, sitter, at_s, settings)
+    if dock is not None and dock.contains(*track.box.center):
+        use, why = PhoneUse.DOCKED, "in its dock"
+    elif confirmed and not track.lies:
+        use, why = PhoneUse.IN_USE, where or "moving"
+        # Before somebody, being there is evidence; on the desk, only movement is.
+        if where and track.seen_s == at_s:
+            active_s = at_s
+        active_s = max(active_s, track.moved_s)
+    elif confirmed:
+        use, why = PhoneUse.PARKED, "lies still"
+    use_since_s = track.use_since_s
+    if use is not track.use:
+        since_s = min((e.at_s for e in sights if e.seen), default=at_s)
+        taken = use is PhoneUse.IN_USE
+        use_since_s = max(track.first_s, since_s) if taken else at_s
+    heard = tuple(each for each in track.heard if each.at_s > at_s - SURE_S)
+    return replace(
+        track,
+        heard=heard,
+        level=now,
+        confirmed=confirmed,
+        sure=sure,
+        use=use,
+        use_since_s=use_since_s,
+        active_s=active_s,
+        why=why,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Mean log-odds from which on a thing is believed.
+
+    light: to be a phone, enough for a light; stays: to remain one; sound: enough for a sound
+    """
+
+    light: float
+    stays: float
+    sound: float
