@@ -57,7 +57,7 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
         ({"sha256": "abc"}, "models.m.sha256: must be 64 hexadecimal digits"),
         ({"bytes": "many"}, "models.m.bytes: must be a whole number"),
         ({"bytes": True}, "models.m.bytes: must be a whole number"),
-        ({"family": "yolo9"}, "models.m.family: must be yolox or ssd, not 'yolo9'"),
+        ({"family": "yolo9"}, "models.m.family: must be yolox or ssd or gfl, not 'yolo9'"),
         ({"input": {"width": 1}}, "models.m.input.width: must be from 32 to 4096"),
         ({"input": {"width": 64}}, "models.m.input.height: is missing"),
         ({"labels": ["phone", 3]}, "models.m.labels: must be a list of names"),

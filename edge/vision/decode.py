@@ -23,8 +23,10 @@ MOST_CANDIDATES = 1000  # before overlaps are removed; bounds the cost of a fram
 MOST_DETECTIONS = 300
 LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and no overflow
 REAL = Quant(0.0, 0)
+BINS = 8  # of the distance from a point to a side of its box: 0..7 strides
 RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
 RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
+STEPS = np.arange(BINS, dtype=np.float32)
 VOTE_IOU = 0.85  # boxes of one class that overlap so much mean the same outline
 
 
@@ -42,6 +44,19 @@ class Head(NamedTuple):
     box: NDArray[Any]  # 4 channels: x, y from the cell in strides; log of width, height in strides
     objectness: NDArray[Any]  # 1 channel, logit
     classes: NDArray[Any]  # one channel per label, logits
+
+
+class GflHead(NamedTuple):
+    """The outputs at one stride; each (height, width, channels), as stored in its tensor."""
+
+    classes: NDArray[Any]  # one channel per label, logits
+    box: NDArray[Any]  # 4 x BINS channels: left, top, right, bottom
+
+
+class GflQuant(NamedTuple):
+    stride_px: int
+    classes: Quant
+    box: Quant
 
 
 class Rivalry(NamedTuple):
@@ -131,6 +146,65 @@ class YoloxDecoder:
         corners = np.concatenate([center - half, center + half], axis=1)[:, [1, 0, 3, 2]]
         sides = np.array([height, width, height, width], np.float32)
         return np.asarray(corners / sides, np.float32)
+
+
+class GflDecoder:
+    """Heads of generalized focal loss (Li et al., arXiv:2006.04388), one pair per stride.
+
+    A class's logit says how sure it is and how well the box fits. The distance to a side of the box
+    is the mean of 0..7 strides, weighted by the softmax of as many logits.
+
+    Cells are cut in the numbers as stored: an integer comparison where the model is quantized.
+    """
+
+    def __init__(
+        self,
+        quants: Sequence[GflQuant],
+        *,
+        width_px: int,
+        height_px: int,
+        centre: float,
+        turned: bool,
+        floor: float,
+        nms_iou: float,
+    ) -> None:
+        """centre: see ModelSpec; turned: the picture was shown turned by 180 degrees"""
+        floor = max(floor, 1e-4)  # at 0 every cell would be a candidate
+        self._sides = np.array([height_px, width_px, height_px, width_px], np.float32)
+        self._centre = centre
+        self._turned = turned
+        self._nms_iou = nms_iou
+        self._heads = [(each, _least_stored(each.classes, floor)) for each in quants]
+
+    def __call__(self, heads: Sequence[GflHead]) -> Found:
+        boxes: list[FloatArray] = []
+        scores: list[FloatArray] = []
+        classes: list[IntArray] = []
+        for head, (quant, least) in zip(heads, self._heads, strict=True):
+            height, width, labels = head.classes.shape
+            logits = head.classes.reshape(-1)
+            found = np.flatnonzero(logits >= least)
+            if not len(found):
+                continue
+            cells, label = np.divmod(found, labels)
+            bins = head.box.reshape(height * width, 4, BINS)[cells]
+            if self._turned:
+                cells = height * width - 1 - cells
+            boxes.append(self._boxes(_real(bins, quant.box), cells, width, quant.stride_px))
+            scores.append(sigmoid(_real(logits[found], quant.classes)))
+            classes.append(label)
+        if not boxes:
+            return nothing()
+        found_all = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
+        return suppress(found_all, self._nms_iou)
+
+    def _boxes(self, bins: FloatArray, cells: IntArray, width: int, stride_px: int) -> FloatArray:
+        """bins: (N, 4, BINS) logits; cells: (N,) row-major index"""
+        weights = np.exp(bins - bins.max(2, keepdims=True))
+        left, top, right, bottom = (weights @ STEPS / weights.sum(2)).T
+        y, x = cells // width + self._centre, cells % width + self._centre
+        corners = np.stack([y - top, x - left, y + bottom, x + right], axis=1)
+        return np.asarray(corners * stride_px / self._sides, np.float32)
 
 
 def _real(stored: NDArray[Any], quant: Quant) -> FloatArray:

@@ -9,16 +9,20 @@
     file = "desk.tflite"        # beside the manifest
     sha256 = "..."
     bytes = 1234567
-    family = "yolox"            # yolox: nine raw heads; ssd: boxes from built-in postprocessing
+    family = "yolox"            # yolox, gfl: raw heads; ssd: boxes from built-in postprocessing
     input = { width = 544, height = 416, colour = "rgb", fit = "letterbox-top-left", pad = 114 }
     labels = ["phone", "person"]        # by class index; "???" is a class that does not exist
     floor = 0.25                # nothing below this score is reported
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
-    nms_iou = 0.65              # yolox only, optional: boxes that overlap more are one object
+    nms_iou = 0.65              # not ssd, optional: boxes that overlap more are one object
     phone_rivals = ["wallet"]   # yolox only, optional: what else claims a thing that may be a phone
+    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from its
+                                # top left corner (0)
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
+
+`turned = true` within `input`: the model was made to see the picture upside down.
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
 """
@@ -53,6 +57,7 @@ class ModelError(Exception):
 class Family(StrEnum):
     YOLOX = "yolox"
     SSD = "ssd"
+    GFL = "gfl"
 
 
 class Colour(StrEnum):
@@ -67,13 +72,18 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What the model is shown. `pad` is the value, 0..255, of what a letterbox leaves over."""
+    """What the model is shown.
+
+    pad:    the value, 0..255, of what a letterbox leaves over
+    turned: by 180 degrees; what it says of where things are is turned back
+    """
 
     width_px: int
     height_px: int
     colour: Colour
     fit: Fit
     pad: int = 114
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,7 @@ class ModelSpec:
     thresholds: Thresholds
     nms_iou: float = NMS_IOU
     phone_rivals: tuple[str, ...] = ()
+    centre: float = 0.5
     sha256: str = ""  # empty, and 0 bytes: a file given by hand, not checked
     size_bytes: int = 0
     quantization: str = ""
@@ -227,11 +238,13 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
             colour=shown.choice("colour", Colour, Colour.RGB),
             fit=fit,
             pad=pad,
+            turned=shown.flag("turned") if "turned" in shown.values else False,
         ),
         labels=labels,
         thresholds=Thresholds(table.share("floor"), MappingProxyType(thresholds)),
         nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
         phone_rivals=rivals,
+        centre=table.share("centre") if family is Family.GFL else 0.5,
         sha256=sha256,
         size_bytes=table.integer("bytes", 1, 2**40),
         quantization=table.text("quantization"),
@@ -269,6 +282,12 @@ class _Table:
         if value is not None and not low <= value <= high:
             self.fault(key, f"must be from {low} to {high}")
         return int(value or 0)
+
+    def flag(self, key: str) -> bool:
+        value = self.values.get(key)
+        if not isinstance(value, bool):
+            self.fault(key, "must be true or false")
+        return value is True
 
     def share(self, key: str) -> float:
         value = self._get(key, (int, float), "a number")

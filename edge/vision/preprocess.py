@@ -54,13 +54,17 @@ class _Stored:
 
 
 def stored_as(family: Family, dtype: np.dtype[Any], quant: Quant) -> _Stored:
-    """YOLOX models take pixels as 0..255, SSD models as -1..1, both before quantization."""
+    """YOLOX models take pixels as 0..255, SSD models as -1..1, both before quantization. What is
+    subtracted from pixels and what they are multiplied by is inside of a GFL model, and may be in
+    the quantization of its input: it takes them as they are."""
     real = np.arange(256, dtype=np.float64)
     if family is Family.SSD:
         real = real / 127.5 - 1
     if dtype.kind == "f":
         return _Stored(real.astype(dtype), -1)
     limits = np.iinfo(dtype)
+    if family is Family.GFL:
+        quant = Quant(1.0, int(limits.min))
     stored = np.clip(np.rint(real / quant.scale) + quant.zero_point, limits.min, limits.max)
     table = stored.astype(dtype)
     if np.abs(table.astype(int) - limits.min - np.arange(256)).max() <= 1:
@@ -82,6 +86,8 @@ class Preprocessor:
 
     def fill(self, image: Image, tensor: NDArray[Any]) -> Placed:
         """Write `image` (height, width, 3) uint8 RGB into `tensor` (height, width, 3)."""
+        if self._shape.turned:
+            tensor = tensor[::-1, ::-1]
         height, width = image.shape[:2]
         new_width, new_height = placed_px(width, height, self._shape)
         filled = tensor[:new_height, :new_width]

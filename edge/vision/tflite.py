@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 
 from edge.domain import PHONE, Detection, Frame, Thresholds
 from edge.vision.decode import (
+    BINS,
     Found,
+    GflDecoder,
+    GflHead,
+    GflQuant,
     Head,
     HeadQuant,
     Rivalry,
@@ -61,11 +65,13 @@ class TfliteDetector:
             quant=_quant(self._input),
         )
         self._outputs: list[list[int]] = []
-        self._decoder: YoloxDecoder | None = None
+        self._decode: Callable[[list[list[NDArray[Any]]]], Found]
         if spec.family is Family.YOLOX:
-            self._check_heads()
+            self._decode = self._check_yolox()
+        elif spec.family is Family.GFL:
+            self._decode = self._check_gfl()
         else:
-            self._check_postprocessing()
+            self._decode = self._check_ssd()
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
@@ -74,7 +80,8 @@ class TfliteDetector:
         placed = self._preprocessor.fill(frame.image, tensor)
         del tensor
         self._interpreter.invoke()
-        return to_detections(self._found(), self.labels, placed)
+        tensors = [[self._tensor(index) for index in indices] for indices in self._outputs]
+        return to_detections(self._decode(tensors), self.labels, placed)
 
     def invoke(self) -> None:
         """Run the model on whatever was shown last: what `bench` compares a whole tick with."""
@@ -84,14 +91,6 @@ class TfliteDetector:
         """A view of a tensor, without its batch dimension."""
         view: NDArray[Any] = self._interpreter.tensor(index)()[0]
         return view
-
-    def _found(self) -> Found:
-        if self._decoder is not None:
-            return self._decoder(
-                [Head(*(self._tensor(index) for index in indices)) for indices in self._outputs]
-            )
-        boxes, classes, scores, count = (self._tensor(index) for index in self._outputs[0])
-        return decode_ssd(boxes, classes, scores, int(count), floor=self.spec.thresholds.floor)
 
     def _misfit(self, text: str) -> ModelError:
         return ModelError(f"{self._name} does not fit its manifest: {text}")
@@ -115,58 +114,96 @@ class TfliteDetector:
             raise self._misfit(f"its {dtype} input has no quantization parameters")
         return details
 
-    def _check_heads(self) -> None:
-        """Find box, objectness and classes of each stride among the outputs, by their shapes."""
-        outputs = self._interpreter.get_output_details()
-        labels = len(self.labels)
-        if labels in (1, 4):
-            # Then a head of classes looks like one of objectness or boxes.
-            raise self._misfit(f"{labels} labels cannot be told from the other heads")
+    def _heads_by_size(self) -> dict[tuple[int, int], dict[int, dict[str, Any]]]:
+        """Outputs by (height, width), largest first, and by how many channels they have."""
         by_size: dict[tuple[int, int], dict[int, dict[str, Any]]] = {}
-        for details in outputs:
+        for details in self._interpreter.get_output_details():
             shape = tuple(int(side) for side in details["shape"])
             if len(shape) != 4 or shape[0] != 1:
                 raise self._misfit(
                     f"an output is {_by(shape)}; {self.spec.family} heads are"
                     " (1, height, width, channels)"
                 )
-            by_size.setdefault(shape[1:3], {})[shape[3]] = details
+            by_size.setdefault((shape[1], shape[2]), {})[shape[3]] = details
+        return dict(sorted(by_size.items(), reverse=True))
+
+    def _chosen(
+        self, size: tuple[int, int], heads: dict[int, dict[str, Any]], known: tuple[int, ...]
+    ) -> list[dict[str, Any]]:
+        """Of one size: the heads of so many channels, then that of the classes. Notes them."""
+        rows, columns = size
+        labels = len(self.labels)
+        if labels in known:
+            raise self._misfit(f"{labels} labels cannot be told from the other heads")
+        others = set(heads) - set(known)
+        if len(heads) != len(known) + 1 or not set(known) < set(heads):
+            raise self._misfit(
+                f"its heads of {rows}x{columns} have {_and(heads)} channels;"
+                f" {', '.join(map(str, known))} and one per label are needed"
+            )
+        if others != {labels}:
+            raise self._misfit(
+                f"its class heads have {_and(others)} channels, the manifest has {labels} labels"
+            )
+        chosen = [heads[channels] for channels in (*known, labels)]
+        kinds = {np.dtype(details["dtype"]) for details in chosen}
+        if not kinds <= {np.dtype(np.float32), np.dtype(np.int8)}:
+            raise self._misfit(f"a head is {_and(kinds)}; float32 and int8 are known")
+        self._outputs.append([int(details["index"]) for details in chosen])
+        return chosen
+
+    def _check_yolox(self) -> Callable[[list[list[NDArray[Any]]]], Found]:
+        """Find box, objectness and classes of each stride among the outputs, by their shapes."""
         quants: list[HeadQuant] = []
         height, width = self.spec.input.height_px, self.spec.input.width_px
-        for (rows, columns), heads in sorted(by_size.items(), reverse=True):
-            others = set(heads) - {4, 1}
-            if len(heads) != 3 or not {4, 1} < set(heads):
-                raise self._misfit(
-                    f"its heads of {rows}x{columns} have {_and(heads)} channels; 4, 1 and one per"
-                    " label are needed"
-                )
-            if others != {labels}:
-                raise self._misfit(
-                    f"its class heads have {_and(others)} channels, the manifest has {labels}"
-                    " labels"
-                )
+        for (rows, columns), heads in self._heads_by_size().items():
+            chosen = self._chosen((rows, columns), heads, (4, 1))
             if height * columns != width * rows or height % rows:
                 raise self._misfit(
                     f"its heads of {rows}x{columns} are no whole stride of {height}x{width}"
                 )
-            chosen = [heads[4], heads[1], heads[labels]]
-            kinds = {np.dtype(details["dtype"]) for details in chosen}
-            if not kinds <= {np.dtype(np.float32), np.dtype(np.int8)}:
-                raise self._misfit(f"a head is {_and(kinds)}; float32 and int8 are known")
-            self._outputs.append([int(details["index"]) for details in chosen])
             quants.append(HeadQuant(*(_quant(details) for details in chosen)))
-        self._decoder = YoloxDecoder(
+        decoder = YoloxDecoder(
             quants,
             floor=self.spec.thresholds.floor,
             nms_iou=self.spec.nms_iou,
             rivalry=self._rivalry(),
         )
+        return lambda tensors: decoder([Head(*each) for each in tensors])
+
+    def _check_gfl(self) -> Callable[[list[list[NDArray[Any]]]], Found]:
+        """Find the distances and the classes of each stride among the outputs."""
+        quants: list[GflQuant] = []
+        height, width = self.spec.input.height_px, self.spec.input.width_px
+        for (rows, columns), heads in self._heads_by_size().items():
+            box, classes = self._chosen((rows, columns), heads, (4 * BINS,))
+            # Of a side that is no multiple of the stride a part of a cell is left over.
+            strides = [
+                stride
+                for stride in (4, 8, 16, 32, 64, 128)
+                if (-(-height // stride), -(-width // stride)) == (rows, columns)
+            ]
+            if len(strides) != 1:
+                raise self._misfit(
+                    f"its heads of {rows}x{columns} are no stride of {height}x{width}"
+                )
+            quants.append(GflQuant(strides[0], _quant(classes), _quant(box)))
+        decoder = GflDecoder(
+            quants,
+            width_px=width,
+            height_px=height,
+            centre=self.spec.centre,
+            turned=self.spec.input.turned,
+            floor=self.spec.thresholds.floor,
+            nms_iou=self.spec.nms_iou,
+        )
+        return lambda tensors: decoder([GflHead(classes, box) for box, classes in tensors])
 
     def _rivalry(self) -> Rivalry | None:
         rivals = tuple(self.labels.index(label) for label in self.spec.phone_rivals)
         return Rivalry(self.labels.index(PHONE), rivals) if rivals else None
 
-    def _check_postprocessing(self) -> None:
+    def _check_ssd(self) -> Callable[[list[list[NDArray[Any]]]], Found]:
         # Named TFLite_Detection_PostProcess, :1, :2, :3 in the order boxes, classes, scores, count.
         outputs = sorted(self._interpreter.get_output_details(), key=lambda each: each["name"])
         shapes = [tuple(int(side) for side in details["shape"]) for details in outputs]
@@ -177,6 +214,13 @@ class TfliteDetector:
                 " has 1xNx4 boxes, 1xN classes, 1xN scores and a count"
             )
         self._outputs = [[int(details["index"]) for details in outputs]]
+
+        def decode(tensors: list[list[NDArray[Any]]]) -> Found:
+            boxes, classes, scores, count = tensors[0]
+            floor = self.spec.thresholds.floor
+            return decode_ssd(boxes, classes, scores, int(count), floor=floor)
+
+        return decode
 
 
 def _check_kind(spec: ModelSpec) -> None:
