@@ -27,7 +27,6 @@ from edge.ports import (
     Camera,
     CameraMissing,
     CameraStalled,
-    Detector,
     EndOfStream,
     Inbox,
     Lights,
@@ -36,9 +35,9 @@ from edge.ports import (
 )
 from edge.state_dir import state_dir
 from edge.telling import Telling, history_path, local_time, open_teller
-from edge.vision.manifest import ModelError, load_model
+from edge.vision.eyes import Eyes, open_eyes
+from edge.vision.manifest import ModelError, load_eyes
 from edge.vision.scene import Scene
-from edge.vision.second_look import open_detector
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class App:
         *,
         loop: Loop,
         camera: Camera,
-        detector: Detector,
+        eyes: Eyes,
         board: Board,
         teller: Telling,
         inbox: CommandInbox,
@@ -73,7 +72,7 @@ class App:
     ) -> None:
         self.loop = loop
         self.camera = camera
-        self.detector = detector
+        self.eyes = eyes
         self.board = board
         self.teller = teller
         self.inbox = inbox
@@ -124,8 +123,8 @@ def build(
         inbox = CommandInbox()
         watchdog = open_watchdog()
         try:
-            model = load_model(config.model)
-            detector = open_detector(model, config.model, glimpses=True)
+            chosen = load_eyes(config.model)
+            eyes = open_eyes(chosen, config.model)
         except ModelError as exc:
             raise CannotStart(str(exc), EX_CONFIG) from exc
         try:
@@ -165,9 +164,9 @@ def build(
             config=config,
             state=state,
             camera=camera,
-            detector=detector,
+            eyes=eyes,
             scene=Scene(),
-            thresholds=model.thresholds,
+            thresholds=chosen.thresholds,
             outputs=outputs,
             inbox=inbox,
             watchdog=watchdog,
@@ -179,14 +178,14 @@ def build(
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)
-        log.info("model: %s", model.description)
+        log.info("model: %s", chosen.description)
         log.info("pins: %s", board.description)
         if config.session.autostart or not camera.live:
             inbox.put(SetSession(SessionAction.START))
         return App(
             loop=loop,
             camera=camera,
-            detector=detector,
+            eyes=eyes,
             board=board,
             teller=teller,
             inbox=inbox,

@@ -97,11 +97,7 @@ class ModelConfig:
     threads: int = setting(2, "Threads of the runtime.", low=1, high=8)
     second_look: bool = setting(
         True,
-        "Look again, closer, at what may be a phone, and at who sits there; the closer look counts"
-        " for more.",
-    )
-    second_look_every: int = setting(
-        4, "One such look more in this many frames: what it may cost.", low=1, high=60
+        "Look closely at whoever sits there and at what may be a phone, not only at the whole.",
     )
 
 
@@ -120,22 +116,16 @@ class SeatConfig:
 class ObserveConfig:
     """When something that was detected is believed."""
 
-    phone_floor: float = setting(
-        0.0,
-        "A phone scored below this is ignored in a frame; 0: the model's own floor.",
-        low=0,
-        high=1,
-    )
     phone_confirm: float = setting(
         0.0,
-        "Median score over the recent frames that confirms a phone, which is enough for a light; 0:"
-        " the model's own threshold.",
+        "What the recent looks say together, as a score, that confirms a phone, which is enough for"
+        " a light; 0: the model's own threshold.",
         low=0,
         high=1,
     )
     phone_sure: float = setting(
         0.5,
-        "A sound takes a median higher by this share of what that score lacks to 1.",
+        "A sound takes a score higher by this share of what that one lacks to 1.",
         low=0,
         high=0.9,
     )
@@ -146,21 +136,12 @@ class ObserveConfig:
     confirm_frames: int = setting(
         3, "A phone is confirmed by at least so many frames.", low=2, high=30
     )
-    track_iou: float = setting(
-        0.2, "Overlap with the last place that makes it the same thing.", low=0, high=1
-    )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
     rest_s: float = setting(
         1.8, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
     )
-    parked_s: float = setting(
-        4.0, "The same for a phone in front of somebody's face or chest.", low=0.5, high=60
-    )
     remember_s: float = setting(
         60.0, "A parked phone that is not seen is remembered this long.", low=0, high=3600
-    )
-    still: float = setting(
-        0.12, "Movement below this share of the phone's own size is stillness.", low=0.01, high=1
     )
     raised: float = setting(
         0.75,

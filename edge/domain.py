@@ -95,15 +95,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object the detector saw; `label` is one of the model's labels.
-
-    repeated: the box is what an earlier frame's look said, and says nothing of where it is by now
-    """
+    """One object the detector saw; `label` is one of the model's labels."""
 
     label: str
     score: float
     box: Box
-    repeated: bool = False
 
 
 PHONE = "phone"
@@ -132,7 +128,6 @@ class Look:
     @property
     def window(self) -> Box:
         return self.glance.window
-GLIMPSE = "glimpse"  # what may be a phone, as long as nothing says that it is one
 
 
 @dataclass(frozen=True, slots=True)

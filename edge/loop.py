@@ -8,7 +8,7 @@ from typing import Protocol
 
 from edge.album import Album
 from edge.config import Config
-from edge.decide import obey, step, watching
+from edge.decide import obey, watching
 from edge.domain import (
     Command,
     Fault,
@@ -24,9 +24,9 @@ from edge.domain import (
 )
 from edge.effects import effects
 from edge.health import Health
-from edge.observe import Memory, observe, wants_look
+from edge.judge import Facts, Memory, glances, judge
 from edge.outputs import Outputs
-from edge.ports import Camera, CameraMissing, CameraStalled, Detector, InboxReader, Watchdog
+from edge.ports import Camera, CameraMissing, CameraStalled, Eyes, InboxReader, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Loop:
         config: Config,
         state: State,
         camera: Camera,
-        detector: Detector,
+        eyes: Eyes,
         scene: Scene,
         thresholds: Thresholds,
         outputs: Outputs,
@@ -66,7 +66,7 @@ class Loop:
         self.health = Health()
         self._config = config
         self._camera = camera
-        self._detector = detector
+        self._eyes = eyes
         self._scene = scene
         self._thresholds = thresholds
         self._outputs = outputs
@@ -111,7 +111,6 @@ class Loop:
     def _rest(self) -> None:
         self._camera.close()
         self.health.paused()
-        self._memory = Memory()
         self._inbox.wait(REST_S)
 
     def _wait(self) -> None:
@@ -137,39 +136,36 @@ class Loop:
         self._obey([FaultChange(Fault.CAMERA, True, str(exc))])
 
     def _judge(self, frame: Frame | None) -> None:
-        observation = None
+        facts = None
         if frame is not None and watching(self.state):
-            observation = self._observe(frame)
-        self.frame, self.observation = frame, observation
-        self._step(observation, self._now() if frame is None else frame.at_s)
+            facts = self._facts(frame)
+        self.frame = frame
+        self._step(facts, self._now() if frame is None else frame.at_s)
         self._judged_s = self._clock()
 
-    def _step(self, observation: Observation | None, at_s: float) -> None:
-        after = step(
+    def _step(self, facts: Facts | None, at_s: float) -> None:
+        after, self._memory, self.observation = judge(
             self.state,
-            observation,
+            self._memory,
+            facts,
             at_s=at_s,
             config=self._config,
+            thresholds=self._thresholds,
             minute_of_day=self._minute_of_day(),
         )
         self._become(after)
 
-    def _observe(self, frame: Frame) -> Observation:
+    def _facts(self, frame: Frame) -> Facts:
+        """Measure the frame, and look where it is due."""
         stats = self._scene.measure(frame)
-        detections = None
-        if wants_look(self._memory, stats, at_s=frame.at_s, config=self._config):
+        looks = []
+        for glance in glances(
+            self._memory, stats, at_s=frame.at_s, config=self._config, eyes=self._eyes.count
+        ):
             began_s = self._clock()
-            detections = self._detector.detect(frame)
+            looks.append(self._eyes.look(frame, glance))
             self.health.inference(self._clock() - began_s)
-        self._memory, observation = observe(
-            self._memory,
-            detections,
-            stats,
-            at_s=frame.at_s,
-            config=self._config,
-            thresholds=self._thresholds,
-        )
-        return observation
+        return Facts(frame.at_s, stats, tuple(looks))
 
     def _obey(self, commands: Sequence[Command]) -> None:
         state = self.state

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.domain import Command, Detection, Frame, Happening, LightPattern, State, Tell, Tune
+from edge.domain import (
+    Command,
+    Detection,
+    Frame,
+    Glance,
+    Happening,
+    LightPattern,
+    Look,
+    State,
+    Tell,
+    Tune,
+)
 
 
 class EndOfStream(Exception):
@@ -55,6 +66,17 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Eyes(Protocol):
+    """One small network or several, which look in turn."""
+
+    @property
+    def count(self) -> int: ...
+
+    def look(self, frame: Frame, glance: Glance) -> Look:
+        """What one eye sees in one part of the picture; boxes are shares of the whole picture."""
+        ...
 
 
 class Detector(Protocol):
@@ -152,6 +174,7 @@ __all__ = [
     "CameraStalled",
     "Detector",
     "EndOfStream",
+    "Eyes",
     "Inbox",
     "InboxReader",
     "Lights",

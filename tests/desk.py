@@ -14,7 +14,9 @@ from edge.domain import (
     Command,
     Detection,
     EventType,
+    Glance,
     Happening,
+    Look,
     Observation,
     SceneStats,
     SessionAction,
@@ -22,7 +24,7 @@ from edge.domain import (
     State,
     Thresholds,
 )
-from edge.observe import Memory, observe, wants_look
+from edge.judge import Facts, Memory, glances, judge
 
 THRESHOLDS = Thresholds(0.25, {"phone": 0.45, "person": 0.3})
 SITTER = Detection(PERSON, 0.9, Box(0.10, 0.30, 0.80, 0.70))
@@ -96,26 +98,18 @@ class Desk:
     def frame(self, seen: Iterable[Detection], stats: SceneStats = STIRRED) -> Desk:
         """One more frame, PERIOD_S later."""
         self.now_s = round(self.now_s + PERIOD_S, 6)
-        observation = None
+        looks = ()
         if decide.watching(self.state):
-            look = wants_look(self.memory, stats, at_s=self.now_s, config=self.config)
-            self.looks += look
-            self.memory, observation = observe(
-                self.memory,
-                tuple(seen) if look else None,
-                stats,
-                at_s=self.now_s,
-                config=self.config,
-                thresholds=THRESHOLDS,
-            )
-        else:
-            self.memory = Memory()
-        self.seen = observation
-        self.state = decide.step(
+            due = glances(self.memory, stats, at_s=self.now_s, config=self.config)
+            self.looks += len(due)
+            looks = tuple(Look(tuple(seen), Glance()) for _ in due)
+        self.state, self.memory, self.seen = judge(
             self.state,
-            observation,
+            self.memory,
+            Facts(self.now_s, stats, looks),
             at_s=self.now_s,
             config=self.config,
+            thresholds=THRESHOLDS,
             minute_of_day=self.minute,
         )
         self.states.append(self.state)

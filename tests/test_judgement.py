@@ -30,6 +30,7 @@ from edge.domain import (
     Forget,
     Happening,
     Level,
+    Look,
     Mute,
     NotAPhone,
     PhoneUse,
@@ -49,7 +50,8 @@ from edge.domain import (
 )
 from edge.effects import effects, tune_of
 from edge.mqtt.payloads import WallTime, encode, state_payload
-from edge.observe import Memory, observe, wants_look
+from edge.desk.observe import observe
+from edge.judge import Facts, Memory, glances, judge
 from tests.desk import CALM, SITTER, STIRRED, THRESHOLDS, phone, swaying, thing
 
 PLACES = ((0.88, 0.2), (0.5, 0.5), (0.2, 0.58), (0.7, 0.9))
@@ -143,22 +145,19 @@ class Run:
                 self.phone_shown_s.append(shown_s)
             for _ in range(max(1, int(lasts_s / period_s))):
                 now_s += period_s
-                observation = None
-                if decide.watching(state):
-                    look = wants_look(memory, stats, at_s=now_s, config=config)
-                    shown = seen(what, place, score, now_s) if look else None
-                    if any(d.label == PHONE and d.score >= 0.3 for d in shown or ()):
+                looks = ()
+                if decide.watching(state) and glances(memory, stats, at_s=now_s, config=config):
+                    shown = seen(what, place, score, now_s)
+                    if any(d.label == PHONE and d.score >= 0.3 for d in shown):
                         shown_s = now_s
-                    memory, observation = observe(
-                        memory, shown, stats, at_s=now_s, config=config, thresholds=THRESHOLDS
-                    )
-                else:
-                    memory = Memory()
-                state = decide.step(
+                    looks = (Look(shown),)
+                state, memory, observation = judge(
                     state,
-                    observation,
+                    memory,
+                    Facts(now_s, stats, looks),
                     at_s=now_s,
                     config=config,
+                    thresholds=THRESHOLDS,
                     minute_of_day=self.minute(now_s),
                 )
                 self.states.append((state, observation))
@@ -497,14 +496,14 @@ def looks(timeline) -> tuple[list[float], list[float]]:
     for lasts_s, period_s, stats in timeline:
         for _ in range(int(lasts_s / period_s)):
             now_s += period_s
-            look = wants_look(memory, stats, at_s=now_s, config=CONFIG)
-            if look:
+            due = glances(memory, stats, at_s=now_s, config=CONFIG)
+            if due:
                 looked_s.append(now_s)
             if stats.change >= CONFIG.observe.gate_change:
                 changed_s.append(now_s)
             memory, _ = observe(
                 memory,
-                (SITTER,) if look else None,
+                tuple(Look((SITTER,)) for _ in due),
                 stats,
                 at_s=now_s,
                 config=CONFIG,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
-from edge.domain import GLIMPSE, Box, Dock, PhoneUse, View
-from edge.observe import MOST_HINTS
+from edge.domain import Box, Dock, PhoneUse, View
+
 from tests.desk import (
     AT_CHEST,
     AT_FACE,
@@ -355,21 +355,21 @@ def test_a_seat_without_a_dock_misses_none():
 def test_a_lost_view_is_told_apart(changes, view):
     desk = Desk().focus().working(3)
     desk.looking_at(replace(CALM, **changes), 6)
-    assert desk.memory.view is view
+    assert desk.memory.sight.view is view
     desk.working(1)
-    assert desk.memory.view is View.CLEAR
+    assert desk.memory.sight.view is View.CLEAR
 
 
 def test_a_moment_without_a_view_is_none_lost():
     desk = Desk().focus().working(3)
     desk.looking_at(replace(CALM, brightness=0.01), 1)
-    assert desk.memory.view is View.CLEAR
+    assert desk.memory.sight.view is View.CLEAR
 
 
 def test_pictures_of_a_file_may_repeat():
     config = Config(session=SESSION, observe=ObserveConfig(frozen_frames=0))
     desk = Desk(config).focus().looking_at(replace(CALM, identical=True), 20)
-    assert desk.memory.view is View.CLEAR
+    assert desk.memory.sight.view is View.CLEAR
 
 
 # ---------------------------------------------------------------- gating
@@ -448,7 +448,7 @@ def test_a_half_likely_phone_that_is_pushed_aside_is_no_pickup():
 
 
 def glimpse(place, score=0.1):
-    return replace(phone(place, score), label=GLIMPSE)
+    return phone(place, score)
 
 
 def test_what_was_half_seen_there_before_has_not_come_from_elsewhere():
@@ -459,7 +459,6 @@ def test_what_was_half_seen_there_before_has_not_come_from_elsewhere():
             desk.frame((SITTER, glimpse(ON_DESK)) if hinted else (SITTER,))
         desk.working(1, phone(ON_DESK))
         seen[hinted] = use_of(desk)
-        assert all(d.label != GLIMPSE for d in desk.seen.detections)
     assert seen == {False: PhoneUse.IN_USE, True: PhoneUse.PARKED}
 
 

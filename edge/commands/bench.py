@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         with app.build(config, camera=Pictures(images)) as box:
             box.loop.tick()
             ready_s = since_process_start_s()
-            detector = box.detector
+            detector = box.eyes.eyes[0]
             assert isinstance(detector, TfliteDetector)
             ticks, invokes = take_turns([box.loop.tick, detector.invoke], args.frames, "measuring")
             seen = box.loop.observation

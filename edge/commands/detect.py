@@ -61,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
         print("--floor must be from 0 to 1", file=sys.stderr)
         return 2
     try:
-        spec = chosen_model(args, floor=args.floor)
-        detector = opened_model(args, spec)
+        eyes = opened_model(args, chosen_model(args, floor=args.floor))
     except ModelError as exc:
         print(exc, file=sys.stderr)
         return 78
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"not a picture that can be read: {exc}", file=sys.stderr)
             failed = True
             continue
-        seen = detector.detect(frame)
+        seen = eyes.detect(frame)
         print(json.dumps(as_object(frame, seen)) if args.json else in_words(frame, seen))
         if args.save is not None:
             try:

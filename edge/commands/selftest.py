@@ -289,24 +289,24 @@ def _detector(config: Config, frame: Frame | None) -> Finding:
     import numpy as np
 
     from edge.domain import Frame
-    from edge.vision.manifest import ModelError, load_model
-    from edge.vision.second_look import open_detector
+    from edge.vision.eyes import open_eyes
+    from edge.vision.manifest import ModelError, load_eyes
 
     try:
-        model = load_model(config.model)
-        detector = open_detector(model, config.model)
+        chosen = load_eyes(config.model)
+        eyes = open_eyes(chosen, config.model)
         seen = frame or Frame(np.full((480, 640, 3), 128, np.uint8), at_s=0.0)
-        detector.detect(seen)  # the first run also sets the model up
+        eyes.detect(seen)  # the first run also sets the model up
         took_s = []
         for _ in range(3):
             before_s = time.perf_counter()
-            detections = detector.detect(seen)
+            detections = eyes.detect(seen)
             took_s.append(time.perf_counter() - before_s)
     except ModelError as exc:
         return Finding("detector", Verdict.FAILED, str(exc))
     found = ", ".join(f"{each.label} {each.score:.2f}" for each in detections[:5]) or "nothing"
     what = "the camera's picture" if frame else "a grey picture"
-    text = f"{model.description}: {sorted(took_s)[1] * 1000:.0f} ms; in {what}: {found}"
+    text = f"{chosen.description}: {sorted(took_s)[1] * 1000:.0f} ms; in {what}: {found}"
     return Finding("detector", Verdict.OK, text)
 
 

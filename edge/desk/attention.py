@@ -22,6 +22,7 @@ SITTER_S = 0.5
 UPPER_S = 0.25
 THING_S = 0.2
 EXCITING_S = 3.0  # what is new or just moved is looked at in every frame for so long
+TAKEN_S = 5.0  # what lay until so long ago, and is not seen now, may be in a hand
 RISING = -2.5  # log-odds from which on a thing is worth a look of its own
 AROUND = 2.5  # times the size of a thing is the window around it
 LEAST = 0.25  # of the picture's sides: no window is smaller
@@ -59,16 +60,19 @@ def is_due(
     age_s = at_s - looked_s
     if age_s >= settings.gate_longest_s or age_s < 0:
         return True
-    if any(_exciting(track, at_s) for track in tracks):
+    if any(exciting(track, at_s) for track in tracks):
         return True
     if not (stirred or stats.change >= settings.gate_change):
         return False
     return age_s >= settings.gate_calm_s
 
 
-def _exciting(track: Track, at_s: float) -> bool:
+def exciting(track: Track, at_s: float) -> bool:
+    """Whether it is in use, or may be: new, or just moved, or believed to be in a hand."""
     if track.use is PhoneUse.IN_USE:
         return True
+    if track.confirmed and track.heard and not track.heard[-1].seen:
+        return at_s - track.seen_s < TAKEN_S  # it may have been taken from where it lay
     if track.use is PhoneUse.DOCKED or not _rising(track):
         return False
     return at_s - max(track.first_s, track.moved_s) < EXCITING_S or not track.lies
@@ -86,8 +90,10 @@ def next_glance(
     turns: tuple[Turn, ...],
     eyes: int,
     at_s: float,
+    *,
+    closely: bool,
 ) -> Glance:
-    """The look that is most overdue."""
+    """The look that is most overdue; but for `closely` only ever at the whole picture."""
     wishes: list[tuple[str, Box, float]] = [("", WHOLE_PICTURE, WHOLE_S)]
     for index, sitter in enumerate(sitters):
         if sitter.box is not None and at_s - sitter.seen_s <= PERSON_STAYS_S:
@@ -95,16 +101,18 @@ def next_glance(
                 (f"seat {index}", around_person(sitter.box), SITTER_S),
                 (f"upper {index}", around_upper(sitter.box), UPPER_S),
             ):
-                if not _shows_nothing_new(window):
+                if not shows_nothing_new(window):
                     wishes.append((at, window, due_s))
     rising = [track for track in tracks if not track.lies and _rising(track)]
     if rising:
         best = max(rising, key=lambda track: track.level)
         window = around_thing(best.box)
         # What a sitter's window shows as well needs none of its own.
-        if not _shows_nothing_new(window):
+        if not shows_nothing_new(window):
             wishes.append((f"thing {best.number}", window, THING_S))
     last = {turn.at: turn for turn in turns}
+    if not closely:
+        wishes = wishes[:1]
 
     def overdue(wish: tuple[str, Box, float]) -> float:
         turn = last.get(wish[0])
@@ -143,5 +151,6 @@ def around_thing(box: Box) -> Box:
     return Box(top, left, top + side, left + side)
 
 
-def _shows_nothing_new(window: Box) -> bool:
+def shows_nothing_new(window: Box) -> bool:
+    """Whether a look at the window is as good as one at the whole picture."""
     return window.area >= NOTHING_NEW

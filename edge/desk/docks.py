@@ -33,7 +33,6 @@ def looked_into(
                 for track in tracks
                 if track.seat == index
                 and track.use is PhoneUse.DOCKED
-                and track.confirmed
                 and track.seen_s == at_s
             ),
             None,

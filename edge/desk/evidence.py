@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, log, sqrt
 from typing import NamedTuple
 
-from edge.domain import Box
+from edge.domain import PERSON, PHONE, Box, Detection
 
-LEAST = 0.01  # scores below this say no more than this
+LEAST = 0.03  # scores below this say no more than this
 MOST = 0.98
+RIVAL_IOU = 0.4  # two names whose boxes overlap so much are about one thing
 PLAIN_PX = 24.0  # a thing so large in the model's input is seen as well as it will be
 INPUT_PX = 416.0  # longer side of that input
 FAINT = 0.25  # what a look that shows it as a few pixels counts, of one that shows it plainly
@@ -40,6 +43,25 @@ def probability(value: float) -> float:
 
 
 NOTHING = log_odds(0.0)
+
+
+def against_rivals(detections: Sequence[Detection]) -> tuple[Detection, ...]:
+    """The same, best first; a phone that is surer something else by another name is less of one.
+
+    By as much, in log-odds, as the other name is surer: a remote control that looks a little like
+    a phone is no phone, and a phone that looks a little like a remote control stays one.
+    """
+    rivals = [each for each in detections if each.label not in (PHONE, PERSON)]
+    after = []
+    for each in detections:
+        if each.label == PHONE:
+            own = log_odds(each.score)
+            claims = (log_odds(d.score) for d in rivals if d.box.iou(each.box) >= RIVAL_IOU)
+            against = max(0.0, max(claims, default=own) - own)
+            if against:
+                each = replace(each, score=probability(own - against))
+        after.append(each)
+    return tuple(sorted(after, key=lambda each: -each.score))
 
 
 def weight_of(box: Box, window: Box) -> float:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from math import exp, log
 
-
 SWAY = 0.15  # of its own size a thing in a hand goes from where it was
 JUMP = 0.25  # a bad box of a lying thing
 FLIPS = 0.05  # share of bad boxes

@@ -18,10 +18,10 @@ from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
 from edge.desk.tracks import (
     MOST_TRACKS,
     SURE_S,
-    Bounds,
     Change,
     Track,
     born,
+    bounds_of,
     candidates,
     gone,
     judged,
@@ -48,8 +48,8 @@ from edge.domain import (
 
 BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
 MOST_CHANGES = 16
-FLOOR = 0.02  # what eyes say below this is not followed
-PATIENCE = {"": 1.0, "raised": 2.5, "at the face": 8.0}
+FLOOR = 0.03  # what eyes say below this is not followed
+PATIENCE = {"": 1.0, "raised": 2.5, "at the face": 16.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def glances(
     """The looks that this frame should have: none, or one."""
     if not is_due(memory.tracks, memory.looked_s, memory.stirred, stats, at_s, config):
         return ()
-    return (next_glance(memory.tracks, memory.sitters, memory.turns, eyes, at_s),)
+    closely = config.model.second_look
+    return (next_glance(memory.tracks, memory.sitters, memory.turns, eyes, at_s, closely=closely),)
 
 
 def observe(
@@ -87,7 +88,6 @@ def observe(
     at_s: float,
     config: Config,
     thresholds: Thresholds,
-    bounds: Bounds,
 ) -> tuple[Memory, Observation]:
     """Add one frame with what was looked at in it; `at_s` must not decrease.
 
@@ -111,7 +111,7 @@ def observe(
     if stats is not None and stats.changed:
         memory = replace(memory, changed=(*memory.changed, *stats.changed)[-MOST_CHANGES:])
     for look in looks:
-        memory = _add(memory, look, at_s, config, thresholds, bounds)
+        memory = _add(memory, look, at_s, config, thresholds)
     if looks:
         memory = replace(memory, looked_s=at_s, stirred=False, changed=())
     else:
@@ -130,13 +130,12 @@ def observe(
     )
 
 
-def _add(
-    memory: Memory, look: Look, at_s: float, config: Config, thresholds: Thresholds, bounds: Bounds
-) -> Memory:
+def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Thresholds) -> Memory:
     settings = config.observe
+    bounds = bounds_of(settings, thresholds)
     sitters = seated(memory.sitters, look.detections, at_s, config, thresholds)
     change = Change(memory.changed, memory.stirred)
-    phones = candidates(look, settings.phone_floor or FLOOR)
+    phones = candidates(look, FLOOR)
     phone_of = matched(memory.tracks, phones)
     tracks = []
     for i, track in enumerate(memory.tracks):

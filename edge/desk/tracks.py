@@ -11,15 +11,16 @@ from edge.desk import motion
 from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
 from edge.desk.geometry import SAME_IOU, TOUCH, apart, between, left_over, moved, of_one, shows
 from edge.desk.people import Sitter, raised
-from edge.domain import PHONE, Box, Detection, Look, PhoneUse
+from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
 
+CLEARLY = 0.45  # of the score that makes a phone one keeps it one
 MOST_TRACKS = 24  # a bound on what a tick costs
 MOST_PHONES = 8  # in one look
 MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 SURER = 0.2  # of nearness is worth as much as a unit of log-odds
 OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
-CAME = 1.5  # belief that what has just come is in a hand
+CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that what was there before is
 MOVES = 0.3  # share of a box that changes when what is in it moves
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
@@ -61,6 +62,25 @@ class Track:
     @property
     def lies(self) -> bool:
         return self.held <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Mean log-odds from which on a thing is believed.
+
+    light: to be a phone, enough for a light; stays: to remain one; sound: enough for a sound
+    """
+
+    light: float
+    stays: float
+    sound: float
+
+
+def bounds_of(settings: ObserveConfig, thresholds: Thresholds) -> Bounds:
+    """The bounds that the configuration asks for, where it does not leave them to the eyes."""
+    light = settings.phone_confirm or thresholds.of(PHONE)
+    sound = light + (1 - light) * settings.phone_sure
+    return Bounds(log_odds(light), log_odds(CLEARLY * light), log_odds(sound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +164,7 @@ def seen(
     if any(left_over(outline, box, margin) for outline in track.outlines):
         far = 0.0
     noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
-    changes = change.at(box)
-    if not changes:
+    if not change.covers(box):
         says = motion.UNMOVED / patience
     else:
         says = motion.ratio(far, track.noise)
@@ -237,7 +256,7 @@ def judged(
     dock: Box | None,
     at_s: float,
     settings: ObserveConfig,
-    thresholds: Bounds,
+    bounds: Bounds,
 ) -> Track:
     """What the thing is doing, by all that was heard."""
     recent_s = at_s - settings.window_s
@@ -245,15 +264,16 @@ def judged(
     sights = [each for each in track.heard if each.at_s > recent_s]
     hits = sum(each.seen for each in sights)
     if track.confirmed:
-        confirmed = (track.lies and track.use is not PhoneUse.IN_USE) or now >= thresholds.stays
+        confirmed = (track.lies and track.use is not PhoneUse.IN_USE) or now >= bounds.stays
     else:
-        confirmed = hits >= settings.confirm_frames and now >= thresholds.light
+        confirmed = hits >= settings.confirm_frames and now >= bounds.light
     # A look that saw nothing confirms nothing.
     confirmed = confirmed and (track.confirmed or track.seen_s == at_s)
-    sure = confirmed and level(track.heard, at_s - SURE_S) >= thresholds.sound
+    sure = confirmed and level(track.heard, at_s - SURE_S) >= bounds.sound
     use, why, active_s = PhoneUse.SUSPECTED, "", track.active_s
     where = raised(track.box, sitter, at_s, settings)
-    if dock is not None and dock.contains(*track.box.center):
+    likely = confirmed or (bool(sights) and sights[-1].log_odds >= bounds.light)
+    if dock is not None and dock.contains(*track.box.center) and likely:
         use, why = PhoneUse.DOCKED, "in its dock"
     elif confirmed and not track.lies:
         use, why = PhoneUse.IN_USE, where or "moving"
@@ -280,15 +300,3 @@ def judged(
         active_s=active_s,
         why=why,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Mean log-odds from which on a thing is believed.
-
-    light: to be a phone, enough for a light; stays: to remain one; sound: enough for a sound
-    """
-
-    light: float
-    stays: float
-    sound: float

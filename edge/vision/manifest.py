@@ -22,6 +22,13 @@
     licence = "Apache-2.0"
     provenance = "one sentence"
 
+and one table per set of models that look in turn, if any; `default` and the configuration name a
+set or a single model:
+
+    [sets.normal]
+    eyes = ["nanodet", "picodet"]
+    phone = 0.17                # what they say together is believed from here on
+
 `turned = true` within `input`: the model was made to see the picture upside down.
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
@@ -32,7 +39,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -123,18 +130,49 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EyeSet:
+    """Models that look in turn, and from which scores on what they say together is believed."""
+
+    name: str
+    eyes: tuple[ModelSpec, ...]
+    thresholds: Thresholds
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.eyes[0].labels
+
+    @property
+    def description(self) -> str:
+        """One phrase for people: "normal: nanodet: gfl 416x416 int8, ...; picodet: ..."."""
+        return f"{self.name}: {'; '.join(eye.description for eye in self.eyes)}"
+
+    def with_floor(self, floor: float) -> EyeSet:
+        """The same, but for the score, 0..1, from which on they report."""
+        return replace(self, thresholds=replace(self.thresholds, floor=floor))
+
+
+def alone(spec: ModelSpec) -> EyeSet:
+    """One model as a set of its own."""
+    return EyeSet(spec.name, (spec,), spec.thresholds)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     path: Path
     default: str
     models: Mapping[str, ModelSpec]
+    sets: Mapping[str, EyeSet] = field(default_factory=dict)
 
-    def choose(self, name: str = "") -> ModelSpec:
-        """The model called `name`, or the default one. Raises ModelError."""
+    def eyes(self, name: str = "") -> EyeSet:
+        """The set called `name`, one model by its name, or the default. Raises ModelError."""
         wanted = name or self.default
+        if wanted in self.sets:
+            return self.sets[wanted]
         if wanted in self.models:
-            return self.models[wanted]
-        near = get_close_matches(wanted, self.models, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(self.models)}"
+            return alone(self.models[wanted])
+        known = {**self.sets, **self.models}
+        near = get_close_matches(wanted, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(known)}"
         raise ModelError(f"{self.path} has no model {wanted!r}{hint}")
 
 
@@ -146,12 +184,13 @@ def default_path() -> Path:
         raise ModelError(str(exc)) from exc
 
 
-def load_model(config: ModelConfig) -> ModelSpec:
-    """The model that the configuration names, with its file checked. Raises ModelError."""
+def load_eyes(config: ModelConfig) -> EyeSet:
+    """The eyes that the configuration names, with their files checked. Raises ModelError."""
     path = Path(config.manifest).expanduser() if config.manifest else default_path()
-    spec = load(path).choose(config.name)
-    check_file(spec)
-    return spec
+    chosen = load(path).eyes(config.name)
+    for spec in chosen.eyes:
+        check_file(spec)
+    return chosen
 
 
 def load(path: Path) -> Manifest:
@@ -177,14 +216,26 @@ def load(path: Path) -> Manifest:
             models[name] = _spec(_Table(value, f"models.{name}.", faults), name, path.parent)
         else:
             faults.append(f"models.{name} is not a table")
+    sets: dict[str, EyeSet] = {}
+    for name, value in (reader.table("sets") if "sets" in tree else {}).items():
+        if isinstance(value, dict):
+            sets[name] = _set(_Table(value, f"sets.{name}.", faults), name, models)
+        else:
+            faults.append(f"sets.{name} is not a table")
     default = reader.text("default")
+    known = {**sets, **models}
     if not models and not faults:
         faults.append("there are no models")
-    if models and default not in models:
-        faults.append(f"default = {default!r}: there is {_listed(models)}")
+    if models and default not in known:
+        faults.append(f"default = {default!r}: there is {_listed(known)}")
     if faults:
         raise ModelError(f"{path}: {'; '.join(dict.fromkeys(faults))}")
-    return Manifest(path=path, default=default, models=MappingProxyType(models))
+    return Manifest(
+        path=path,
+        default=default,
+        models=MappingProxyType(models),
+        sets=MappingProxyType({name: each for name, each in sets.items() if each.eyes}),
+    )
 
 
 def check_file(spec: ModelSpec) -> None:
@@ -207,6 +258,21 @@ def check_file(spec: ModelSpec) -> None:
             f"{spec.path} is not the file of the manifest: its sha256 is {digest[:12]}..., not"
             f" {spec.sha256[:12]}..."
         )
+
+
+def _set(table: _Table, name: str, models: Mapping[str, ModelSpec]) -> EyeSet:
+    eyes = []
+    for model in table.names("eyes"):
+        if model in models:
+            eyes.append(models[model])
+        else:
+            table.fault("eyes", f"there is no model {model!r}; there is {_listed(models)}")
+    if any(eye.labels != eyes[0].labels for eye in eyes):
+        table.fault("eyes", "they have different labels")
+    thresholds = dict(eyes[0].thresholds.labels) if eyes else {}
+    thresholds[PHONE] = table.share("phone")
+    floor = eyes[0].thresholds.floor if eyes else 0.0
+    return EyeSet(name, tuple(eyes), Thresholds(floor, MappingProxyType(thresholds)))
 
 
 def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import PERSON, PHONE, Box, Detection, SceneStats
-from edge.vision.second_look import HINT
+from edge.desk.evidence import LEAST, against_rivals
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, SceneStats
 from tests.lab.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
 from tests.lab.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 
@@ -105,30 +105,26 @@ class World:
     episodes: list[Episode]
     pickups: list[Episode] = field(default_factory=list)
 
-    def look(self, index: int) -> tuple[Detection, ...]:
-        """What a look at the whole picture detects at this tick, from HINT on."""
-        if self.blind[index]:
-            return ()
-        seen = []
-        for thing in self.appearances:
-            for label, scores in zip(thing.labels, thing.scores, strict=True):
-                if scores[index] >= HINT:
-                    box = Box(*thing.boxes[index].tolist())
-                    seen.append(Detection(label, scores[index], box))
-        return tuple(seen)
+    def look(self, index: int, window: Box = WHOLE_PICTURE) -> tuple[Detection, ...]:
+        """What a look at this window detects at this tick; boxes are shares of the picture.
 
-    def closely(self, index: int, window: Box) -> tuple[Detection, ...]:
-        """What a closer look at this window detects; boxes are shares of the window."""
+        People are seen in any window that shows most of them.
+        """
         if self.blind[index]:
             return ()
+        whole = window == WHOLE_PICTURE
         seen = []
         for thing in self.appearances:
-            if not thing.closer or thing.closer[index] < HINT:
+            edges = thing.boxes if whole or not thing.closer else thing.closer_boxes
+            box = Box(*edges[index].tolist())
+            if not whole and box.intersection(window) < MOSTLY_SHOWN * box.area:
                 continue
-            box = Box(*thing.closer_boxes[index].tolist())
-            if box.intersection(window) >= MOSTLY_SHOWN * box.area:
-                seen.append(Detection(PHONE, thing.closer[index], _within(box, window)))
-        return tuple(seen)
+            for label, scores in zip(thing.labels, thing.scores, strict=True):
+                closely = not whole and label == PHONE and thing.closer
+                score = thing.closer[index] if closely else scores[index]
+                if score >= LEAST:
+                    seen.append(Detection(label, score, box))
+        return against_rivals(seen)
 
 
 def realise(
@@ -434,17 +430,6 @@ def _appearances(
         whole, closer = scores.T.tolist()
         found.append(Appearance((PHONE,), [whole], closer, boxes, boxes))
     return found, wavering
-
-
-def _within(box: Box, window: Box) -> Box:
-    """In shares of the window, cut at its edges."""
-    edges = (
-        (box.ymin - window.ymin) / window.height,
-        (box.xmin - window.xmin) / window.width,
-        (box.ymax - window.ymin) / window.height,
-        (box.xmax - window.xmin) / window.width,
-    )
-    return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
 
 
 def _ghost_place(rng: np.random.Generator) -> FloatArray:
