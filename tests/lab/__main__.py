@@ -10,6 +10,7 @@ from edge.__main__ import finished, parse
 COMMANDS = {
     "evaluate": "tests.lab.evaluate",
     "scenarios": "tests.lab.bench_scenarios",
+    "clips": "tests.lab.bench_clips",
 }
 
 

@@ -2,6 +2,8 @@
 
 Each image may name `labelled`, the category ids that were looked for in it; objects of other
 categories may be there unboxed. Without it, every category of the file was looked for.
+
+Where each image has `people`, the set is labelled by the picture, without boxes: see people.py.
 """
 
 from __future__ import annotations
@@ -30,9 +32,10 @@ class LabelledPicture:
     height_px: int
     truths: tuple[Truth, ...]
     labelled: frozenset[str]
+    kind: str = ""
 
     def judged(self, detections: Sequence[Detection]) -> Judged:
-        return Judged(self.path.name, self.truths, self.labelled, tuple(detections))
+        return Judged(self.path.name, self.truths, self.labelled, tuple(detections), self.kind)
 
 
 def load_dataset(folder: Path) -> tuple[LabelledPicture, ...]:
@@ -79,6 +82,7 @@ def _pictures(tree: dict[str, Any], images: Path) -> list[LabelledPicture]:
             height_px=int(entry["height"]),
             truths=tuple(truths[entry["id"]]),
             labelled=frozenset(names[int(key)] for key in entry.get("labelled", names)),
+            kind=str(entry.get("people", "")),
         )
         for entry in tree["images"]
     ]

@@ -1,4 +1,4 @@
-"""`procrastobot evaluate`: how good the detector is on labelled pictures."""
+"""`procrastobot evaluate`: how good the eyes are on labelled pictures and on frames of clips."""
 
 from __future__ import annotations
 
@@ -6,35 +6,42 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edge.commands.model_options import add_model_options, chosen_model, opened_model
+from edge.commands.model_options import add_model_options
 from edge.commands.progress import progress
+from tests.lab import candidates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.ports import Detector
-    from edge.vision.manifest import ModelSpec
+    from edge.domain import Detection, Frame
+    from tests.lab.candidates import Candidate
     from tests.lab.dataset import LabelledPicture
+    from tests.lab.footage import Clip, ClipRow, JudgedFrame
     from tests.lab.report_card import ReportCard
-    from tests.lab.score import Figure, Judged
+    from tests.lab.score import Figure, Judged, Measure, Pair
 
 NAME = "evaluate"
-HELP = "measure the detector on labelled pictures"
+HELP = "measure the eyes on labelled pictures, on frames of clips, and against others"
 FLOOR = 0.01
-SHEET_TILES = 30
 EPILOG = """DATASET is a folder with annotations.json, as COCO has it, and images/. An image may
-name `labelled`, the category ids that were looked for in it; for other labels it is left out.
+name `labelled`, the category ids that were looked for in it; for other labels it is left out. Where
+every image has `people` (hand, edge, ear, ear-hidden, held, lying, look-alike or none), pictures
+are judged as a whole, without boxes.
 
 examples:
   procrastobot evaluate pictures                    a table
   procrastobot evaluate pictures --sheets sheets    and pictures of the worst mistakes
   procrastobot evaluate pictures --json             for a program
   procrastobot evaluate pictures --model-file ssd.tflite --family ssd    a model of elsewhere
+  procrastobot evaluate pictures --against nanodet-plus-m_416.param      two, picture by picture
+  procrastobot evaluate pictures --detections a.jsonl --against-detections b.jsonl
+  procrastobot evaluate --clips clips               frames of films, with a clips.json
 
 Figures are shares from 0 to 1 (the table shows per cent), each with the 95 % interval of drawing
 the pictures again (--json: `intervals`, [low, high] by the figure's name):
@@ -46,12 +53,27 @@ the pictures again (--json: `intervals`, [low, high] by the figure's name):
   phone_hits_at_5_percent_false          without are (or 5 %)
   phone_vs_lookalike_balanced_accuracy   flagged at the shipped threshold, in pictures that show a
                                          phone or something like one; 0.5 is chance
-null: these pictures have nothing to measure it on.
+  KIND_hits_at_1_percent_false           of `people`: pictures of that kind that are flagged where
+  KIND_hits_at_5_percent_false           1 % (5 %) of those with `none` are
+  KIND_area_under_curve                  how often such a picture is scored above one with `none`
+  frames_found_at_1_percent_false        of clips: frames with a phone in use that are flagged where
+  frames_found_at_5_percent_false        1 % (5 %) of those without are; five frames a second, what
+  frames_area_under_curve                is unclear left out, intervals by drawing the clips again
+null: these pictures have nothing to measure it on. Thresholds are set anew in each draw.
+
+Of two candidates each figure is shown as A, B and A - B, with the interval of the difference from
+drawing the same pictures for both (--json: `against`). Where that holds zero there is no
+difference.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder of labelled pictures")
+    parser.add_argument(
+        "dataset", nargs="?", type=Path, metavar="DATASET", help="folder of labelled pictures"
+    )
+    parser.add_argument(
+        "--clips", type=Path, metavar="FOLDER", help="frames of these clips (clips.json) instead"
+    )
     parser.add_argument("--json", action="store_true", help="figures for a program")
     parser.add_argument(
         "--sheets", type=Path, metavar="DIR", help="save contact sheets of the worst mistakes there"
@@ -76,73 +98,159 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="draws of the pictures for the intervals (1000)",
     )
+    candidates.add_options(parser)
     add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from edge.devices.camera_picture import UnreadablePicture
-    from edge.domain import PHONE
     from edge.vision.manifest import ModelError
-    from edge.vision.second_look import SecondLook
-    from tests.lab.dataset import DatasetError, load_dataset
-    from tests.lab.report_card import report_card
+    from tests.lab.dataset import DatasetError
 
     for name in ("floor", "threshold"):
         value = getattr(args, name)
         if value is not None and not 0 <= value <= 1:
             print(f"--{name} must be from 0 to 1", file=sys.stderr)
             return 2
+    if (args.dataset is None) == (args.clips is None):
+        print("a DATASET or --clips FOLDER is wanted, one of them", file=sys.stderr)
+        return 2
+    if args.sheets is not None and args.dataset is None:
+        print(
+            "--sheets are of pictures with boxes; of clips: bench clips --sheets", file=sys.stderr
+        )
+        return 2
     try:
-        dataset = load_dataset(args.dataset)
-        spec = chosen_model(args)
-        detector = opened_model(args, spec.with_floor(args.floor))
-    except DatasetError as exc:
-        print(exc, file=sys.stderr)
-        return 1
+        return _clips(args) if args.dataset is None else _pictures(args)
     except ModelError as exc:
         print(exc, file=sys.stderr)
         return 78
-    thresholds = spec.thresholds
-    if args.threshold is not None:
-        thresholds = replace(thresholds, labels={**thresholds.labels, PHONE: args.threshold})
-    try:
-        judged = judge(dataset, detector)
-    except UnreadablePicture as exc:
+    except (DatasetError, UnreadablePicture) as exc:
         print(exc, file=sys.stderr)
         return 1
-    looks = detector.looks / len(judged) if isinstance(detector, SecondLook) else 1.0
-    card = report_card(judged, spec.labels, thresholds, rounds=args.rounds)
-    if args.json:
-        figures = as_object(card, args.dataset, spec, floor=args.floor, looks=looks)
-        print(json.dumps(figures, indent=2))
+
+
+def _pictures(args: argparse.Namespace) -> int:
+    from tests.lab import people, score
+    from tests.lab.dataset import DatasetError, load_dataset
+    from tests.lab.report_card import report_card
+
+    dataset = load_dataset(args.dataset)
+    whole = people.labelled_so(dataset)
+    if whole and args.sheets is not None:
+        raise DatasetError("--sheets shows boxes, and these pictures are labelled without")
+    mine = _with_threshold(candidates.first(args, args.floor), args.threshold)
+    theirs = candidates.second(args, args.floor)
+    judged = judge(dataset, _seeing(mine, args.keep), mine.name)
+    facts = _facts(mine, args.dataset.name, len(judged), args.floor)
+    if (looks := mine.looks()) is not None:
+        facts["inferences_per_picture"] = round(looks / len(judged), 3)
+    measured = _measures(mine, judged, whole=whole)
+    pairs: dict[str, Pair] = {}
+    if theirs is not None:
+        theirs = _with_threshold(theirs, args.threshold)
+        others = judge(dataset, theirs.see, theirs.name)
+        pairs = score.paired(measured, _measures(theirs, others, whole=whole), rounds=args.rounds)
+    if whole:
+        figures = score.figures(measured, rounds=args.rounds)
+        facts["kinds"] = people.counts(judged)
+        card = None
     else:
-        print(in_words(card, args.dataset, spec))
-        if isinstance(detector, SecondLook):
-            print(f"\nwith closer looks at what may be a phone: {looks:.2f} inferences a picture")
-    if args.sheets is not None:
-        try:
-            save_sheets(args.sheets, dataset, judged, card.threshold)
-        except OSError as exc:
-            print(f"{args.sheets}: cannot be written: {exc.strerror}", file=sys.stderr)
-            return 1
+        card = report_card(judged, mine.labels, mine.threshold, rounds=args.rounds)
+        figures = card.figures
+    if args.json:
+        tree = {**facts, **_tree(figures), **({} if card is None else _of_boxes(card))}
+        _print_tree(tree, theirs, pairs)
+    else:
+        print(f"{mine.description}\non {len(judged)} pictures of {args.dataset.name}\n")
+        print(_table(measured, figures))
+        if card is not None:
+            print(in_words(card))
+        else:
+            print("\npictures: " + ", ".join(f"{n} {kind}" for kind, n in facts["kinds"].items()))
+        if looks is not None and looks > len(judged):
+            more = f"{looks / len(judged):.2f} inferences a picture"
+            print(f"\nwith closer looks at what may be a phone: {more}")
+        if theirs is not None:
+            print(_compared(measured, pairs, mine, theirs))
+    return 0 if args.sheets is None else _sheets(args.sheets, dataset, judged, mine.threshold)
+
+
+def _measures(candidate: Candidate, judged: Sequence[Judged], *, whole: bool) -> dict[str, Measure]:
+    from tests.lab import people, report_card
+
+    if whole:
+        return people.measures(judged)
+    return report_card.measures(judged, candidate.labels, candidate.threshold)
+
+
+def _clips(args: argparse.Namespace) -> int:
+    from tests.lab import footage, score
+
+    clips = footage.load_clips(args.clips)
+    mine = candidates.first(args, args.floor)
+    theirs = candidates.second(args, args.floor)
+    judged = judge_frames(clips, _seeing(mine, args.keep), mine.name)
+    measured = footage.measures(judged, len(clips))
+    figures = score.figures(measured, rounds=args.rounds)
+    rows = footage.by_clip(judged, clips)
+    pairs: dict[str, Pair] = {}
+    other_rows: tuple[ClipRow, ...] = ()
+    if theirs is not None:
+        others = judge_frames(clips, theirs.see, theirs.name)
+        other_rows = footage.by_clip(others, clips)
+        pairs = score.paired(measured, footage.measures(others, len(clips)), rounds=args.rounds)
+    if args.json:
+        facts = _facts(mine, args.clips.name, len(judged), args.floor)
+        tree = {**facts, **_tree(figures), "clips": [_of_clip(row) for row in rows]}
+        _print_tree(tree, theirs, pairs, {"clips": [_of_clip(row) for row in other_rows]})
+        return 0
+    print(f"{mine.description}\non {len(judged)} frames of {len(clips)} clips\n")
+    print(_table(measured, figures))
+    print(_clip_table(rows))
+    if theirs is not None:
+        print(_compared(measured, pairs, mine, theirs))
+        print(_clip_table(other_rows))
     return 0
 
 
-def judge(dataset: Sequence[LabelledPicture], detector: Detector) -> list[Judged]:
-    """Show every picture to the detector. Raises UnreadablePicture."""
+See = Callable[[str, candidates.Load], Sequence["Detection"]]
+
+
+def _seeing(candidate: Candidate, keep: Path | None) -> See:
+    from tests.lab.dataset import DatasetError
+
+    if keep is None:
+        return candidate.see
+    try:
+        return candidates.keeping(candidate, keep)
+    except OSError as exc:
+        raise DatasetError(f"{keep} cannot be written: {exc.strerror}") from exc
+
+
+def _with_threshold(candidate: Candidate, threshold: float | None) -> Candidate:
+    from dataclasses import replace
+
+    return candidate if threshold is None else replace(candidate, threshold=threshold)
+
+
+def judge(dataset: Sequence[LabelledPicture], see: See, name: str) -> list[Judged]:
+    """Show every picture. Raises UnreadablePicture, DatasetError."""
     from edge.devices.camera_picture import load_picture
-    from edge.domain import Frame
 
     judged = []
     misshapen = []
-    for picture in progress(dataset, "looking"):
-        image = load_picture(picture.path)
-        # Boxes are shares, so a picture may be kept smaller than it was labelled, but not turned.
-        if abs(image.shape[1] * picture.height_px / (image.shape[0] * picture.width_px) - 1) > 0.02:
-            misshapen.append(picture.path.name)
-        judged.append(picture.judged(detector.detect(Frame(image, 0.0))))
+    for picture in progress(dataset, f"looking ({name})"):
+
+        def load(picture: LabelledPicture = picture) -> NDArray[np.uint8]:
+            image = load_picture(picture.path)
+            # Boxes are shares: a picture may be smaller than it was labelled, but not turned.
+            shape = image.shape[1] * picture.height_px / (image.shape[0] * picture.width_px)
+            if abs(shape - 1) > 0.02:
+                misshapen.append(picture.path.name)
+            return image
+
+        judged.append(picture.judged(see(picture.path.name, load)))
     if misshapen:
         print(
             f"{len(misshapen)} pictures have another shape than their annotations say, e.g."
@@ -152,21 +260,71 @@ def judge(dataset: Sequence[LabelledPicture], detector: Detector) -> list[Judged
     return judged
 
 
-def as_object(
-    card: ReportCard, dataset: Path, spec: ModelSpec, *, floor: float, looks: float
-) -> dict[str, object]:
-    """What --json prints."""
+def judge_frames(clips: Sequence[Clip], see: See, name: str) -> list[JudgedFrame]:
+    """Show five frames a second, but for what is unclear; each by itself. Raises DatasetError."""
+    from tests.lab import footage
+
+    judged = []
+    for number, clip in enumerate(progress(clips, f"looking ({name})")):
+        for frame in footage.frames(clip.path, footage.FRAMES_PER_S):
+            shows = clip.shows(frame.at_s)
+            if shows is not None:
+                seen = see(footage.frame_name(clip, frame.at_s), partial(_image, frame))
+                judged.append(footage.judged_frame(number, frame.at_s, shows, seen))
+    return judged
+
+
+def _image(frame: Frame) -> NDArray[np.uint8]:
+    return frame.image
+
+
+# ---------------------------------------------------------------- for a program
+
+
+def _facts(candidate: Candidate, dataset: str, pictures: int, floor: float) -> dict[str, Any]:
     return {
-        "dataset": dataset.name,
-        "pictures": card.pictures,
-        "model": spec.name,
-        "model_file": spec.path.name,
-        "sha256": spec.sha256,
+        "dataset": dataset,
+        "pictures": pictures,
+        **candidate.facts,
         "floor": floor,
-        "phone_threshold": card.threshold,
-        "inferences_per_picture": round(looks, 3),
-        **{name: _number(figure.value) for name, figure in card.figures.items()},
-        "intervals": {name: _interval(figure) for name, figure in card.figures.items()},
+        "phone_threshold": candidate.threshold,
+    }
+
+
+def _tree(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {
+        **{name: _number(figure.value) for name, figure in figures.items()},
+        "intervals": {name: _interval(figure) for name, figure in figures.items()},
+    }
+
+
+def _print_tree(
+    tree: dict[str, Any],
+    other: Candidate | None,
+    pairs: Mapping[str, Pair],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    if other is not None:
+        tree["against"] = {
+            **other.facts,
+            "phone_threshold": other.threshold,
+            **{
+                name: {
+                    "value": _number(pair.second.value),
+                    "interval": _interval(pair.second),
+                    "difference": _number(pair.difference.value),
+                    "difference_interval": _interval(pair.difference),
+                    "differs": pair.differs,
+                }
+                for name, pair in pairs.items()
+            },
+            **(more or {}),
+        }
+    print(json.dumps(tree, indent=2))
+
+
+def _of_boxes(card: ReportCard) -> dict[str, Any]:
+    return {
         "phone_recall_at_threshold": _number(card.recall),
         "phone_false_per_picture_at_threshold": _number(card.fppi),
         "labels": {
@@ -199,6 +357,18 @@ def as_object(
     }
 
 
+def _of_clip(row: ClipRow) -> dict[str, Any]:
+    return {
+        "file": row.file,
+        "frames_with_a_phone": row.phone,
+        "found_at_1_percent_false": row.found[0],
+        "found_at_5_percent_false": row.found[1],
+        "frames_without": row.none,
+        "false_at_1_percent": row.false[0],
+        "false_at_5_percent": row.false[1],
+    }
+
+
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
@@ -207,22 +377,53 @@ def _interval(figure: Figure) -> list[float | None]:
     return [_number(figure.interval.low), _number(figure.interval.high)]
 
 
-TITLES = {
-    "phone_ap50": "phone AP50",
-    "phone_ap50_desk": "phone AP50, at least 0.3 % of the picture",
-    "phone_recall_at_0_1_fppi": "phone recall at 0.1 false per picture",
-    "phone_hits_at_1_percent_false": "pictures with a phone flagged, at 1 % false",
-    "phone_hits_at_5_percent_false": "pictures with a phone flagged, at 5 % false",
-    "phone_vs_lookalike_balanced_accuracy": "phone or look-alike, balanced accuracy",
-    "person_ap50": "person AP50",
-}
+# ---------------------------------------------------------------- in words
 
 
-def in_words(card: ReportCard, dataset: Path, spec: ModelSpec) -> str:
-    lines = [f"{spec.description}", f"on {card.pictures} pictures of {dataset.name}", ""]
-    for name, figure in card.figures.items():
-        lines.append(f"{TITLES[name]:<46}{_percent(figure.value)}   {_between(figure)}")
-    lines += [
+def _table(measures: Mapping[str, Measure], figures: Mapping[str, Figure]) -> str:
+    return "\n".join(
+        f"{measures[name].title:<54}{_percent(figure.value)}   {_between(figure)}"
+        for name, figure in figures.items()
+    )
+
+
+def _compared(
+    measures: Mapping[str, Measure],
+    pairs: Mapping[str, Pair],
+    mine: Candidate,
+    theirs: Candidate,
+) -> str:
+    lines = [
+        "",
+        f"A: {mine.description}",
+        f"B: {theirs.description}",
+        f"{'':<54}{'A':>5}  {'B':>5}  {'A - B':>6}",
+    ]
+    for name, pair in pairs.items():
+        figures = f"{_percent(pair.first.value)}  {_percent(pair.second.value)}"
+        difference = f"{pair.difference.value * 100:+6.1f}   {_between(pair.difference)}"
+        if math.isnan(pair.difference.value):
+            difference = "     -"
+        elif not pair.differs:
+            difference += "   no difference"
+        lines.append(f"{measures[name].title:<54}{figures}  {difference}")
+    return "\n".join(lines)
+
+
+def _clip_table(rows: Sequence[ClipRow]) -> str:
+    lines = [
+        "",
+        f"{'clip':<34}{'with a phone':>13}{'found at 1, 5 %':>17}{'without':>9}{'false':>9}",
+    ]
+    for row in rows:
+        found = f"{row.found[0]}, {row.found[1]}" if row.phone else "-"
+        false = f"{row.false[0]}, {row.false[1]}" if row.none else "-"
+        lines.append(f"{row.file:<34}{row.phone:>13}{found:>17}{row.none:>9}{false:>9}")
+    return "\n".join(lines)
+
+
+def in_words(card: ReportCard) -> str:
+    lines = [
         "",
         f"at the threshold {card.threshold:.2f}: {_percent(card.recall).strip()} % of the phones"
         f" found, {card.fppi:.3f} false phones per picture",
@@ -257,55 +458,14 @@ def _between(figure: Figure) -> str:
     return "" if math.isnan(low) else f"({low * 100:.1f} to {high * 100:.1f})"
 
 
-def save_sheets(
+def _sheets(
     folder: Path, dataset: Sequence[LabelledPicture], judged: Sequence[Judged], threshold: float
-) -> None:
-    """misses.jpg: the largest phones that were missed. false_phones.jpg: the surest false ones."""
-    from edge.domain import PHONE
-    from edge.vision.draw import save_jpeg
-    from tests.lab import score
-    from tests.lab.report_card import looked_for
-    from tests.lab.sheets import contact_sheet
+) -> int:
+    from tests.lab.sheets import save_mistakes
 
-    paths = {picture.path.name: picture.path for picture in dataset}
-    missed: list[tuple[float, Judged, str]] = []
-    false: list[tuple[float, Judged, str]] = []
-    for picture in looked_for(judged, PHONE):
-        misses = score.misses(picture, PHONE, threshold=threshold)
-        if misses:
-            area = misses[0].box.area
-            missed.append((area, picture, f"{area * 100:.1f}% {picture.name}"))
-        alarms = score.false_alarms(picture, PHONE, threshold=threshold)
-        if alarms:
-            false.append((alarms[0].score, picture, f"{alarms[0].score:.2f} {picture.name}"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, found in (("misses", missed), ("false_phones", false)):
-        found.sort(key=lambda entry: -entry[0])
-        tiles = [
-            (marked(paths[picture.name], picture, threshold), words)
-            for _, picture, words in progress(found[:SHEET_TILES], name)
-        ]
-        save_jpeg(contact_sheet(tiles), folder / f"{name}.jpg")
-    print(
-        f"{folder}: misses.jpg ({len(missed)} pictures), false_phones.jpg ({len(false)});"
-        f" at most {SHEET_TILES} shown. Green: a phone; red: taken for one.",
-        file=sys.stderr,
-    )
-
-
-def marked(path: Path, picture: Judged, threshold: float) -> NDArray[np.uint8]:
-    """The picture with its phones in green, and what was taken for one in red."""
-    from edge.devices.camera_picture import load_picture
-    from edge.domain import PHONE
-    from edge.vision.draw import GREEN, RED, draw_box
-
-    image = load_picture(path)
-    width_px = max(2, round(min(image.shape[:2]) / 120))
-    for truth in picture.truths:
-        if truth.label == PHONE:
-            draw_box(image, truth.box, GREEN, width_px=width_px)
-    for seen in picture.detections:
-        if seen.label == PHONE and seen.score >= threshold:
-            words = f"{seen.score:.2f}"
-            draw_box(image, seen.box, RED, words=words, width_px=width_px, scale=width_px)
-    return image
+    try:
+        print(save_mistakes(folder, dataset, judged, threshold), file=sys.stderr)
+    except OSError as exc:
+        print(f"{folder}: cannot be written: {exc.strerror}", file=sys.stderr)
+        return 1
+    return 0

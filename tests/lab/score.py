@@ -12,7 +12,7 @@ boxes of one picture are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,12 +45,14 @@ class Judged:
 
     labelled: the labels that were looked for in it; an object of any other label may be there
               without a truth, so the picture says nothing about that label
+    kind:     what the picture as a whole shows, in sets that are labelled so (people.py)
     """
 
     name: str
     truths: tuple[Truth, ...]
     labelled: frozenset[str]
     detections: tuple[Detection, ...]
+    kind: str = ""
 
     def shows(self, label: str) -> bool:
         return any(truth.label == label for truth in self.truths)
@@ -58,6 +60,19 @@ class Judged:
     def score(self, label: str) -> float:
         """The best score of that label; 0 when it was not seen."""
         return max((seen.score for seen in self.detections if seen.label == label), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure that can be worked out on units (pictures, clips) drawn again.
+
+    units: how many there are
+    of:    the figure, when each unit was drawn so often; None: each once
+    """
+
+    title: str
+    units: int
+    of: Callable[[FloatArray | None], float]
 
 
 class Interval(NamedTuple):
@@ -260,6 +275,22 @@ def hits_at_false_share(
     return float(with_it[table.scores > threshold].sum() / with_it.sum()), threshold
 
 
+def area_under_curve(table: PictureScores, weights: FloatArray | None = None) -> float:
+    """How often a picture with the label is scored above one without; a tie counts half. 0.5 is
+    chance."""
+    each = np.ones(len(table.scores)) if weights is None else weights
+    with_it, without = each[table.shows], each[~table.shows]
+    if with_it.sum() <= 0 or without.sum() <= 0:
+        return float("nan")
+    order = np.argsort(table.scores[~table.shows], kind="stable")
+    others = table.scores[~table.shows][order]
+    passed = np.concatenate([[0.0], np.cumsum(without[order])])
+    mine = table.scores[table.shows]
+    below = passed[np.searchsorted(others, mine, side="left")]
+    not_above = passed[np.searchsorted(others, mine, side="right")]
+    return float((with_it * (below + not_above)).sum() / 2 / with_it.sum() / without.sum())
+
+
 def balanced_accuracy(
     table: PictureScores, threshold: float, weights: FloatArray | None = None
 ) -> float:
@@ -385,3 +416,44 @@ def with_interval(
         return Figure(value, Interval(float("nan"), float("nan")))
     low, high = np.quantile(draws, (0.025, 0.975))
     return Figure(value, Interval(float(low), float(high)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One figure of two candidates on the same units, each drawn again together."""
+
+    first: Figure
+    second: Figure
+    difference: Figure  # first - second
+
+    @property
+    def differs(self) -> bool:
+        low, high = self.difference.interval
+        return bool(low > 0 or high < 0)
+
+
+def figures(measures: Mapping[str, Measure], *, rounds: int) -> dict[str, Figure]:
+    return {
+        name: with_interval(each.of, each.units, rounds=rounds) for name, each in measures.items()
+    }
+
+
+def paired(
+    first: Mapping[str, Measure], second: Mapping[str, Measure], *, rounds: int
+) -> dict[str, Pair]:
+    """What both measured, figure by figure. The seed is the same, and so are the draws."""
+    pairs = {}
+    for name, mine in first.items():
+        theirs = second.get(name)
+        if theirs is None or theirs.units != mine.units:
+            continue  # a label that one of them does not know
+        pairs[name] = Pair(
+            with_interval(mine.of, mine.units, rounds=rounds),
+            with_interval(theirs.of, theirs.units, rounds=rounds),
+            with_interval(_less(mine, theirs), mine.units, rounds=rounds),
+        )
+    return pairs
+
+
+def _less(mine: Measure, theirs: Measure) -> Callable[[FloatArray | None], float]:
+    return lambda weights: mine.of(weights) - theirs.of(weights)

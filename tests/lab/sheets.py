@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from av import VideoFrame
 
-from edge.vision.draw import GLYPH_HEIGHT, GLYPH_WIDTH, WHITE, Image, write_text
+from edge.commands.progress import progress
+from edge.devices.camera_picture import load_picture
+from edge.domain import PHONE
+from edge.vision.draw import (
+    GLYPH_HEIGHT,
+    GLYPH_WIDTH,
+    GREEN,
+    RED,
+    WHITE,
+    Image,
+    draw_box,
+    save_jpeg,
+    write_text,
+)
+from tests.lab import score
+from tests.lab.dataset import LabelledPicture
+from tests.lab.report_card import looked_for
+from tests.lab.score import Judged
+
+SHEET_TILES = 30
 
 
 def fitted(image: Image, width_px: int, height_px: int) -> Image:
@@ -46,3 +66,49 @@ def contact_sheet(
             scale=scale,
         )
     return sheet
+
+
+def save_mistakes(
+    folder: Path, dataset: Sequence[LabelledPicture], judged: Sequence[Judged], threshold: float
+) -> str:
+    """misses.jpg: the largest phones that were missed. false_phones.jpg: the surest false ones.
+
+    Returns what there is to see, in words. Raises OSError.
+    """
+    paths = {picture.path.name: picture.path for picture in dataset}
+    missed: list[tuple[float, Judged, str]] = []
+    false: list[tuple[float, Judged, str]] = []
+    for picture in looked_for(judged, PHONE):
+        misses = score.misses(picture, PHONE, threshold=threshold)
+        if misses:
+            area = misses[0].box.area
+            missed.append((area, picture, f"{area * 100:.1f}% {picture.name}"))
+        alarms = score.false_alarms(picture, PHONE, threshold=threshold)
+        if alarms:
+            false.append((alarms[0].score, picture, f"{alarms[0].score:.2f} {picture.name}"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, found in (("misses", missed), ("false_phones", false)):
+        found.sort(key=lambda entry: -entry[0])
+        tiles = [
+            (marked(paths[picture.name], picture, threshold), words)
+            for _, picture, words in progress(found[:SHEET_TILES], name)
+        ]
+        save_jpeg(contact_sheet(tiles), folder / f"{name}.jpg")
+    return (
+        f"{folder}: misses.jpg ({len(missed)} pictures), false_phones.jpg ({len(false)});"
+        f" at most {SHEET_TILES} shown. Green: a phone; red: taken for one."
+    )
+
+
+def marked(path: Path, picture: Judged, threshold: float) -> Image:
+    """The picture with its phones in green, and what was taken for one in red."""
+    image = load_picture(path)
+    width_px = max(2, round(min(image.shape[:2]) / 120))
+    for truth in picture.truths:
+        if truth.label == PHONE:
+            draw_box(image, truth.box, GREEN, width_px=width_px)
+    for seen in picture.detections:
+        if seen.label == PHONE and seen.score >= threshold:
+            words = f"{seen.score:.2f}"
+            draw_box(image, seen.box, RED, words=words, width_px=width_px, scale=width_px)
+    return image

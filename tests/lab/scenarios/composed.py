@@ -9,16 +9,13 @@ closer looks, observe, decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import decide
-from edge.config import CameraConfig, Config, SessionConfig
-from edge.devices.camera import open_camera
 from edge.devices.camera_picture import load_picture
 from edge.domain import (
     PERSON,
@@ -26,15 +23,12 @@ from edge.domain import (
     Activity,
     Frame,
     Level,
-    SessionAction,
-    SetSession,
-    State,
     Thresholds,
 )
-from edge.observe import Memory, observe, wants_look
-from edge.ports import Detector, EndOfStream
-from edge.vision.scene import Scene
+from edge.ports import Detector
+from tests.lab.chain import Chain, for_pictures
 from tests.lab.dataset import DatasetError, LabelledPicture
+from tests.lab.footage import frames
 from tests.lab.scenarios.fit import LOOK_ALIKES
 from tests.lab.scenarios.noise import wander
 from tests.lab.scenarios.staging import CELL_SHARE, Stage, stage, without_phone
@@ -63,50 +57,6 @@ class Outcome:
     silent_s: float | None  # after it went, when it was sounding then
 
 
-class Judge:
-    """The chain from a picture to a state, in a focus session that has just begun."""
-
-    def __init__(self, detector: Detector, thresholds: Thresholds, config: Config) -> None:
-        self._detector = detector
-        self._thresholds = thresholds
-        self._config = config
-        self._scene = Scene()
-        self._memory = Memory()
-        self.state: State = decide.obey(
-            decide.start(config, at_s=0.0),
-            SetSession(SessionAction.START),
-            at_s=0.0,
-            config=config,
-            minute_of_day=None,
-        )
-
-    def frame(self, image: Image, at_s: float) -> State:
-        frame = Frame(image, at_s)
-        stats = self._scene.measure(frame)
-        shown = None
-        if wants_look(self._memory, stats, at_s=at_s, config=self._config):
-            shown = self._detector.detect(frame)
-        self._memory, seen = observe(
-            self._memory,
-            shown,
-            stats,
-            at_s=at_s,
-            config=self._config,
-            thresholds=self._thresholds,
-        )
-        self.state = decide.step(
-            self.state, seen, at_s=at_s, config=self._config, minute_of_day=None
-        )
-        return self.state
-
-
-def for_pictures(*, cut: float = 1.0) -> Config:
-    """The box as it is set for files: other places do not mean that its camera moved. A film goes
-    on elsewhere where a `cut` of the picture changes at once; 1: it does not."""
-    config = Config(session=SessionConfig(focus_min=240))
-    return replace(config, observe=replace(config.observe, moved=1.0, frozen_frames=0, cut=cut))
-
-
 def compose(
     pictures: Sequence[LabelledPicture],
     detector: Detector,
@@ -126,8 +76,8 @@ def compose(
     for number, (picture, kind) in enumerate(progress(sequences, "sequences")):
         rng = np.random.default_rng(number)
         rest = load_picture(plain[number % len(plain)].path) if plain else None
-        judge = Judge(detector, thresholds, for_pictures())
-        outcomes.append(_judged(picture, kind, rest, stage(others, rng), judge, rng))
+        chain = Chain(detector, thresholds, for_pictures())
+        outcomes.append(_judged(picture, kind, rest, stage(others, rng), chain, rng))
     return outcomes
 
 
@@ -157,7 +107,7 @@ def _judged(
     kind: str,
     rest: Image | None,
     around: Stage,
-    judge: Judge,
+    chain: Chain,
     rng: np.random.Generator,
 ) -> Outcome:
     image = load_picture(picture.path)
@@ -183,7 +133,7 @@ def _judged(
             seen = _shifted(image, sway_y[step], sway_x[step])
         else:
             seen = rest
-        state = judge.frame(_noisy(around.showing(seen)[0], rng), at_s)
+        state = chain.frame(Frame(_noisy(around.showing(seen)[0], rng), at_s))
         on_phone = state.seats[0].activity is Activity.PHONE
         if shown and on_phone and state.level >= Level.LIGHT and lit_s is None:
             lit_s = round(since_s, 3)
@@ -214,23 +164,13 @@ def clips(
     """The real clips, each of which shows a phone in use throughout."""
     outcomes = []
     for path in progress(videos, "clips"):
-        camera = open_camera(
-            CameraConfig(source=str(path), realtime=False, fps=FPS), clock=lambda: 0.0
-        )
-        judge = Judge(detector, thresholds, for_pictures(cut=0.5))
+        chain = Chain(detector, thresholds, for_pictures(cut=0.5))
         lit_s = sounded_s = None
-        camera.open()
-        try:
-            while True:
-                frame = camera.read()
-                state = judge.frame(frame.image, frame.at_s)
-                if state.level >= Level.LIGHT and lit_s is None:
-                    lit_s = round(frame.at_s, 3)
-                if state.level >= Level.SOUND and sounded_s is None:
-                    sounded_s = round(frame.at_s, 3)
-        except EndOfStream:
-            pass
-        finally:
-            camera.close()
+        for frame in frames(path, FPS):
+            state = chain.frame(frame)
+            if state.level >= Level.LIGHT and lit_s is None:
+                lit_s = round(frame.at_s, 3)
+            if state.level >= Level.SOUND and sounded_s is None:
+                sounded_s = round(frame.at_s, 3)
         outcomes.append(Outcome(path.name, "clip", lit_s, sounded_s, None))
     return outcomes
