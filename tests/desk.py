@@ -26,7 +26,7 @@ from edge.domain import (
 )
 from edge.judge import Facts, Memory, glances, judge
 
-THRESHOLDS = Thresholds(0.25, {"phone": 0.45, "person": 0.3})
+THRESHOLDS = Thresholds(0.25, {"phone": 0.3, "person": 0.3})
 SITTER = Detection(PERSON, 0.9, Box(0.10, 0.30, 0.80, 0.70))
 ON_DESK = (0.88, 0.20)
 AT_CHEST = (0.50, 0.50)

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from edge.vision.second_look import SecondLook
 
 from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
 from edge.vision.manifest import Colour, Family, Fit, ModelInput, ModelSpec
-from edge.vision.second_look import SecondLook
 from tests.camera_fakes import write_film, write_picture
 from tests.lab.dataset import DatasetError, load_dataset
 from tests.lab.scenarios import composed, fit, noise

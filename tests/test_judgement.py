@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edge import decide
 from edge.config import Config, NudgeConfig, PolicyConfig, SeatConfig, SessionConfig
 from edge.decide import SOUNDS
+from edge.desk.observe import observe
 from edge.domain import (
     PHONE,
     Activity,
@@ -49,9 +50,8 @@ from edge.domain import (
     View,
 )
 from edge.effects import effects, tune_of
-from edge.mqtt.payloads import WallTime, encode, state_payload
-from edge.desk.observe import observe
 from edge.judge import Facts, Memory, glances, judge
+from edge.mqtt.payloads import WallTime, encode, state_payload
 from tests.desk import CALM, SITTER, STIRRED, THRESHOLDS, phone, swaying, thing
 
 PLACES = ((0.88, 0.2), (0.5, 0.5), (0.2, 0.58), (0.7, 0.9))

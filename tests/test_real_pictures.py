@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from edge.vision.second_look import open_detector
 
 from edge.config import ModelConfig, PolicyConfig
 from edge.vision.manifest import load_model
-from edge.vision.second_look import open_detector
 from tests.lab.scenarios import composed
 
 WITHIN_S = PolicyConfig().phone_hold_s + composed.NOTICED_WITHIN_S

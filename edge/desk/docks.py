@@ -31,9 +31,7 @@ def looked_into(
             (
                 track.box
                 for track in tracks
-                if track.seat == index
-                and track.use is PhoneUse.DOCKED
-                and track.seen_s == at_s
+                if track.seat == index and track.use is PhoneUse.DOCKED and track.seen_s == at_s
             ),
             None,
         )

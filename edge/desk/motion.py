@@ -17,15 +17,14 @@ from math import exp, log
 SWAY = 0.15  # of its own size a thing in a hand goes from where it was
 JUMP = 0.25  # a bad box of a lying thing
 FLIPS = 0.05  # share of bad boxes
-NOISE = 0.03  # a box of a lying thing is off so much, before it is measured
+NOISE = 0.05  # a box of a lying thing is off so much, before it is measured
 LEAST_NOISE = 0.015
 MOST_NOISE = 0.2
 INDEPENDENT_S = 0.3
 STILL = -1.0  # the most that one look's stillness says
 MOVES = 3.0  # the most that one look's movement says
-UNMOVED = -1.5  # nothing changed where it is
 MOST = 5.0  # bound of the belief
-HELD_S = 30.0  # mean time in a hand
+HELD_S = 300.0  # mean time in a hand
 LIES_S = 300.0  # and lying
 
 

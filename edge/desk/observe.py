@@ -49,7 +49,7 @@ from edge.domain import (
 BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
 MOST_CHANGES = 16
 FLOOR = 0.03  # what eyes say below this is not followed
-PATIENCE = {"": 1.0, "raised": 2.5, "at the face": 16.0}
+PATIENCE = {"": 1.0, "raised": 4.0, "at the face": 16.0}
 
 
 @dataclass(frozen=True, slots=True)

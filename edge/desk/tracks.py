@@ -23,7 +23,11 @@ OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a f
 CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that what was there before is
 MOVES = 0.3  # share of a box that changes when what is in it moves
+SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
+MISSES = 3  # one look that does not see it forgets nothing
+STOPS_S = 1.0  # after so long without movement the next one is another
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
+SETTLES = 0.1  # and that of a thing in a hand that is partly hidden
 RESTING = 0.05  # how far an outline follows the boxes that show it
 TAKES = 0.1  # share of a look in the measured noise
 SURE_S = 3.0  # the evidence for a sound is heard over so long
@@ -54,7 +58,7 @@ class Track:
     use_since_s: float = 0.0
     active_s: float = -inf
     moved_s: float = -inf
-    lies_since_s: float = inf  # since when it is believed to lie
+    stirred_s: float = -inf  # since when it has been moving, or last did
     confirmed: bool = False  # enough for a light
     sure: bool = False  # enough for a sound
     why: str = ""
@@ -161,26 +165,31 @@ def seen(
     held = motion.later(track.held, passed_s)
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
     margin = TOUCH / 2 + track.noise * track.box.size
-    if any(left_over(outline, box, margin) for outline in track.outlines):
+    covered = any(left_over(outline, box, margin) for outline in track.outlines)
+    if covered:
         far = 0.0
     noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
-    if not change.covers(box):
-        says = motion.UNMOVED / patience
-    else:
-        says = motion.ratio(far, track.noise)
-        if says < 0:
-            says /= patience
+    # Where no pixels changed nothing moved, wherever its box went.
+    says = motion.ratio(far if change.covers(box) else 0.0, track.noise)
+    if says < 0:
+        says /= patience
+    stirred_s = track.stirred_s
     if says > 0:
+        stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
         moved_s = at_s
     held = motion.bounded(held + share * says)
     if held > 0:
-        if says > 0 or not outlines:
+        if says > 0:
             outlines = (box,)
+        elif covered:
+            # Fingers and a bad box may stay: what moves is soon measured by what they leave.
+            outlines = (between(outlines[-1], box, SETTLES),)
     else:
         # What lies is measured again and again; another outline of it is one to know again.
         step = min((moved(outline, box), k) for k, outline in enumerate(outlines))
         if step[0] > 3 * noise:
-            outlines = (*outlines, box)[-OUTLINES:]
+            if held <= SURELY_LIES:
+                outlines = (*outlines, box)[-OUTLINES:]
         else:
             k = step[1]
             outlines = (*outlines[:k], *outlines[k + 1 :], between(outlines[k], box, RESTING))
@@ -195,6 +204,7 @@ def seen(
         held=held,
         noise=noise,
         moved_s=moved_s,
+        stirred_s=stirred_s,
         heard=(*track.heard, heard)[-MOST_HEARD:],
     )
 
@@ -220,6 +230,11 @@ def without_doubles(tracks: Sequence[Track]) -> list[Track]:
 def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
     """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
     what has lain somewhere is known again."""
+    misses = 0
+    while misses < len(track.heard) and not track.heard[-1 - misses].seen:
+        misses += 1
+    if misses < MISSES and at_s - track.seen_s <= MISSES * settings.forget_s:
+        return False
     has_lain = track.lies and track.seen_s - max(track.first_s, track.moved_s) >= LAIN_S
     keep_s = settings.remember_s if has_lain else settings.forget_s
     return at_s - track.seen_s > keep_s
@@ -246,6 +261,7 @@ def born(
         outlines=(phone.box,),
         heard=(*before, heard),
         held=CAME if came else WAS_THERE,
+        stirred_s=at_s,
         use_since_s=at_s,
     )
 
@@ -260,6 +276,9 @@ def judged(
 ) -> Track:
     """What the thing is doing, by all that was heard."""
     recent_s = at_s - settings.window_s
+    if len(track.heard) >= settings.confirm_frames:
+        # Of a camera that is slow, or busy elsewhere, so many looks all the same.
+        recent_s = min(recent_s, track.heard[-settings.confirm_frames].at_s - 1e-6)
     now = level(track.heard, recent_s)
     sights = [each for each in track.heard if each.at_s > recent_s]
     hits = sum(each.seen for each in sights)
@@ -287,8 +306,8 @@ def judged(
     if use is not track.use:
         since_s = min((e.at_s for e in sights if e.seen), default=at_s)
         taken = use is PhoneUse.IN_USE
-        use_since_s = max(track.first_s, since_s) if taken else at_s
-    heard = tuple(each for each in track.heard if each.at_s > at_s - SURE_S)
+        use_since_s = max(since_s, track.stirred_s) if taken else at_s
+    heard = tuple(each for each in track.heard if each.at_s > min(recent_s, at_s - SURE_S))
     return replace(
         track,
         heard=heard,

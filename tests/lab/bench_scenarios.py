@@ -152,9 +152,10 @@ def _as_shipped(args: argparse.Namespace, fitted: Noise) -> Noise:
 
 
 def _fit(args: argparse.Namespace, path: Path) -> int:
+    from edge.vision.second_look import SecondLook
+
     from edge.config import Config
     from edge.vision.manifest import ModelError
-    from edge.vision.second_look import SecondLook
     from tests.lab.dataset import DatasetError
     from tests.lab.scenarios import fit
 
@@ -185,12 +186,11 @@ def _pictures(args: argparse.Namespace) -> int:
     from tests.lab.scenarios.report import with_interval
 
     try:
-        spec = chosen_model(args)
-        every = Config().model.second_look_every
-        detector = opened_model(args, spec, every=every, glimpses=True)
+        chosen = chosen_model(args)
+        eyes = opened_model(args, chosen)
         pictures, videos = sources(args.pictures)
-        outcomes = composed.compose(pictures, detector, spec.thresholds, progress, every=args.every)
-        outcomes += composed.clips(videos, detector, spec.thresholds, progress)
+        outcomes = composed.compose(pictures, eyes, chosen.thresholds, progress, every=args.every)
+        outcomes += composed.clips(videos, eyes, chosen.thresholds, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -212,9 +212,9 @@ def _pictures(args: argparse.Namespace) -> int:
             kind: {"number": counts[kind], **{name: _both(f) for name, f in row.items()}}
             for kind, row in rows.items()
         }
-        print(json.dumps({"model": spec.description, "in_time_s": within_s, "kinds": tree}))
+        print(json.dumps({"model": chosen.description, "in_time_s": within_s, "kinds": tree}))
         return 0
-    print(f"sequences composed from real pictures, and clips, through {spec.description}")
+    print(f"sequences composed from real pictures, and clips, through {chosen.description}")
     print(f"a phone should be lit within {within_s:g} s; nothing else should sound\n")
     heads = ("lit", "lit in time", "sounded", "silence p95 s")
     print(f"{'shown':<14}{'number':>7}" + "".join(f"{head:>22}" for head in heads))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from edge.vision.second_look import HINT, SecondLook, around
 from numpy.typing import NDArray
 
 from edge.config import CameraConfig
@@ -17,7 +18,6 @@ from edge.devices.camera_picture import load_picture
 from edge.domain import PERSON, PHONE, Box, Detection, Frame
 from edge.ports import EndOfStream
 from edge.vision.manifest import ModelSpec
-from edge.vision.second_look import HINT, SecondLook, around
 from tests.lab.dataset import DatasetError, LabelledPicture, load_dataset
 from tests.lab.scenarios.noise import FORMAT, HANDS, normal_of
 from tests.lab.scenarios.staging import CAMERA, CELL_SHARE, in_frame, shrunk, stage, without_phone

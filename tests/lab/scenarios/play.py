@@ -9,23 +9,20 @@ import numpy as np
 
 from edge import decide
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
+from edge.desk.attention import exciting
 from edge.domain import (
-    PERSON,
-    PHONE,
     Activity,
-    Box,
-    Detection,
     EventType,
     Frame,
+    Glance,
     Level,
-    PhoneUse,
+    Look,
     SessionAction,
     SetSession,
     State,
     Thresholds,
     View,
 )
-from edge.desk.attention import exciting
 from edge.judge import Facts, Memory, glances, judge
 from tests.lab.scenarios.noise import Noise
 from tests.lab.scenarios.script import VIEW_EVENTS, Group, Script
