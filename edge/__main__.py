@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -74,6 +75,9 @@ def parse(
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. A configuration that is wrong gives 78."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file may have a name that is no text; to print it must not end the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
     typed = sys.argv[1:] if argv is None else argv
     if (arguments := laboratory.wanted(typed)) is not None:
         laboratory.become(typed, arguments)

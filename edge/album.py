@@ -6,15 +6,16 @@ Nothing else in the program writes a picture to the disk, and nothing sends one 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from edge.config import PrivacyConfig
 from edge.domain import EventType, Frame, Happening
+from edge.files import sweep, whole
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,8 @@ class Album:
             frame, name = item
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                unfinished = self._folder / f".{name}"
-                self._save(frame, unfinished)
-                os.replace(unfinished, self._folder / name)
+                with whole(self._folder / name) as unfinished:
+                    self._save(frame, unfinished)
                 self._forget_the_oldest()
                 self._failed = False
             except OSError as exc:
@@ -89,13 +89,18 @@ def open_album(
     """None unless the owner asked for pictures."""
     if not config.save_pictures:
         return None
-    from edge.vision.draw import save_jpeg
+    from edge.vision.draw import as_jpeg
+
+    def save(frame: Frame, path: Path) -> None:
+        path.write_bytes(as_jpeg(frame.image))
 
     folder = Path(config.pictures_path) if config.pictures_path else state_dir / "pictures"
+    with suppress(OSError):
+        sweep(folder)
     log.warning("pictures of pick-ups are kept in %s (privacy.save_pictures)", folder)
     return Album(
         folder,
         config.keep_pictures,
-        save=lambda frame, path: save_jpeg(frame.image, path),
+        save=save,
         wall_clock=wall_clock,
     )

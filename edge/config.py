@@ -62,7 +62,7 @@ class CameraConfig:
     source: str = setting(
         "auto",
         "auto (Pi camera, else webcam), picamera2, webcam, a device (/dev/video0), a video file, a"
-        " folder of pictures, or an rtsp:// or http:// address.",
+        " folder of pictures, or an rtsp:// or http:// address, of a stream or of one picture.",
     )
     width_px: int = setting(
         1280,
@@ -75,7 +75,11 @@ class CameraConfig:
     fps: float = setting(10.0, "Frames per second asked of the camera.", low=1, high=30)
     rotate_deg: int = setting(0, "Turn the picture: 0 or 180.", low=0, high=180)
     timeout_s: float = setting(
-        5.0, "No frame for this long: the camera is taken for lost.", low=1, high=60
+        5.0,
+        "No frame for this long: the camera is taken for lost. A stream has twice as long for its"
+        " first.",
+        low=1,
+        high=60,
     )
     realtime: bool = setting(
         True, "Replay a file at its own pace; false: as fast as it can be judged."
@@ -179,6 +183,11 @@ class ObserveConfig:
         high=2,
     )
     gate_longest_s: float = setting(2.0, "Look at least this often all the same.", low=0.1, high=60)
+
+    @property
+    def fewest_fps(self) -> float:
+        """A camera of fewer frames a second never has enough of them to confirm a phone."""
+        return (self.confirm_frames - 1) / self.window_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,7 @@ class Loop:
         self._ready = False
         self._health_due_s = clock()
         self._judged_s = clock()
+        self._judged_at_s = state.at_s
         self._retry_s = float("-inf")
         self._status = ""
 
@@ -115,8 +116,11 @@ class Loop:
 
     def _wait(self) -> None:
         """No frame yet. Time passes all the same: what was seen long ago makes no sound."""
-        if self._clock() - self._judged_s >= LATE_S:
-            self._step(None, self._now())
+        waited_s = self._clock() - self._judged_s
+        if waited_s >= LATE_S:
+            self._step(None, self._now() if self._camera.live else self._judged_at_s + waited_s)
+        if self._camera.alive:
+            self._watchdog.pet()
 
     def _take(self) -> Frame:
         frame = self._camera.read()
@@ -140,8 +144,9 @@ class Loop:
         if frame is not None and watching(self.state):
             facts = self._facts(frame)
         self.frame = frame
-        self._step(facts, self._now() if frame is None else frame.at_s)
-        self._judged_s = self._clock()
+        at_s = self._now() if frame is None else frame.at_s
+        self._step(facts, at_s)
+        self._judged_s, self._judged_at_s = self._clock(), at_s
 
     def _step(self, facts: Facts | None, at_s: float) -> None:
         after, self._memory, self.observation = judge(

@@ -42,6 +42,12 @@ class Camera(Protocol):
     def live(self) -> bool: ...
 
     @property
+    def alive(self) -> bool:
+        """Whether a frame is only a matter of time although none is ready: a film in a pause, a
+        stream before its first key frame. Not for ever: `read` raises when its patience is over."""
+        ...
+
+    @property
     def description(self) -> str:
         """One phrase for people: "Pi camera imx708, 640x480 at 10/s"."""
         ...

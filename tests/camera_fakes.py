@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import socket
+import struct
 import sys
 import threading
 import time
@@ -56,10 +58,10 @@ def write_film(
 
 
 def picture_bytes(image: NDArray[np.uint8], codec: str = "mjpeg") -> bytes:
-    """One picture as JPEG (mjpeg) or PNG (png)."""
+    """One picture as JPEG (mjpeg), PNG (png) or BMP (bmp)."""
     context = av.CodecContext.create(codec, "w")
     context.height, context.width = image.shape[:2]
-    context.pix_fmt = "yuvj444p" if codec == "mjpeg" else "rgb24"
+    context.pix_fmt = {"mjpeg": "yuvj444p", "bmp": "bgr24"}.get(codec, "rgb24")
     context.time_base = Fraction(1, 1)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
     packets = [*context.encode(frame.reformat(format=context.pix_fmt)), *context.encode(None)]
@@ -72,6 +74,106 @@ def write_picture(path: Path, image: NDArray[np.uint8] | None = None) -> Path:
     return path
 
 
+def with_orientation(jpeg: bytes, orientation: int, order: str = ">") -> bytes:
+    """The picture with an EXIF segment that says how it was held."""
+    segment = b"Exif\0\0" + exif(orientation, order)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
+
+
+def exif(orientation: int, order: str = ">") -> bytes:
+    head = b"MM\0*" if order == ">" else b"II*\0"
+    # Another tag first, as cameras write it: the make.
+    entries = struct.pack(f"{order}HHI4s", 0x10F, 2, 4, b"abc\0")
+    entries += struct.pack(f"{order}HHIHH", 0x112, 3, 1, orientation, 0)
+    return head + struct.pack(f"{order}IH", 8, 2) + entries + bytes(4)
+
+
+def with_matrix(film: Path, a: int, b: int, c: int, d: int) -> Path:
+    """The film with that matrix in the head of its track, as cameras write it."""
+    raw = bytearray(film.read_bytes())
+    at = raw.index(b"tkhd") + 44
+    rows = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    raw[at : at + 36] = struct.pack(">9i", *rows)
+    film.write_bytes(raw)
+    return film
+
+
+def write_stamped(path: Path, stamps_s: list[float], form: str = "mpegts") -> Path:
+    """A film of which each picture stands for itself, with these very stamps."""
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream("mpeg2video", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 64, 48, "yuv420p", 1
+        packets = []
+        for number in range(len(stamps_s)):
+            frame = av.VideoFrame.from_ndarray(two_halves(), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        for packet, at_s in zip(packets, stamps_s, strict=True):
+            packet.time_base = Fraction(1, 1000)
+            packet.pts = packet.dts = round(at_s * 1000)
+            packet.stream = stream
+            container.mux_one(packet)
+    return path
+
+
+def h264(seconds: int, fps: int, key_frame_s: int) -> bytes:
+    """A stream as cameras send it, in MPEG-TS."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(1).integers(40, 200, (12, 16, 3), np.uint8)
+    image = noise.repeat(8, 0).repeat(8, 1)
+    with av.open(file, "w", format="mpegts") as container:
+        options = {"preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0"}
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        stream.gop_size = fps * key_frame_s
+        for number in range(fps * seconds):
+            frame = av.VideoFrame.from_ndarray(np.roll(image, number, 1), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+class PacedServer:
+    """Sends the same bytes to everybody, evenly over `seconds`, from a share of them on."""
+
+    def __init__(self, data: bytes, seconds: float, *, kind: str, begin: float = 0.0) -> None:
+        self.asked = 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked += 1
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.end_headers()
+                began_s, sent = time.monotonic(), round(begin * len(data))
+                with suppress(OSError):
+                    while sent < len(data):
+                        passed = begin + (time.monotonic() - began_s) / seconds if seconds else 1.0
+                        due = min(len(data), round(passed * len(data)))
+                        self.wfile.write(data[sent:due])
+                        sent = due
+                        time.sleep(0.01)  # paced, not waited for
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/picture"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
 class StreamServer:
     """An MJPEG stream over HTTP on loopback, as IP cameras serve it."""
 
@@ -79,6 +181,7 @@ class StreamServer:
         self.stalls = threading.Event()  # keeps the connection, sends no more
         self.ends = threading.Event()  # closes the connection
         self.over = threading.Event()
+        self.torn = threading.Event()  # sends a third of each picture
         self.sent = 0
         self.serving = 0
         self.gone = threading.Semaphore(0)  # one permit for each connection that ended
@@ -103,8 +206,9 @@ class StreamServer:
                 while not outer.over.wait(0.005) and not outer.ends.is_set():
                     if outer.stalls.is_set():
                         continue
+                    data = part[: len(part) // 3] if outer.torn.is_set() else part
                     try:
-                        self.wfile.write(head % len(part) + part + b"\r\n")
+                        self.wfile.write(head % len(data) + data + b"\r\n")
                     except OSError:
                         return
                     outer.sent += 1

@@ -46,6 +46,7 @@ class FakeCamera:
         missing: str = "",
         opening_s: float = 0.0,
         silent_s: float = 0.0,
+        alive: bool = False,
     ) -> None:
         self._opening_s = opening_s
         self._silent_s = silent_s
@@ -55,6 +56,7 @@ class FakeCamera:
         self._left = frames
         self._number = 0
         self.live = live
+        self.alive = alive
         self.missing = missing
         self.description = "a fake camera"
         self.is_open = False

@@ -9,6 +9,8 @@ import pytest
 from edge.album import Album, open_album
 from edge.config import PrivacyConfig
 from edge.domain import EventType, Frame, Happening
+from edge.files import UNFINISHED
+from edge.vision.draw import save_jpeg
 from tests.fakes import GREY
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -73,6 +75,49 @@ def test_a_full_card_costs_pictures_and_is_said_once(tmp_path, caplog):
     album.close()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_that_fills_up_in_the_middle_of_a_picture_is_left_without_a_piece(tmp_path):
+    def fills(_: Frame, path: Path) -> None:
+        path.write_bytes(b"half a pic")
+        raise OSError(28, "No space left on device", str(path))
+
+    album = Album(tmp_path, 2, save=fills, wall_clock=Wall())
+    album.consider(happening(EventType.PICKUP), frame(1))
+    album.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_power_cut_left_unfinished_goes_at_the_next_start(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / f".77-0{UNFINISHED}").write_bytes(b"half a pic")
+    kept = folder / "20261123-120001-000-pickup.jpg"
+    kept.write_bytes(b"a picture")
+    album = open_album(PrivacyConfig(save_pictures=True), tmp_path, wall_clock=Wall())
+    assert album is not None
+    album.close()
+    assert list(folder.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("before", [None, b"what was there"])
+def test_a_picture_that_cannot_be_saved_leaves_no_piece(tmp_path, monkeypatch, before):
+    path = tmp_path / ("a" * 251 + ".jpg")
+    if before is not None:
+        path.write_bytes(before)
+    write = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        write(self, data[:10])
+        raise OSError(28, "No space left on device", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left"):
+            save_jpeg(GREY, path)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [before] * (before is not None)
+    save_jpeg(GREY, path)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_nothing_waits_for_a_card_that_stalls(tmp_path, caplog):

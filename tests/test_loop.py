@@ -246,6 +246,24 @@ def test_the_watchdog_is_not_told_of_waiting():
     assert bench.watchdog.petted_at_s
 
 
+def test_a_film_in_a_pause_is_no_fault_to_the_watchdog_and_commands_are_done_at_once():
+    bench = Bench(script=with_phone, frames=150, live=False, alive=True)
+    bench.focus()
+    bench.run(14.9)
+    assert bench.buzzer.played[-1] is not None
+    bench.camera._due_s = bench.clock() + 300  # the next frame of the film is so far away
+    paused_s = bench.clock()
+    while bench.buzzer.played[-1] is not None:
+        bench.loop.tick()
+    assert bench.clock() - paused_s <= SILENT_WITHIN_S, "what was seen long ago makes no sound"
+    bench.run(200)
+    petted = [at_s for at_s in bench.watchdog.petted_at_s if at_s > paused_s]
+    assert max(b - a for a, b in itertools.pairwise(petted)) <= 1
+    bench.inbox.put(SetSession(SessionAction.STOP))
+    bench.loop.tick()
+    assert bench.loop.state.session is Session.IDLE
+
+
 def test_a_light_is_on_from_before_the_camera_opens_until_after_it_closes():
     bench = Bench()
     seen = []

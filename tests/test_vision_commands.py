@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge import app
 from edge.__main__ import main
 from edge.commands import bench
 from edge.commands.progress import progress
+from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
 from edge.devices.camera_picture import load_picture
 from edge.domain import Box
 from edge.vision.draw import RED, draw_box, save_jpeg, text_mask
 from edge.vision.labels import canonical
 from tests import reference
+from tests.camera_fakes import write_film, write_picture
 from tests.lab.__main__ import main as lab_main
 from tests.lab.sheets import contact_sheet
 
@@ -245,8 +250,11 @@ def test_bench_prints_its_figures_under_their_names(manifest):
         [sys.executable, "-m", "edge", *argv], capture_output=True, text=True, check=True
     )
     figures = json.loads(result.stdout)
-    names = ["invoke_ms", "tick_ms", "tick_ratio", "fps", "peak_rss_mib", "ready_s"]
-    assert list(figures) == names
+    names = ["runtime", "invoke_ms", "tick_ms", "tick_ratio"]
+    names += [f"{part}_ms" for part in (*bench.PARTS, "other")]
+    names += ["fps", "peak_rss_mib", "ready_s"]
+    assert list(figures)[: len(names)] == names
+    assert set(figures) - set(names) <= {"other_runtime", "other_runtime_invoke_ms"}
     assert figures["tick_ratio"] == pytest.approx(figures["tick_ms"] / figures["invoke_ms"], 0.01)
     assert figures["fps"] == pytest.approx(1000 / figures["tick_ms"], 0.01)
     # No clock in this: the whole box with a model of 4 MB has to fit a board of 512 MiB.
@@ -265,6 +273,43 @@ def test_bench_compares_with_another_model_in_the_same_run(capsys, manifest, sha
     figures = json.loads(out)
     assert figures["invoke_ratio"] > 0
     assert figures["against_invoke_ms"] > 0
+
+
+def test_the_parts_of_a_tick_are_the_tick():
+    config = Config(model=ModelConfig(second_look=False), observe=ObserveConfig(gate=False))
+    config = replace(config, hardware=HardwareConfig(pins="simulated"))
+    with app.build(config, camera=bench.Pictures(bench.noise(config))) as box:
+        parts = bench.Parts(box.loop, box.detector)
+        for _ in range(3):
+            parts.tick()
+    figures = parts.figures(1)
+    spent = [figures[f"{name}_ms"] for name in bench.PARTS]
+    assert min(spent) >= 0
+    assert sum(spent) - figures["inference_ms"] == pytest.approx(figures["other_ms"], abs=0.01)
+    assert all(figures[f"{name}_ms"] > 0 for name in ("frame", "scene", "preprocess", "inference"))
+
+
+def test_a_films_frames_are_converted_in_the_tick_that_shows_them(tmp_path):
+    film = write_film(tmp_path / "film.mp4", times_s=[0.0, 0.1, 0.2])
+    shots = bench.pictures(str(film), Config())
+    assert len(shots) == 3
+    assert shots[0]() is not shots[0]()
+    assert shots[0]().shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("name", [b"10:30:00.jpg", b"caf\xe9.jpg", b"a%d.jpg"])
+def test_detect_takes_a_picture_whatever_its_name(tmp_path, name):
+    write_picture(tmp_path / "made.jpg").rename(tmp_path / os.fsdecode(name))
+    for argv in ([os.fsdecode(name)], ["."], ["--json", os.fsdecode(name)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "edge", "detect", *argv],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
 
 
 def test_jobs_take_turns_and_the_warm_up_is_not_counted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.commands.progress import progress
 
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
     from edge.config import Config
     from edge.domain import Frame
+    from edge.loop import Loop
+
+    Developer = Callable[[], NDArray[np.uint8]]
 
 NAME = "bench"
 HELP = "measure the speed of the box on this machine"
 WARM_UP = 3
+PARTS = ("frame", "scene", "preprocess", "inference", "decode", "judge", "effects")
 EPILOG = """examples:
   procrastobot bench                         the default model, on pictures of noise
   procrastobot bench --source FOLDER         on pictures of your own
@@ -35,14 +40,20 @@ EPILOG = """examples:
 Ticks of the real loop, with simulated pins and the detector run on every frame, take turns with
 bare inferences of the same model, so that whatever else this machine does slows both. The names of
 --json, times being medians:
-  invoke_ms      the runtime's bare inference
+  runtime        what runs the model
+  invoke_ms      its bare inference
   tick_ms        the whole tick: frame, scene, preprocessing, inference, decoding, observe, decide,
                  effects
   tick_ratio     tick_ms / invoke_ms
+  frame_ms, scene_ms, preprocess_ms, inference_ms, decode_ms, judge_ms, effects_ms
+                 the parts of a tick; a film's frames are decoded beforehand, and converted in it
+  other_ms       the whole tick but for its inference
   fps            ticks a second
   peak_rss_mib   most memory that this process had, in MiB
   ready_s        from the start of the process to its first decision
-With --against also against_invoke_ms, and invoke_ratio: this model's time by the other's.
+Where both runtimes are installed, also other_runtime and other_runtime_invoke_ms, measured in turns
+with the one in use. With --against also against_invoke_ms, and invoke_ratio: this model's time by
+the other's.
 """
 
 
@@ -73,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
     from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
     from edge.ports import CameraMissing
     from edge.vision.manifest import ModelError
-    from edge.vision.tflite import TfliteDetector
 
     config = Config(
         # One look at each frame: what else the box does is compared with that one inference.
@@ -84,22 +94,27 @@ def run(args: argparse.Namespace) -> int:
         observe=ObserveConfig(gate=False),
     )
     try:
-        images = pictures(args.source, config) if args.source else noise(config)
-        with app.build(config, camera=Pictures(images)) as box:
+        shots = pictures(args.source, config) if args.source else noise(config)
+        with app.build(config, camera=Pictures(shots)) as box:
             box.loop.tick()
             ready_s = since_process_start_s()
-            detector = box.eyes.eyes[0]
-            assert isinstance(detector, TfliteDetector)
-            ticks, invokes = take_turns([box.loop.tick, detector.invoke], args.frames, "measuring")
+            eyes = box.eyes.eyes
+            # Ticks look with the eyes in turn, and so do the bare inferences beside them.
+            turns = itertools.cycle(eyes)
+            parts = Parts(box.loop, eyes)
+            ticks, invokes = take_turns(
+                [parts.tick, lambda: next(turns).invoke()], args.frames, "measuring"
+            )
             seen = box.loop.observation
             peak_mib = peak_rss_mib()
+            figures_of_other = compare_runtimes(eyes, threads=args.threads, rounds=args.frames)
             against = (
-                compare(detector, args.against, threads=args.threads, rounds=args.frames)
+                compare(eyes, args.against, threads=args.threads, rounds=args.frames)
                 if args.against
                 else {}
             )
             size = f"{config.camera.width_px}x{config.camera.height_px}"
-            description = f"{detector.spec.description}; camera {size}"
+            description = f"{'; '.join(e.spec.description for e in eyes)}; camera {size}"
     except app.CannotStart as exc:
         print(exc, file=sys.stderr)
         return exc.exit_code
@@ -107,13 +122,16 @@ def run(args: argparse.Namespace) -> int:
         print(exc, file=sys.stderr)
         return 78
     invoke_ms, tick_ms = median(invokes) * 1000, median(ticks) * 1000
-    figures = {
+    figures: dict[str, float | str] = {
+        "runtime": eyes[0].runtime,
         "invoke_ms": round(invoke_ms, 2),
         "tick_ms": round(tick_ms, 2),
         "tick_ratio": round(tick_ms / invoke_ms, 3),
+        **parts.figures(args.frames),
         "fps": round(1000 / tick_ms, 2),
         "peak_rss_mib": round(peak_mib, 1),
         "ready_s": round(ready_s, 2),
+        **figures_of_other,
         **against,
     }
     if args.json:
@@ -125,19 +143,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def in_words(
-    figures: dict[str, float], description: str, args: argparse.Namespace, detections: int
+    figures: dict[str, float | str], description: str, args: argparse.Namespace, detections: int
 ) -> str:
     shown = args.source or "pictures of noise"
     lines = [
         f"{description}; {args.threads} threads; {shown}",
         f"{args.frames} ticks, {detections} detections in the last",
         "",
-        f"inference alone     {figures['invoke_ms']:8.1f} ms",
+        f"inference alone     {figures['invoke_ms']:8.1f} ms   {figures['runtime']}",
         f"whole tick          {figures['tick_ms']:8.1f} ms   {figures['tick_ratio']:.3f} times",
+        *(f"  {name:18}{figures[f'{name}_ms']:8.2f} ms" for name in PARTS),
+        f"all but inference   {figures['other_ms']:8.2f} ms",
         f"frames per second   {figures['fps']:8.1f}",
         f"most memory         {figures['peak_rss_mib']:8.1f} MiB",
         f"first decision after{figures['ready_s']:8.1f} s",
     ]
+    if "other_runtime" in figures:
+        lines.append(
+            f"inference in {figures['other_runtime']}: {figures['other_runtime_invoke_ms']:.1f} ms"
+        )
     if "against_invoke_ms" in figures:
         lines.append(
             f"{args.against.name}: {figures['against_invoke_ms']:.1f} ms; this model takes"
@@ -167,13 +191,86 @@ def take_turns(
     return taken
 
 
-def compare(detector: object, path: Path, *, threads: int, rounds: int) -> dict[str, float]:
-    """Inference of the model against that of another file, in turns. Raises ModelError."""
-    from edge.vision.tflite import TfliteDetector, bare_invoke
+class Parts:
+    """Where the time of a tick goes: clocks around what the loop calls, and the rest of it."""
 
-    assert isinstance(detector, TfliteDetector)
+    def __init__(self, loop: Loop, eyes: Sequence[TfliteDetector]) -> None:
+        self._tick = loop.tick
+        self._now: dict[str, float] = {}
+        self._taken: dict[str, list[float]] = {name: [] for name in (*PARTS, "other")}
+        for owner, method, name in (
+            (loop._camera, "read", "frame"),
+            (loop._scene, "measure", "scene"),
+            (loop._eyes, "look", "look"),
+            *((eye._preprocessor, "fill", "preprocess") for eye in eyes),
+            *((eye._interpreter, "invoke", "inference") for eye in eyes),
+            (loop._outputs, "apply", "effects"),
+        ):
+            setattr(owner, method, self._timed(getattr(owner, method), name))
+
+    def tick(self) -> None:
+        self._now = dict.fromkeys(("look", *PARTS), 0.0)
+        began_s = time.perf_counter()
+        self._tick()
+        whole_s = time.perf_counter() - began_s
+        now = self._now
+        now["decode"] = now["look"] - now["preprocess"] - now["inference"]
+        now["judge"] = whole_s - now["frame"] - now["scene"] - now["look"] - now["effects"]
+        now["other"] = whole_s - now["inference"]
+        for name, taken in self._taken.items():
+            taken.append(now[name])
+
+    def figures(self, rounds: int) -> dict[str, float]:
+        """Medians of the last ticks."""
+        return {
+            f"{name}_ms": round(median(taken[-rounds:]) * 1000, 3)
+            for name, taken in self._taken.items()
+        }
+
+    def _timed(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def timed(*args: Any) -> Any:
+            began_s = time.perf_counter()
+            try:
+                return call(*args)
+            finally:
+                self._now[name] = self._now.get(name, 0.0) + time.perf_counter() - began_s
+
+        return timed
+
+
+def compare_runtimes(
+    eyes: Sequence[TfliteDetector], *, threads: int, rounds: int
+) -> dict[str, float | str]:
+    """Inference in the other runtime, in turns with the one in use; nothing where it is missing."""
+    from edge.vision.manifest import ModelError
+    from edge.vision.tflite import RUNTIMES, load_detector
+
+    (other,) = (name for name in RUNTIMES if name != eyes[0].runtime)
+    try:
+        others = [load_detector(eye.spec, threads, runtime_name=other) for eye in eyes]
+    except ModelError:
+        return {}
+    turns, theirs = itertools.cycle(eyes), itertools.cycle(others)
+    _, taken = take_turns(
+        [lambda: next(turns).invoke(), lambda: next(theirs).invoke()],
+        rounds,
+        f"comparing with {other}",
+    )
+    return {
+        "other_runtime": other,
+        "other_runtime_invoke_ms": round(median(taken) * 1000, 2),
+    }
+
+
+def compare(
+    eyes: Sequence[TfliteDetector], path: Path, *, threads: int, rounds: int
+) -> dict[str, float]:
+    """Inference of the model against that of another file, in turns. Raises ModelError."""
+    from edge.vision.tflite import bare_invoke
+
+    turns = itertools.cycle(eyes)
     other = bare_invoke(path, threads)
-    ours, theirs = take_turns([detector.invoke, other], rounds, "comparing")
+    ours, theirs = take_turns([lambda: next(turns).invoke(), other], rounds, "comparing")
     return {
         "against_invoke_ms": round(median(theirs) * 1000, 2),
         "invoke_ratio": round(median(ours) / median(theirs), 3),
@@ -184,11 +281,12 @@ class Pictures:
     """A camera that hands over the same pictures again and again, as fast as they are taken."""
 
     live = False
+    alive = True
 
-    def __init__(self, images: Sequence[NDArray[np.uint8]]) -> None:
-        self._images = images
+    def __init__(self, shots: Sequence[Developer]) -> None:
+        self._shots = shots
         self._number = 0
-        self.description = f"{len(images)} pictures for a benchmark"
+        self.description = f"{len(shots)} pictures for a benchmark"
 
     def open(self) -> None:
         pass
@@ -199,32 +297,33 @@ class Pictures:
     def read(self) -> Frame:
         from edge.domain import Frame
 
-        image = self._images[self._number % len(self._images)]
+        image = self._shots[self._number % len(self._shots)]()
         self._number += 1
-        # A camera hands over a new array; so does this.
-        return Frame(image.copy(), self._number * 0.1, self._number, "benchmark")
+        return Frame(image, self._number * 0.1, self._number, "benchmark")
 
     def close(self) -> None:
         pass
 
 
-def noise(config: Config) -> list[NDArray[np.uint8]]:
+def noise(config: Config) -> list[Developer]:
     """Pictures that change everywhere: the scene measurement has all there is to do."""
     import numpy as np
 
     random = np.random.default_rng(1)
     shape = (config.camera.height_px, config.camera.width_px, 3)
-    return [random.integers(0, 256, shape, dtype=np.uint8) for _ in range(4)]
+    # A camera hands over a new array each time; so does a copy.
+    return [random.integers(0, 256, shape, dtype=np.uint8).copy for _ in range(4)]
 
 
-def pictures(source: str, config: Config, most: int = 16) -> list[NDArray[np.uint8]]:
-    """The first pictures of a file or folder, of the camera's size, the rest of it grey. Raises
-    CameraMissing."""
+def pictures(source: str, config: Config, most: int = 16) -> list[Developer]:
+    """The first pictures of a folder, of the camera's size, the rest of it grey; or the frames of a
+    film, each to be converted when it is asked for. Raises CameraMissing."""
     from dataclasses import replace
 
     import numpy as np
 
     from edge.devices.camera import open_camera
+    from edge.devices.camera_video import FileCamera
     from edge.ports import CameraMissing, EndOfStream
 
     camera = open_camera(
@@ -233,21 +332,24 @@ def pictures(source: str, config: Config, most: int = 16) -> list[NDArray[np.uin
     if camera.live:
         raise CameraMissing(f"{source} is a live source; a file or a folder of pictures is wanted")
     camera.open()
-    images: list[NDArray[np.uint8]] = []
+    shots: list[Developer] = []
     try:
-        while len(images) < most:
+        while len(shots) < most:
+            if isinstance(camera, FileCamera):
+                shots.append(camera.shoot())
+                continue
             height_px, width_px = config.camera.height_px, config.camera.width_px
             shown = camera.read().image[:height_px, :width_px]
             image = np.full((height_px, width_px, 3), 114, np.uint8)
             image[: shown.shape[0], : shown.shape[1]] = shown
-            images.append(image)
+            shots.append(image.copy)
     except EndOfStream:
         pass
     finally:
         camera.close()
-    if not images:
+    if not shots:
         raise CameraMissing(f"{source} has no pictures")
-    return images
+    return shots
 
 
 def peak_rss_mib() -> float:

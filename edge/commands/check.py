@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.config import ObserveConfig
 
 NAME = "check"
 HELP = "check a configuration file and name every fault at once"
@@ -40,8 +44,19 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(settings.shown(config))
         return 0
     source = path or "no file: all defaults"
+    if config.camera.fps < config.observe.fewest_fps:
+        problem = f" = {config.camera.fps:g}: {too_few_frames(config.observe)}"
+        raise settings.ConfigError(str(source), [settings.SettingFault("camera.fps", problem)])
     print(f"{source}: good. {_summary(config)}")
     return 0
+
+
+def too_few_frames(config: ObserveConfig) -> str:
+    return (
+        f"no phone is confirmed with fewer than {config.fewest_fps:.3g} frames a second"
+        f" (observe.confirm_frames = {config.confirm_frames} of them within observe.window_s ="
+        f" {config.window_s:g})"
+    )
 
 
 def _summary(config: object) -> str:

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -250,6 +252,7 @@ def _driven(part: str, board: Board, where: str, ask: Ask, wrong: list[str]) -> 
 
 
 def _camera(config: Config) -> tuple[Finding, Frame | None]:
+    from edge.commands.check import too_few_frames
     from edge.devices.camera import open_camera
     from edge.ports import CameraMissing, CameraStalled, EndOfStream
     from edge.vision.scene import Scene
@@ -272,9 +275,10 @@ def _camera(config: Config) -> tuple[Finding, Frame | None]:
         return Finding("camera", Verdict.FAILED, f"{camera.description}: no pictures"), None
     last = frames[-1]
     stats = Scene().measure(last)
+    fps = pace(frames)
     text = (
         f"{camera.description}: {len(frames)} pictures in {time.monotonic() - started_s:.1f} s,"
-        f" brightness {stats.brightness:.2f}, detail {stats.detail:.3f}"
+        f" {fps:.1f} a second, brightness {stats.brightness:.2f}, detail {stats.detail:.3f}"
     )
     if not camera.live:
         return Finding("camera", Verdict.SIMULATED, f"{text}; not a live camera"), last
@@ -282,7 +286,17 @@ def _camera(config: Config) -> tuple[Finding, Frame | None]:
         return Finding("camera", Verdict.FAILED, text, "too dark: lens cap, or no light?"), last
     if stats.detail < config.observe.covered_detail:
         return Finding("camera", Verdict.FAILED, text, "no detail: is the lens covered?"), last
+    if fps < config.observe.fewest_fps:
+        advice = f"{too_few_frames(config.observe)}: more light, or a better line to it"
+        return Finding("camera", Verdict.FAILED, text, advice), last
     return Finding("camera", Verdict.OK, text), last
+
+
+def pace(frames: Sequence[Frame]) -> float:
+    """Frames a second, by the middle of their distances: the first ones may come all at once."""
+    distances_s = [b.at_s - a.at_s for a, b in pairwise(frames)]
+    middle_s = median(distances_s) if distances_s else 0.0
+    return 1 / middle_s if middle_s > 0 else 0.0
 
 
 def _detector(config: Config, frame: Frame | None) -> Finding:

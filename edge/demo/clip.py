@@ -107,6 +107,7 @@ class DemoClip:
     """
 
     live = False
+    alive = True
 
     def __init__(
         self,

@@ -77,6 +77,7 @@ class Repeated:
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
         self.live = camera.live
+        self.alive = True
         self.description = f"{camera.description}, over and over"
 
     def open(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.config import CameraConfig
-from edge.devices.camera_live import LiveCamera, Source
+from edge.devices.camera_live import LiveCamera
 from edge.devices.camera_timing import Clock, Sleep
 from edge.ports import Camera, CameraMissing
+
+if TYPE_CHECKING:
+    from edge.devices.camera_v4l2 import Webcam
 
 ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|tcp|udp|srt)://.+", re.IGNORECASE)
 # A USB bus wakes up slowly, and a Pi's camera is tried in each of its modes first. Shorter than the
@@ -36,12 +39,18 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
             raise CameraMissing(NOT_FOUND if _has_picamera2() else INSTALL)
         return _pi(config, clock)
     if source == "webcam":
-        return _webcam(config, clock)
+        from edge.devices.camera_v4l2 import Webcam
+
+        return _device(config, Webcam(), clock)
     if ADDRESS.fullmatch(source):
         return _stream(config, source, clock)
+    if Path(config.source).exists():
+        source = config.source  # a file that is there is meant, whatever its name
     path = Path(source.removeprefix("file://")).expanduser()
     if path.is_char_device() or str(path).startswith("/dev/"):
-        return _device(config, path, clock)
+        from edge.devices.camera_v4l2 import Webcam
+
+        return _device(config, Webcam(path), clock)
     if path.is_dir():
         from edge.devices.camera_folder import FolderCamera
 
@@ -50,9 +59,11 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
         from edge.devices.camera_video import FileCamera
 
         return FileCamera(config, path, clock=clock, sleep=sleep)
+    from edge.devices.camera_picture import readable
+
     raise CameraMissing(
-        f"there is no {source}; camera.source takes auto, picamera2, webcam, a device such as"
-        " /dev/video0, a video file, a folder of pictures, or an rtsp:// or http:// address"
+        f"there is no {readable(source)}; camera.source takes auto, picamera2, webcam, a device"
+        " such as /dev/video0, a video file, a folder of pictures, or an rtsp:// or http:// address"
     )
 
 
@@ -61,11 +72,10 @@ def _automatic(config: CameraConfig, clock: Clock) -> Camera:
 
     if find_pi_camera() is not None:
         return _pi(config, clock)
-    from edge.devices.camera_v4l2 import find_webcam
+    from edge.devices.camera_v4l2 import Webcam, find_webcam
 
-    device = find_webcam()
-    if device is not None:
-        return _device(config, device, clock)
+    if find_webcam() is not None:
+        return _device(config, Webcam(), clock)
     on_a_pi = Path("/proc/device-tree/model").exists()
     if on_a_pi:
         raise CameraMissing(
@@ -80,67 +90,50 @@ def _automatic(config: CameraConfig, clock: Clock) -> Camera:
 def _pi(config: CameraConfig, clock: Clock) -> Camera:
     from edge.devices.camera_pi import PiSource
 
-    return _local(config, PiSource(config, clock=clock))
-
-
-def _local(config: CameraConfig, source: Source) -> Camera:
     opening_s = max(config.timeout_s, LOCAL_OPENING_S)
+    source = PiSource(config, clock=clock)
     return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
-def _webcam(config: CameraConfig, clock: Clock) -> Camera:
-    from edge.devices.camera_v4l2 import find_webcam
-
-    device = find_webcam()
-    if device is None:
-        raise CameraMissing(
-            "no webcam was found; plug one in (`v4l2-ctl --list-devices` lists what is there)"
-        )
-    return _device(config, device, clock)
-
-
-def _device(config: CameraConfig, path: Path, clock: Clock) -> Camera:
-    if not path.exists():
-        raise CameraMissing(f"there is no {path}; is the webcam plugged in?")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise CameraMissing(f"{path} may not be opened; add your user to the group video")
-    from edge.devices.camera_v4l2 import query
+def _device(config: CameraConfig, webcam: Webcam, clock: Clock) -> Camera:
     from edge.devices.camera_video import StreamSource
 
-    try:
-        captures = query(path).captures
-    except OSError as exc:
-        raise CameraMissing(f"{path} is not a camera: {exc.strerror}") from exc
-    if not captures:
-        raise CameraMissing(f"{path} takes no pictures; a webcam often has the next lower number")
+    opening_s = max(config.timeout_s, LOCAL_OPENING_S)
     source = StreamSource(
         config,
-        str(path),
+        webcam.find,
         clock=clock,
         container_format="v4l2",
         options={
             "video_size": f"{config.width_px}x{config.height_px}",
             "framerate": f"{config.fps:g}",
         },
+        opening_s=opening_s,
         advice="is the webcam plugged in, and does no other program use it?",
     )
-    return _local(config, source)
+    return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _stream(config: CameraConfig, address: str, clock: Clock) -> Camera:
     from edge.devices.camera_video import StreamSource
 
-    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    # The pictures that FFmpeg looks at to know the stream are kept: with "nobuffer" the first key
+    # frame would be lost among them. It need not find out the rate, which takes 20 pictures, nor
+    # wait for a key frame: that may take longer than anybody waits for an address to answer.
+    options = {"fpsprobesize": "0", "analyzeduration": "1000000"}
     if address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # UDP loses packets, and lost packets are grey smears
+    # A slow one has sent enough for that only after a while.
+    opening_s = 2 * config.timeout_s
     source = StreamSource(
         config,
         address,
         clock=clock,
         options=options,
+        opening_s=opening_s,
         advice="is the address right, and the camera reachable from here?",
     )
-    return LiveCamera(source, opening_s=config.timeout_s, timeout_s=config.timeout_s)
+    return LiveCamera(source, opening_s=opening_s, timeout_s=config.timeout_s)
 
 
 def _has_picamera2() -> bool:

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config import CameraConfig
-from edge.devices.camera_picture import PICTURE_SUFFIXES, UnreadablePicture, load_picture
+from edge.devices.camera_picture import (
+    PICTURE_SUFFIXES,
+    UnreadablePicture,
+    load_picture,
+    readable,
+)
 from edge.devices.camera_timing import Clock, Sleep
 from edge.domain import Frame
 from edge.ports import CameraMissing, EndOfStream
@@ -27,29 +32,31 @@ class FolderCamera:
     """
 
     live = False
+    alive = True
 
     def __init__(
         self, config: CameraConfig, folder: Path, *, clock: Clock, sleep: Sleep = time.sleep
     ) -> None:
         self._config = config
         self._folder = folder
+        name = self._name = readable(folder)
         self._clock = clock
         self._sleep = sleep
         self._unreadable: set[Path] = set()
         try:
             found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
         except OSError as exc:
-            raise CameraMissing(f"the folder {folder} cannot be read: {exc.strerror}") from exc
+            raise CameraMissing(f"the folder {name} cannot be read: {exc.strerror}") from exc
         kinds = ", ".join(sorted(PICTURE_SUFFIXES))
         if not found:
             raise CameraMissing(
-                f"the folder {folder} holds no pictures ({kinds}); put some there or name another"
+                f"the folder {name} holds no pictures ({kinds}); put some there or name another"
             )
         self._pictures = found
         # Finding out now that none of them opens beats finding out in a session.
         if not any(self._load(path) is not None for path in found):
             raise CameraMissing(
-                f"none of the {len(found)} pictures in {folder} can be read; are they whole?"
+                f"none of the {len(found)} pictures in {name} can be read; are they whole?"
             )
         self._repeats = max(1, round(config.picture_s * config.fps))
         self._period_s = config.picture_s / self._repeats
@@ -63,7 +70,7 @@ class FolderCamera:
     @property
     def description(self) -> str:
         return (
-            f"folder {self._folder.name or self._folder}, {len(self._pictures)} pictures,"
+            f"folder {readable(self._folder.name or self._folder)}, {len(self._pictures)} pictures,"
             f" {self._config.picture_s:g} s each"
         )
 
@@ -84,7 +91,7 @@ class FolderCamera:
             self._position, self._shown, self._image = self._position + 1, 0, None
         while self._image is None:
             if self._position == len(self._pictures):
-                raise EndOfStream(f"all pictures of {self._folder} were shown")
+                raise EndOfStream(f"all pictures of {self._name} were shown")
             self._image = self._load(self._pictures[self._position])
             self._position += self._image is None
         at_s = self._number * self._period_s
@@ -93,7 +100,9 @@ class FolderCamera:
             wait_s = self._opened_at_s + shown_s - self._clock()
             if wait_s > 0:
                 self._sleep(wait_s)
-        frame = Frame(self._image, at_s, self._number, self._pictures[self._position].name)
+        frame = Frame(
+            self._image, at_s, self._number, readable(self._pictures[self._position].name)
+        )
         self._shown += 1
         self._number += 1
         return frame
@@ -109,7 +118,7 @@ class FolderCamera:
             return load_picture(
                 path,
                 within=(self._config.width_px, self._config.height_px),
-                turned=self._config.rotate_deg == 180,
+                half_turn=self._config.rotate_deg == 180,
             )
         except UnreadablePicture as exc:
             self._unreadable.add(path)

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge.domain import Frame
 from edge.ports import CameraStalled
@@ -20,8 +20,19 @@ log = logging.getLogger(__name__)
 # Develops a picture that was taken. Most never are: a newer one comes before anybody asks.
 Shot = Callable[[], Frame]
 
+# How long a stream may send without a picture that can be shown: with most encoders one that is
+# joined in the middle begins with the next key frame, and those are up to 250 pictures apart.
+KEY_FRAME_S = 60.0
+
 # How long a close waits for the thread to let go of the device.
 CLOSE_S = 1.0
+
+
+class Nothing(NamedTuple):
+    """Something came, but no picture that can be shown."""
+
+    why: str = ""
+    promising: bool = False  # it is only a matter of time
 
 
 class Source(Protocol):
@@ -44,8 +55,9 @@ class Source(Protocol):
         """Raise CameraMissing when it cannot be had, CameraStalled when it does not answer."""
         ...
 
-    def shoot(self) -> Shot:
-        """Wait for the next picture. Raises CameraStalled when there are no more."""
+    def shoot(self) -> Shot | Nothing:
+        """Wait for the next picture, or for what comes instead. Raises CameraStalled when there are
+        no more."""
         ...
 
     def close(self) -> None:
@@ -57,7 +69,7 @@ class LiveCamera:
     """A live camera as the loop wants it: the newest frame, and no call that lasts for long.
 
     opening_s: from `open` to the first frame; timeout_s: from one frame to the next. What takes
-    longer has stalled.
+    longer has stalled. A stream that sends may take longer for its first frame.
     """
 
     live = True
@@ -72,6 +84,11 @@ class LiveCamera:
     @property
     def description(self) -> str:
         return self._source.description
+
+    @property
+    def alive(self) -> bool:
+        reader = self._reader
+        return reader is not None and time.monotonic() - reader.promised_s < self._opening_s
 
     def open(self) -> None:
         """Returns at once; whether it succeeded is for `read` to say."""
@@ -99,7 +116,7 @@ class LiveCamera:
             what = f"no frame for {self._timeout_s:g} s"
         else:
             what = f"no first frame within {self._opening_s:g} s"
-        raise CameraStalled(f"{source.name}: {what}; {source.advice}")
+        raise CameraStalled(f"{source.name}: {what}; {reader.nothing or source.advice}")
 
     def close(self) -> None:
         reader, self._reader = self._reader, None
@@ -112,8 +129,14 @@ class LiveCamera:
         return self._reader
 
     def _patience_left_s(self, reader: _Reader) -> float:
-        allowed_s = self._timeout_s if reader.delivered else self._opening_s
-        return max(0.0, reader.heard_s + allowed_s - time.monotonic())
+        if reader.delivered:
+            until_s = reader.heard_s + self._timeout_s
+        else:
+            until_s = max(
+                reader.heard_s + self._opening_s,
+                min(reader.promised_s + self._opening_s, reader.heard_s + KEY_FRAME_S),
+            )
+        return max(0.0, until_s - time.monotonic())
 
 
 class _Reader:
@@ -121,7 +144,9 @@ class _Reader:
 
     def __init__(self, source: Source, device: threading.Lock) -> None:
         self.delivered = False
-        self.heard_s = time.monotonic()  # the last sign of life, or the beginning
+        self.heard_s = time.monotonic()  # the last picture, or the beginning
+        self.promised_s = float("-inf")  # when it last seemed that a first picture would come
+        self.nothing = ""  # why what came since then was no picture
         self._source = source
         self._device = device
         self._newest: Shot | None = None
@@ -159,7 +184,11 @@ class _Reader:
             try:
                 self._source.open()
                 while not self._stopping:
-                    self._keep(self._source.shoot())
+                    came = self._source.shoot()
+                    if isinstance(came, Nothing):
+                        self._note(came)
+                    else:
+                        self._keep(came)
             finally:
                 self._source.close()
                 self._device.release()
@@ -168,9 +197,16 @@ class _Reader:
                 self._error = exc
                 self._changed.notify_all()
 
+    def _note(self, nothing: Nothing) -> None:
+        self.nothing = nothing.why or self.nothing
+        if nothing.promising:
+            self.promised_s = time.monotonic()
+
     def _keep(self, shot: Shot) -> None:
         with self._changed:
             self._newest = shot
+            self.nothing = ""
+            self.promised_s = float("-inf")
             self.delivered = True
             self.heard_s = time.monotonic()
             self._changed.notify_all()

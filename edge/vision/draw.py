@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import PERSON, PHONE, Box
+from edge.files import whole
 
 Image = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
@@ -96,7 +97,12 @@ def draw_box(
 
 
 def save_jpeg(image: Image, path: Path) -> None:
-    """Write an RGB picture. Raises OSError."""
+    """Write an RGB picture. Raises OSError; then nothing of it is left."""
+    with whole(path) as unfinished:
+        unfinished.write_bytes(as_jpeg(image))
+
+
+def as_jpeg(image: Image) -> bytes:
     from av import CodecContext, VideoFrame
     from av.video.codeccontext import VideoCodecContext
 
@@ -109,4 +115,4 @@ def save_jpeg(image: Image, path: Path) -> None:
     encoder.qmin = encoder.qmax = 2
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     packets = [*encoder.encode(frame.reformat(format="yuvj444p")), *encoder.encode(None)]
-    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+    return b"".join(bytes(packet) for packet in packets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,11 @@ from edge.vision.decode import (
 from edge.vision.manifest import Colour, Family, Fit, ModelError, ModelInput, ModelSpec
 from edge.vision.preprocess import Preprocessor, Quant
 
+# The first that is there is taken. LiteRT is several times as fast on x86-64; a Pi's Python decides
+# which of them it can have.
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
+if platform.machine() in ("x86_64", "AMD64"):
+    RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
 TRIAL = "import sys; from edge.vision import tflite; tflite.trial(sys.argv[1])"
 TRIAL_S = 60.0
@@ -56,6 +61,7 @@ class TfliteDetector:
         self.spec = spec
         self.labels = spec.labels
         self._interpreter = interpreter
+        self.runtime = type(interpreter).__module__.partition(".")[0]
         self._name = spec.path.name
         self._input = self._check_input()
         self._preprocessor = Preprocessor(
