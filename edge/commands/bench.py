@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge.config import Config
     from edge.domain import Frame
     from edge.loop import Loop
+    from edge.vision.tflite import TfliteDetector
 
     Developer = Callable[[], NDArray[np.uint8]]
 
