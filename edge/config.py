@@ -176,7 +176,7 @@ class ObserveConfig:
         0.002, "Share of the picture that has to change for a look.", low=0, high=1
     )
     gate_calm_s: float = setting(
-        0.3,
+        0.2,
         "No phone about: look at changes at most this often. A pick-up is noticed at most this much"
         " later.",
         low=0,

@@ -12,7 +12,7 @@ from math import inf
 
 from edge.config import Config
 from edge.desk.evidence import NOTHING
-from edge.desk.geometry import clipped
+from edge.desk.geometry import clipped, shows
 from edge.desk.people import PERSON_STAYS_S, Sitter
 from edge.desk.tracks import Track
 from edge.domain import WHOLE_PICTURE, Box, Glance, PhoneUse, SceneStats
@@ -107,8 +107,8 @@ def next_glance(
     if rising:
         best = max(rising, key=lambda track: track.level)
         window = around_thing(best.box)
-        # What a sitter's window shows as well needs none of its own.
-        if not shows_nothing_new(window):
+        # What a sitter's windows show needs none of its own.
+        if not any(shows(each[1], best.box) for each in wishes[1:]):
             wishes.append((f"thing {best.number}", window, THING_S))
     last = {turn.at: turn for turn in turns}
     if not closely:
