@@ -381,10 +381,15 @@ def _interval(figure: Figure) -> list[float | None]:
 
 
 def _table(measures: Mapping[str, Measure], figures: Mapping[str, Figure]) -> str:
+    width = _width(measures)
     return "\n".join(
-        f"{measures[name].title:<54}{_percent(figure.value)}   {_between(figure)}"
+        f"{measures[name].title:<{width}}{_percent(figure.value)}   {_between(figure)}"
         for name, figure in figures.items()
     )
+
+
+def _width(measures: Mapping[str, Measure]) -> int:
+    return 2 + max(len(each.title) for each in measures.values())
 
 
 def _compared(
@@ -393,11 +398,12 @@ def _compared(
     mine: Candidate,
     theirs: Candidate,
 ) -> str:
+    width = _width(measures)
     lines = [
         "",
         f"A: {mine.description}",
         f"B: {theirs.description}",
-        f"{'':<54}{'A':>5}  {'B':>5}  {'A - B':>6}",
+        f"{'':<{width}}{'A':>5}  {'B':>5}  {'A - B':>6}",
     ]
     for name, pair in pairs.items():
         figures = f"{_percent(pair.first.value)}  {_percent(pair.second.value)}"
@@ -406,7 +412,7 @@ def _compared(
             difference = "     -"
         elif not pair.differs:
             difference += "   no difference"
-        lines.append(f"{measures[name].title:<54}{figures}  {difference}")
+        lines.append(f"{measures[name].title:<{width}}{figures}  {difference}")
     return "\n".join(lines)
 
 
