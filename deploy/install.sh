@@ -7,7 +7,7 @@
 #   sudo ./install.sh --remove --purge takes everything away
 #
 # Options: --bundle DIR    the bundle; default: where this file is
-#          --no-apt        install no packages of the system (the camera and lgpio are the system's)
+#          --no-apt        install no packages of the system (camera, lgpio and mosquitto are the system's)
 #          --no-start      only put things in place
 # Safe to run again: what is there already stays as it is. Where no systemd runs (a chroot, an image
 # being made) the service is enabled and starts at the next boot.
@@ -15,6 +15,8 @@ set -eu
 
 base=/opt/procrastobot
 unit=procrastobot.service
+broker=procrastobot-broker.service
+password=/etc/credstore/procrastobot.broker-password
 bundle=$(cd "$(dirname "$0")" && pwd)
 action=install
 apt=yes
@@ -46,8 +48,10 @@ systemd() { if has_systemd; then systemctl "$@"; fi; }
 
 remove() {
     # Without a running systemd it only takes the links away.
-    systemctl disable ${running:+--now} "$unit" >/dev/null 2>&1 || true
-    rm -f "/etc/systemd/system/$unit" /etc/systemd/system/multi-user.target.wants/$unit \
+    systemctl disable ${running:+--now} "$unit" "$broker" >/dev/null 2>&1 || true
+    rm -f "/etc/systemd/system/$unit" "/etc/systemd/system/$broker" \
+        /etc/systemd/system/multi-user.target.wants/$unit \
+        /etc/systemd/system/multi-user.target.wants/$broker \
         /usr/local/bin/procrastobot \
         /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
         /etc/udev/rules.d/60-procrastobot.rules
@@ -55,9 +59,11 @@ remove() {
     systemd daemon-reload
     if [ "$purge" = yes ]; then
         rm -rf /etc/procrastobot /var/lib/procrastobot /run/procrastobot
-        rm -f /etc/credstore/procrastobot.mqtt-*
-        if getent passwd procrastobot >/dev/null; then userdel procrastobot || true; fi
-        if getent group procrastobot >/dev/null; then groupdel procrastobot || true; fi
+        rm -f /etc/credstore/procrastobot.mqtt-* "$password"
+        for each in procrastobot-broker procrastobot; do
+            if getent passwd "$each" >/dev/null; then userdel "$each" || true; fi
+            if getent group "$each" >/dev/null; then groupdel "$each" || true; fi
+        done
         getent passwd procrastobot >/dev/null && fail "all is removed but the user procrastobot"
         say "removed, with configuration and history"
     else
@@ -81,10 +87,10 @@ verify_bundle() {
 
 system_packages() {
     [ "$apt" = yes ] || return 0
-    wanted=
+    wanted=mosquitto # for broker.enabled
     if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
         # These belong to the system: they fit its kernel and its libcamera.
-        wanted="python3-picamera2 python3-lgpio"
+        wanted="$wanted python3-picamera2 python3-lgpio"
     fi
     missing=
     for package in python3 $wanted; do
@@ -93,9 +99,18 @@ system_packages() {
     done
     [ -z "$missing" ] && return 0
     say "installing$missing"
+    # Debian starts a mosquitto of its own when the package comes: that is nobody's wish here. One
+    # that was there before is left alone.
+    case $missing in *mosquitto*) systemd mask --runtime --quiet mosquitto.service ;; esac
     apt-get -qq update || fail "apt-get update failed; without a network use --no-apt"
     # shellcheck disable=SC2086 # a list of names
     DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    case $missing in
+        *mosquitto*)
+            systemctl --quiet disable mosquitto.service 2>/dev/null || true
+            systemd unmask --runtime --quiet mosquitto.service
+            ;;
+    esac
 }
 
 # make_venv: one folder for each version and Python, complete or not there at all.
@@ -166,7 +181,7 @@ place_configuration() {
 keep_companions() {
     rm -rf "$venv/companions.new"
     mkdir "$venv/companions.new"
-    cp -R "$bundle/procrastobot.service" "$bundle/overlay" "$venv/companions.new/"
+    cp -R "$bundle/$unit" "$bundle/$broker" "$bundle/overlay" "$venv/companions.new/"
     rm -rf "$venv/companions"
     mv "$venv/companions.new" "$venv/companions"
 }
@@ -177,7 +192,9 @@ place_files() { # place_files VERSION
     place "$lib/sysusers.d/procrastobot.conf" /etc/sysusers.d/procrastobot.conf 644
     place "$lib/tmpfiles.d/procrastobot.conf" /etc/tmpfiles.d/procrastobot.conf 644
     place "$lib/udev/rules.d/60-procrastobot.rules" /etc/udev/rules.d/60-procrastobot.rules 644
-    place "$from/procrastobot.service" "/etc/systemd/system/$unit" 644
+    place "$from/$unit" "/etc/systemd/system/$unit" 644
+    # A version from before there was one is gone back to without it.
+    if [ -e "$from/$broker" ]; then place "$from/$broker" "/etc/systemd/system/$broker" 644; fi
     systemd-sysusers /etc/sysusers.d/procrastobot.conf
     systemd-tmpfiles --create /etc/tmpfiles.d/procrastobot.conf
     if has_systemd && command -v udevadm >/dev/null; then
@@ -187,6 +204,15 @@ place_files() { # place_files VERSION
         fi
     fi
     systemd daemon-reload
+}
+
+# broker_password: made once, shown once. An image makes its own at its first start.
+broker_password() {
+    [ "$start" = yes ] && [ ! -e "$password" ] || return 0
+    made=$(head -c 12 /dev/urandom | base64 | tr '+/' 'Aa')
+    (umask 077 && printf '%s\n' "$made" >"$password")
+    say "the broker in the box (broker.enabled, broker.host), from other machines: user procrastobot, password $made"
+    say "shown this once; kept for root in $password"
 }
 
 point_to() { # point_to VERSION: the switch is one rename
@@ -215,13 +241,15 @@ place_configuration
 keep_companions
 place_files "$version"
 point_to "$version"
+broker_password
 if [ "$start" = no ]; then
     say "in place; not started"
 elif ! has_systemd; then
-    systemctl enable --quiet "$unit"
+    systemctl enable --quiet "$unit" "$broker"
     say "no systemd runs here: it starts at the next boot"
 else
-    systemctl enable --quiet "$unit"
+    systemctl enable --quiet "$unit" "$broker"
+    systemctl restart "$broker" || true
     systemctl reset-failed "$unit" 2>/dev/null || true
     if ! healthy; then
         systemctl status --no-pager --lines=15 "$unit" >&2 || true

@@ -357,11 +357,25 @@ class MqttConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerConfig:
-    """The broker in the box, for those who have none."""
+    """The broker in the box (mosquitto), for those who have none."""
 
-    enabled: bool = setting(False, "Run a small broker in the box (MQTT 3.1.1; needs the extra).")
-    host: str = setting("127.0.0.1", "Address to listen on; 0.0.0.0: the whole network.")
-    port: int = setting(1883, "Port to listen on.", low=0, high=65535)
+    enabled: bool = setting(False, "Run a broker in the box; mosquitto has to be installed.")
+    host: str = setting(
+        "127.0.0.1",
+        "Address to listen on; 0.0.0.0: the whole network. Beyond this machine it takes a password,"
+        " and without one it stays on 127.0.0.1.",
+        pattern=r"[A-Za-z0-9._:%-]+",
+    )
+    port: int = setting(1883, "Port to listen on; 0: a free one.", low=0, high=65535)
+    username: str = setting(
+        "procrastobot",
+        "User name for those who come from other machines; letters, digits, - and _.",
+        pattern=r"[A-Za-z0-9_-]{1,64}",
+    )
+    password: str = setting("", "Their password; better: password_file.", secret=True)
+    password_file: str = setting(
+        "", "File with the password; empty: the one that the installer made, where there is one."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 from edge.config import PRESETS, Config, LadderConfig
 from edge.domain import Box
+from edge.wire.commands import MAX_PAYLOAD_BYTES
 
 DEFAULT_PATH = Path("/etc/procrastobot/config.toml")
 HIDDEN = "(hidden)"
@@ -184,12 +185,26 @@ def _modes(raw: Any, path: str, faults: list[SettingFault]) -> dict[str, LadderC
         if not isinstance(table, Mapping):
             faults.append(SettingFault(f"{path}.{name}", f" = {_toml(table)}: must be a table"))
             continue
+        if problem := _name_problem(name):
+            faults.append(SettingFault(f"{path}.{_key(name)}", f": {problem}"))
+            continue
         before = len(faults)
         ladder = _section(LadderConfig, table, f"{path}.{name}", faults)
         if len(faults) == before:
             given = {key: getattr(ladder, key) for key in table}
             modes[name] = dataclasses.replace(modes.get(name, PRESETS["gentle"]), **given)
     return modes
+
+
+def _name_problem(name: str) -> str:
+    """What of a mode's name no command, and no select of Home Assistant, can bring back."""
+    if not name or name != name.strip() or not name.isprintable():
+        return "a name has no blanks around it, and only characters that can be seen"
+    if len(json.dumps({"mode": name})) > MAX_PAYLOAD_BYTES:
+        return "this name is too long for a command"
+    if name.startswith("{") and name.endswith("}"):
+        return "a name is not in braces: that is how the fields of a command are"
+    return ""
 
 
 def _problem(hint: Any, raw: Any, metadata: Mapping[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from edge.config import Config
 from edge.domain import EventType, Fault, FaultChange, LookAlike, State, Tell, Totals
 from edge.history.days import Day
 from edge.history.recorder import Recorder
-from edge.mqtt import discovery
+from edge.mqtt.announced import Announced
 from edge.mqtt.client import Address, MqttClient, configured_address
 from edge.mqtt.commands import Refusal
 from edge.ports import Inbox
@@ -34,6 +33,12 @@ def local_time() -> datetime:
 def history_path(config: Config) -> Path:
     """Where the history is, whether it exists or not."""
     return Path(config.history.path) if config.history.path else state_dir() / "history.db"
+
+
+def announced_path(config: Config) -> Path:
+    """Where the box remembers what it has left with its broker: beside the history."""
+    folder = Path(config.history.path).parent if config.history.path else state_dir()
+    return folder / "announced.json"
 
 
 class Telling:
@@ -99,7 +104,7 @@ def open_teller(
     broker = _broker(config, inbox) if config.broker.enabled else None
     address = configured_address(config)
     if address is None and broker is not None:
-        address = Address("127.0.0.1", broker.port, only_311=True)
+        address = Address(broker.socket, 0)
     clients: list[MqttClient] = []
 
     def show(day: Day) -> None:
@@ -133,7 +138,8 @@ def open_teller(
             outbox=recorder,
             inbox=inbox,
             refuse=refuse,
-            discovery=lambda: _discovery(config, recorder),
+            announced=Announced(announced_path(config)),
+            explain=lambda: broker.why if broker is not None else "",
             wall_clock=wall_clock,
         )
         client.today(recorder.today)
@@ -145,7 +151,6 @@ def open_teller(
 
 
 def _broker(config: Config, inbox: Inbox) -> Broker | None:
-    # Imported only where it is wanted: asyncio alone takes memory that a small board has little of.
     from edge.mqtt.broker import BrokerFailed, open_broker
 
     try:
@@ -154,17 +159,6 @@ def _broker(config: Config, inbox: Inbox) -> Broker | None:
         log.error("%s", exc)
         inbox.put(FaultChange(Fault.BROKER, True, str(exc)))
         return None
-
-
-def _discovery(config: Config, recorder: Recorder) -> Sequence[bytes]:
-    """The messages that announce the box. A component that it once had and has no more (a seat that
-    was taken out) has to be named one last time, or Home Assistant would keep it for ever."""
-    now = discovery.platforms(config)
-    before: dict[str, str] = json.loads(recorder.announced or "{}")
-    gone = {name: platform for name, platform in before.items() if name not in now}
-    recorder.announce(json.dumps(now))
-    messages = [discovery.message(config, gone=gone)] if gone else []
-    return [*messages, discovery.message(config)]
 
 
 __all__ = ["Telling", "history_path", "local_time", "open_teller"]

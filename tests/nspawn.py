@@ -110,7 +110,7 @@ def debian_root(suite: str, machine: str = "") -> Path:
     return root
 
 
-def bundle(python: str, machine: str, *, output: Path, extras: str = "broker") -> Path:
+def bundle(python: str, machine: str, *, output: Path, extras: str = "") -> Path:
     """What deploy/bundle makes of this checkout; what it loaded before is kept in the cache."""
     kept = cache() / f"wheels-{python}-{machine}"
     kept.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ HOMES = {
     "lgpio": ("devices/",),
     "systemd": ("devices/",),
     "paho": ("mqtt/",),
-    "amqtt": ("mqtt/",),
+    "amqtt": ("demo/",),
     "tflite_runtime": ("vision/tflite.py",),
     "ai_edge_litert": ("vision/tflite.py",),
     "sqlite3": ("history/",),

@@ -17,13 +17,13 @@ METADATA = """\
 Metadata-Version: 2.1
 Name: procrastobot
 Version: 1.0
-Provides-Extra: broker
+Provides-Extra: systemd
 Provides-Extra: gpio
 Requires-Dist: tflite-runtime==2.14.0; python_version < "3.12"
 Requires-Dist: ai-edge-litert>=2.1; python_version >= "3.12"
 Requires-Dist: av>=12
 Requires-Dist: only-there>=1; platform_machine == "aarch64"
-Requires-Dist: amqtt>=0.11; extra == "broker"
+Requires-Dist: systemd-python>=235; extra == "systemd"
 Requires-Dist: lgpio==0.2.2.0; extra == "gpio"
 """
 
@@ -51,15 +51,15 @@ def bundle() -> ModuleType:
         pytest.param(
             "3.13",
             "aarch64",
-            ["broker"],
-            {"ai-edge-litert>=2.1", "av>=12", "only-there>=1", "amqtt>=0.11"},
-            id="Trixie on a Pi, with the broker",
+            ["systemd"],
+            {"ai-edge-litert>=2.1", "av>=12", "only-there>=1", "systemd-python>=235"},
+            id="Trixie on a Pi, with the journal",
         ),
         pytest.param(
             "3.13",
             "x86_64",
-            ["broker", "gpio"],
-            {"ai-edge-litert>=2.1", "av>=12", "amqtt>=0.11", "lgpio==0.2.2.0"},
+            ["systemd", "gpio"],
+            {"ai-edge-litert>=2.1", "av>=12", "systemd-python>=235", "lgpio==0.2.2.0"},
             id="Trixie on a PC",
         ),
     ],

@@ -19,7 +19,7 @@ import pytest
 
 from tests.nspawn import PYTHON_OF, Chroot, bundle, why_no_chroot
 
-yaml = pytest.importorskip("yaml", reason="needs PyYAML (it comes with the extra broker)")
+yaml = pytest.importorskip("yaml", reason="needs PyYAML (it comes with the extra demo)")
 
 IMAGE = Path(__file__).resolve().parent.parent / "deploy" / "image"
 CONFIGS = sorted((IMAGE / "rpi" / "config").glob("*.yaml"))
@@ -237,9 +237,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chroot]:
 def test_the_hooks_leave_the_program_and_its_units_in_place(built: Chroot) -> None:
     said = built.run("procrastobot", "--version").stdout
     assert said.strip()
-    for unit in ("procrastobot", "procrastobot-settings", "procrastobot-health"):
+    for unit in (
+        "procrastobot",
+        "procrastobot-broker",
+        "procrastobot-settings",
+        "procrastobot-health",
+    ):
         state = built.run("systemctl", "is-enabled", f"{unit}.service", check=False).stdout.strip()
         assert (unit, state) == (unit, "enabled")
+    debians = built.run("systemctl", "is-enabled", "mosquitto.service", check=False).stdout.strip()
+    assert debians == "disabled"
     wants = built.root / "etc/systemd/system/sys-subsystem-net-devices-wlan0.device.wants"
     assert [path.name for path in wants.iterdir()] == ["procrastobot-wifi-country.service"]
     assert not (built.root / "srv/bundle").exists()
@@ -285,7 +292,7 @@ def test_the_firmware_is_told_in_a_section_for_every_board(built: Chroot) -> Non
 @pytest.mark.slow
 def test_its_systemd_agrees_with_every_unit_and_its_drop_ins(built: Chroot) -> None:
     ours = sorted((built.root / "etc/systemd/system").glob("procrastobot*.service"))
-    assert len(ours) == 5
+    assert len(ours) == 6
     names = [f"/{path.relative_to(built.root)}" for path in ours]
     verdict = built.run("systemd-analyze", "verify", "--man=no", *names, check=False)
     said = [line for line in verdict.stderr.splitlines() if "procrastobot" in line]

@@ -32,9 +32,11 @@ from tests.nspawn import PYTHON_OF, Chroot, bundle, why_no_chroot
 
 SUITE = os.environ.get("PROCRASTOBOT_SUITE", "bookworm")
 MACHINE = os.environ.get("PROCRASTOBOT_MACHINE", platform.machine())
-EXTRAS = os.environ.get("PROCRASTOBOT_EXTRAS", "broker")
+EXTRAS = os.environ.get("PROCRASTOBOT_EXTRAS", "")
 UNIT = "procrastobot.service"
 SLOW_RUNTIME = SUITE == "bookworm" and MACHINE != "x86_64"  # all that its Python can have there
+BROKER = "procrastobot-broker.service"
+PASSWORD = "/etc/credstore/procrastobot.broker-password"
 # A setting and a history that the owner has come to, and must find again.
 OWNERS = '# mine\n[nudge]\nmode = "strict"\n[model]\nname = "fast"\nthreads = 1\n'
 HISTORY = "/var/lib/procrastobot/history.db"
@@ -218,6 +220,7 @@ def test_a_bundle_for_another_machine_is_refused(target: Target) -> None:
 
 def test_put_in_place_it_is_not_enabled(target: Target) -> None:
     assert "in place; not started" in target.install("older", "--no-start")
+    assert not target.exists(PASSWORD), "an image is many boxes, each with a password of its own"
     assert not target.exists(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
     example = target.chroot.root / "etc/procrastobot"
     assert (example / "config.toml").read_text() == (example / "config.example.toml").read_text()
@@ -228,10 +231,16 @@ def test_put_in_place_it_is_not_enabled(target: Target) -> None:
 def test_installed_it_starts_at_the_next_boot(target: Target) -> None:
     said = target.install("older")
     assert "no systemd runs here: it starts at the next boot" in said
-    enabled = target.chroot.run("systemctl", "is-enabled", UNIT).stdout.strip()
-    assert enabled == "enabled"
+    for unit in (UNIT, BROKER):
+        enabled = target.chroot.run("systemctl", "is-enabled", unit).stdout.strip()
+        assert enabled == "enabled"
+    made = target.read(PASSWORD).strip()
+    assert len(made) == 16
+    assert f"password {made}\n" in said
+    assert stat.S_IMODE((target.chroot.root / PASSWORD.lstrip("/")).stat().st_mode) == 0o600
     for path in (
         f"/etc/systemd/system/{UNIT}",
+        f"/etc/systemd/system/{BROKER}",
         "/etc/sysusers.d/procrastobot.conf",
         "/etc/tmpfiles.d/procrastobot.conf",
         "/etc/udev/rules.d/60-procrastobot.rules",
@@ -279,6 +288,7 @@ def test_installed_again_nothing_changes(target: Target) -> None:
     before = target.state()
     said = target.install("older")
     assert "is in place already" in said
+    assert target.read(PASSWORD).strip() not in said, "it is shown once"
     assert changes(before, target.state()) == set()
     target.seen(f"{len(before)} files and links as before")
 
@@ -356,6 +366,7 @@ def test_removed_it_leaves_configuration_and_history(target: Target) -> None:
     assert "are kept" in said
     left = changes(target.virgin, target.state())
     kept = {name for name in left if name.startswith(("etc/procrastobot/", "var/lib/procrastobot"))}
+    kept |= {PASSWORD.lstrip("/")}
     assert target.read("/etc/procrastobot/config.toml") == OWNERS
     assert target.exists(HISTORY)
     assert left - kept <= ACCOUNTS

@@ -1,23 +1,24 @@
-"""The subscriber of the demo, against the real broker in the box."""
+"""The subscriber of the demo, against its real broker."""
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import suppress
 
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.config import BrokerConfig
-from edge.mqtt.broker import open_broker
+from edge.demo.broker import DemoBroker
 from edge.mqtt.listener import Heard, Listener
 
-pytest.importorskip("amqtt", reason="needs amqtt (the extra broker)")
+pytest.importorskip("amqtt", reason="needs amqtt (the extra demo)")
 
 
 @pytest.fixture
 def broker():
-    running = open_broker(BrokerConfig(enabled=True, port=0))
+    running = DemoBroker()
     yield running
     running.close()
 
@@ -55,3 +56,24 @@ def test_a_listener_hears_what_was_kept_for_it_and_what_comes_later(broker, publ
 def test_a_listener_without_a_broker_says_so():
     with pytest.raises(ConnectionRefusedError):
         Listener("127.0.0.1", 9, ("box/#",))
+
+
+def test_a_client_that_speaks_mqtt_5_is_hung_up_on_at_once(broker):
+    """Or the box of the demo would wait for its patience to end before it tries 3.1.1."""
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    ended = []
+    client.on_disconnect = lambda *_: ended.append(1)
+    client.will_set("box/availability", "offline", retain=True)
+    client.connect("127.0.0.1", broker.port)
+    deadline_s = time.monotonic() + 20
+    while not ended and time.monotonic() < deadline_s:
+        client.loop(0.1)
+    assert ended
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=20) as sender:
+        # A CONNECT of MQTT 3.1.1 (section 3.1), then a PUBLISH as long as the protocol allows.
+        sender.sendall(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x")
+        assert sender.recv(4) == b"\x20\x02\x00\x00"
+        sender.sendall(b"\x30\xff\xff\xff\x7f\x00\x01a")
+        with suppress(ConnectionResetError):
+            while sender.recv(4096):  # until it is hung up on
+                pass

@@ -390,6 +390,86 @@ def test_a_flood_of_commands_is_cut_off_and_the_next_one_is_heard(broker, phone)
     subscriber.close()
 
 
+# ---------------------------------------------------------------- what a broker does not take
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("only_311", [False, True])
+@pytest.mark.parametrize(
+    "option", ["max_packet_size 8192", "max_packet_size 3000", "message_size_limit 4000"]
+)
+def test_a_broker_that_takes_short_messages_only_gets_short_ones(tmp_path, option, only_311):
+    broker = Mosquitto(tmp_path, option)
+    broker.start()
+    subscriber = Subscriber(broker.port)
+    phone = Telephone(tmp_path, Address("127.0.0.1", broker.port, only_311=only_311))
+    phone.tell(3)
+    phone.until_sent()
+    subscriber.wait_for(lambda _: subscriber.of("/state") and subscriber.of("/today"))
+    subscriber.wait_for(lambda _: subscriber.of("/availability")[-1:] == [b"online"])
+    if not (only_311 and option.startswith("message")):  # which acknowledges, and throws away
+        subscriber.wait_for(lambda _: bool(subscriber.of("/config")))
+    subscriber.publish(f"{BASE}/command/session", "pause")
+    phone.hear(lambda c: c == SetSession(SessionAction.PAUSE))
+    lines = broker.log_path.read_text().splitlines()
+    assert 1 <= sum("as procrastobot-desk" in line for line in lines) <= 6
+    phone.close()
+    subscriber.close()
+    broker.kill()
+
+
+@needs_mosquitto
+@pytest.mark.parametrize(
+    "option", ["retain_available false", "max_qos 0", "max_inflight_messages 1"]
+)
+def test_a_broker_that_can_do_less_gets_what_it_can(tmp_path, option):
+    broker = Mosquitto(tmp_path, option)
+    broker.start()
+    subscriber = Subscriber(broker.port)
+    phone = Telephone(tmp_path, Address("127.0.0.1", broker.port))
+    phone.tell(20)
+    phone.until_sent()
+    subscriber.wait_for(lambda _: subscriber.of("/availability")[-1:] == [b"online"])
+    phone.close()
+    subscriber.wait_for(lambda _: subscriber.of("/availability")[-1:] == [b"offline"])
+    subscriber.close()
+    broker.kill()
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("denied", ["state", "event", "availability", "today"])
+def test_what_the_brokers_rules_deny_is_a_fault_until_they_allow_it(tmp_path, denied):
+    rules = tmp_path / "rules"
+    topics = ("state", "event", "availability", "today", "health")
+    allowed = [f"topic readwrite {BASE}/{each}" for each in topics if each != denied]
+    allowed += [f"topic read {BASE}/command/+", "topic readwrite homeassistant/#"]
+    rules.write_text("\n".join([*allowed, ""]))
+    os.chmod(rules, 0o600)
+    broker = Mosquitto(tmp_path, f"acl_file {rules}")
+    broker.start()
+    phone = Telephone(tmp_path, Address("127.0.0.1", broker.port))
+    phone.tell()
+    phone.hear(lambda c: isinstance(c, FaultChange) and c.broken and f"{BASE}/{denied}" in c.text)
+    broker.stop()
+    rules.write_text("topic readwrite #\n")
+    broker.start()
+    phone.until_sent()
+    phone.hear(lambda c: isinstance(c, FaultChange) and not c.broken)
+    phone.close()
+    broker.kill()
+
+
+@needs_mosquitto
+def test_a_box_that_another_one_cleared_is_there_again(broker, phone):
+    subscriber = Subscriber(broker.port, (f"{BASE}/#",))
+    subscriber.wait_for(is_online)
+    for name in ("availability", "state", "today"):
+        subscriber.publish(f"{BASE}/{name}", "", retain=True)
+    subscriber.wait_for(lambda _: subscriber.of("/availability")[-2:] == [b"", b"online"])
+    subscriber.wait_for(lambda _: subscriber.of("/state")[-1] and subscriber.of("/today")[-1])
+    subscriber.close()
+
+
 # ---------------------------------------------------------------- versions of the protocol
 
 

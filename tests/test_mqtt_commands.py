@@ -21,8 +21,11 @@ from edge.domain import (
     Snooze,
     Test,
 )
+from edge.mqtt import discovery
 from edge.mqtt.commands import COMMANDS, MAX_PAYLOAD_BYTES, Refusal, Vocabulary, parse
 from edge.mqtt.topics import Topics
+from edge.settings import ConfigError
+from edge.settings import parse as parse_settings
 
 TOPICS = Topics("desk")
 VOCABULARY = Vocabulary.of(Config())
@@ -228,3 +231,138 @@ def assert_one_answer(topic: str, payload: bytes, *, retained: bool):
             pytest.fail(f"{found!r} is no command that MQTT may give")
     assert not (retained and not isinstance(found, Refusal))
     return found
+
+
+# ---------------------------------------------------------------- what it offers, it takes
+
+_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+
+
+def configured(**sections: object) -> Config | None:
+    """The configuration, if these can be set at all."""
+    lines = []
+    for name in sections.get("modes", ()):
+        lines += [f"[modes.{json.dumps(name)}]", "light_after_s = 1.0"]
+    for name in sections.get("seats", ()):
+        lines += ["[[seats]]", f"name = {json.dumps(name)}"]
+    volume, base = sections.get("volume", 1.0), sections.get("base", "procrastobot")
+    lines += ["[mqtt]", f"volume_max = {volume!r}", f"base_topic = {json.dumps(base)}"]
+    try:
+        return parse_settings("\n".join(lines), "test")
+    except ConfigError:
+        return None
+
+
+def obeyed(config: Config, topic: str, payload: str):
+    return parse(
+        topic,
+        payload.encode(),
+        retained=False,
+        topics=Topics.of(config),
+        vocabulary=Vocabulary.of(config),
+    )
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    name=_text | st.sampled_from(["PRESS", "{", '{"mode": "strict"}', "null", "a\u00a0b", "🙈" * 9])
+)
+def test_every_mode_that_can_be_configured_can_be_commanded(name):
+    config = configured(modes=[name])
+    if config is None:
+        return
+    topic = Topics.of(config).command("mode")
+    for mode in config.modes:
+        assert obeyed(config, topic, mode) == SetMode(mode)
+        for ascii_only in (True, False):
+            message = json.dumps({"mode": mode}, ensure_ascii=ascii_only)
+            assert obeyed(config, topic, message) == SetMode(mode)
+        # Home Assistant strips what a template gives, and compares it with its options.
+        assert mode.strip() == mode
+        assert mode in discovery.components(config)["mode"]["options"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["strict2", "Ruhe, bitte!", "模式", "a b", "{", '"', "1", "on", "#/+", "null", "x" * 100],
+)
+def test_a_name_that_looks_like_something_else_is_a_name_all_the_same(name):
+    config = configured(modes=[name])
+    assert config is not None
+    assert obeyed(config, Topics.of(config).command("mode"), name) == SetMode(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", " x", "x ", "a\nb", "\t", "\u200b", "x" * 300, "🙈" * 40, "{}", '{"mode": "strict"}'],
+)
+def test_a_name_that_no_command_can_say_is_refused_by_the_configuration(name):
+    assert configured(modes=[name]) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.from_regex(r"[A-Za-z0-9_ -]{1,32}", fullmatch=True) | st.just("PRESS"))
+def test_every_seat_that_can_be_configured_can_be_named(name):
+    config = configured(seats=[name])
+    assert config is not None
+    topic = Topics.of(config).command("not_a_phone")
+    assert obeyed(config, topic, name) == NotAPhone(name)
+    assert obeyed(config, topic, json.dumps({"seat": name})) == NotAPhone(name)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    volume=st.floats(0, 1),
+    base=st.from_regex(r"[A-Za-z0-9_-]{1,9}(/[A-Za-z0-9_-]{1,60}){0,6}", fullmatch=True),
+)
+def test_whatever_home_assistant_is_offered_the_box_obeys(volume, base):
+    config = configured(volume=volume, base=base)
+    assert config is not None
+    for key, part in discovery.components(config).items():
+        for payload in payloads_of(part):
+            found = obeyed(config, part["command_topic"], payload)
+            assert not isinstance(found, Refusal), (key, payload, found)
+
+
+def payloads_of(part: dict) -> list[str]:
+    """What Home Assistant sends for this component, at its extremes."""
+    match part["platform"]:
+        case "select":
+            return part["options"]
+        case "button":
+            return [part.get("payload_press", "PRESS")]
+        case "switch":
+            return ["ON", "OFF"]
+        case "siren":
+            return [*part["available_tones"], "buzzer", part["command_off_template"]]
+        case "number":
+            percent = part.get("command_template") == "{{ value / 100 }}"
+            values = (part["min"], part["max"])
+            return [str(float(value) / 100 if percent else float(value)) for value in values]
+    return []
+
+
+@given(minutes=st.floats(0.1, 60))
+def test_every_length_that_can_be_configured_can_be_commanded(minutes):
+    for name, command in (("snooze", Snooze(minutes)),):
+        assert said(name, repr(minutes).encode()) == command
+    text = json.dumps({"action": "start", "minutes": minutes})
+    assert said("session", text.encode()) == SetSession(SessionAction.START, minutes)
+
+
+def test_a_command_is_added_in_one_place(monkeypatch):
+    """The parser, the discovery message and the document all get it from there."""
+    from edge.mqtt import contract
+    from edge.wire import commands as wire
+
+    added = wire.Declared(
+        takes="`now`; field `when`",
+        does="what a test asks for",
+        fields=(wire.Field("when", wire.Word({"now": 1.0})),),
+        build=Snooze,
+        offers=lambda _: {"added": {"platform": "button", "name": "Added", "payload_press": "now"}},
+    )
+    monkeypatch.setitem(wire.COMMANDS, "added", added)
+    assert said("added", b"NOW") == Snooze(1.0)
+    assert discovery.components(Config())["added"]["command_topic"] == TOPICS.command("added")
+    assert "| `added` | `now`; field `when` | what a test asks for |" in contract.render()

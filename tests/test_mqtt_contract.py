@@ -49,7 +49,7 @@ def test_every_field_that_is_published_is_explained_and_no_other(topic, fields):
 def test_every_field_of_a_seat_every_event_and_every_command_is_explained():
     assert list(contract.samples(CONFIG)["state"]["seats"]["desk"]) == list(contract.SEAT)
     assert set(contract.EVENTS) == set(EventType)
-    assert set(contract._commands()) == set(COMMANDS)
+    assert all(each.takes and each.does for each in COMMANDS.values())
 
 
 @pytest.mark.skipif(

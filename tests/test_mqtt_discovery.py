@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from edge.config import Config, SeatConfig
-from edge.domain import Box, EventType
-from edge.inbox import CommandInbox
+from edge.domain import Box, EventType, Totals
+from edge.history.days import Day
 from edge.mqtt import discovery
 from edge.mqtt.commands import COMMANDS
+from edge.mqtt.payloads import today_payload
 from edge.mqtt.topics import Topics
-from edge.telling import open_teller
 
 ONE = Config()
 TWO = replace(
@@ -71,21 +72,78 @@ def test_every_template_reads_a_field_that_is_published(config):
             assert field in sample, key
 
 
-def test_a_seat_that_is_gone_is_named_one_last_time(tmp_path):
-    config = replace(TWO, history=replace(TWO.history, path=str(tmp_path / "h.db")))
-    from edge.telling import _discovery
+def said_by(template: str, payload: dict[str, object]) -> str:
+    """As Home Assistant renders it."""
+    jinja2 = pytest.importorskip("jinja2", reason="needs jinja2")
+    return jinja2.Environment().from_string(template).render(value_json=payload).strip()
 
-    telling = open_teller(config, inbox=CommandInbox())
-    assert len(_discovery(config, telling._recorder)) == 1
-    telling.close()
-    fewer = replace(config, seats=TWO.seats[:1])
-    again = open_teller(fewer, inbox=CommandInbox())
-    farewell, now = (json.loads(m)["components"] for m in _discovery(fewer, again._recorder))
-    gone = set(farewell) - set(now)
-    assert "left_desk_2_phone" in gone
-    assert all(set(farewell[key]) == {"platform"} for key in gone)
-    assert len(_discovery(fewer, again._recorder)) == 1
-    again.close()
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [
+        (0x0, "OFF"),
+        (0x50000, "OFF"),
+        (0xF0000, "OFF"),
+        (0x50005, "ON"),
+        (0x80008, "ON"),
+        (0x1, "ON"),
+        (0x2, "ON"),
+        (0x4, "ON"),
+        (None, "None"),
+    ],
+)
+def test_throttling_that_is_over_is_no_problem_of_now(bits, expected):
+    template = discovery.components(ONE)["throttled"]["value_template"]
+    assert said_by(template, {"throttled": bits}) == expected
+
+
+def sum_of(part: dict[str, object], payloads: list[dict[str, object]]) -> float:
+    """What Home Assistant adds up: its sensor/recorder.py, for what begins with the first."""
+    total, begin, last, reset_at = 0.0, None, 0.0, None
+    for payload in payloads:
+        value = float(said_by(str(part["value_template"]), payload))
+        if part["state_class"] == "total":
+            at = said_by(str(part["last_reset_value_template"]), payload)
+            reset, reset_at = begin is not None and at != reset_at, at
+        else:
+            reset = begin is not None and value < 0.9 * last
+        if begin is None:
+            begin = value
+        elif reset:
+            total += last - begin
+            begin = 0.0
+        last = value
+    assert begin is not None
+    return total + last - begin
+
+
+def test_home_assistant_adds_up_what_the_box_says_though_pick_ups_are_taken_back():
+    days = [
+        ("2026-03-05", [0, 1, 2, 3, 2, 3]),
+        ("2026-03-06", [0, 1, 0, 0, 1, 2, 1]),
+        ("2026-03-07", [1, 5, 4]),
+    ]
+    figures = [(date, count) for date, counts in days for count in counts]
+    for config in (ONE, TWO):
+        seats = tuple(seat.name for seat in config.seats)
+        payloads = [
+            today_payload(
+                Day(
+                    date,
+                    seats,
+                    (Totals(pickups=n, phone_s=60 * n, focus_s=60 * n, sessions=n),) * len(seats),
+                ),
+                since=datetime.fromisoformat(date).replace(tzinfo=UTC),
+            )
+            for date, n in figures
+        ]
+        for key, part in discovery.components(config).items():
+            if not str(part.get("state_topic", "")).endswith("/today") or key == "streak":
+                continue
+            per_seat = len(seats) if key in ("phone_today", "pickups_today") else 1
+            expected = {"away_today": 0, "break_today": 0}.get(key, (3 + 1 + 4) * per_seat)
+            assert sum_of(part, payloads) == expected, key
+            assert part["state_class"] == "total"
 
 
 def test_event_types_of_the_components_are_words_of_the_box():

@@ -168,3 +168,34 @@ def test_a_wrong_password_is_named(config: Config, tmp_path: Path) -> None:
         assert "user name or password" in finding.text or "authorize" in finding.text
     finally:
         broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("bits", "verdict", "text"),
+    [
+        ("50005", Verdict.FAILED, "the voltage is too low"),
+        ("1", Verdict.FAILED, "the voltage is too low"),
+        ("50000", Verdict.OK, "too low once since it was switched on"),
+        ("0", Verdict.OK, "throttled 0x0"),
+    ],
+)
+def test_a_voltage_that_was_too_low_once_is_no_fault_of_now(
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bits: str,
+    verdict: Verdict,
+    text: str,
+) -> None:
+    (tmp_path / "get_throttled").write_text(f"{bits}\n")
+    monkeypatch.setattr("edge.health.THROTTLED", tmp_path / "get_throttled")
+    finding = one(config, "power")
+    assert finding.verdict is verdict
+    assert text in finding.text
+
+
+@pytest.mark.skipif(find_mosquitto() is None, reason="needs mosquitto")
+def test_the_broker_in_the_box_is_tried_beside_the_one_that_runs(config: Config) -> None:
+    wanted = replace(config, broker=replace(config.broker, enabled=True))
+    finding = one(wanted, "broker")
+    assert (finding.verdict, finding.text) == (Verdict.OK, "the one in the box can be started")

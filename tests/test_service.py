@@ -29,6 +29,7 @@ pytestmark = [
 ]
 SUITE = os.environ.get("PROCRASTOBOT_SUITE", "bookworm")
 UNIT = "procrastobot.service"
+BROKER = "procrastobot-broker.service"
 PASSWORD = "a-secret-of-the-test"
 LIT_PINS = (17, 27, 22, 12, 13, 18)
 
@@ -57,6 +58,9 @@ fps = 5
 host = "127.0.0.1"
 username = "box"
 """
+WITH_BROKER = (
+    CONFIG.split("[mqtt]")[0] + '[broker]\nenabled = true\nhost = "0.0.0.0"\nport = 1884\n'
+)
 # An IP camera: the same picture for ever.
 CAMERA = """
 import http.server, time
@@ -233,6 +237,50 @@ def test_a_subscriber_sees_the_session_that_it_starts(running: Service) -> None:
         ),
         running.journal,
     )
+
+
+def test_the_broker_in_the_box_is_a_service_with_a_user_and_a_password_of_its_own(
+    running: Service,
+) -> None:
+    container = running.container
+    assert state_of(container, BROKER) == "inactive", "none is wanted yet"
+    container.write("/etc/procrastobot/config.toml", WITH_BROKER)
+    container.run("chown", "root:procrastobot", "/etc/procrastobot/config.toml")
+    container.run("systemctl", "restart", BROKER, UNIT)
+    password = container.run("cat", "/etc/credstore/procrastobot.broker-password").stdout.strip()
+    ear = ("mosquitto_sub", "-h", "127.0.0.1", "-p", "1884", "-C", "1", "-W", "3")
+    topic = ("-t", "procrastobot/desk/availability")
+    known = (*ear, "-u", "procrastobot", "-P", password, *topic)
+
+    def online() -> bool:
+        return container.run(*known, check=False).stdout.strip() == "online"
+
+    def said() -> str:
+        return container.run("journalctl", "--no-pager", f"--unit={BROKER}").stdout
+
+    wait_for(online, lambda: running.journal() + said(), 60)
+    stranger = container.run(*ear, *topic, check=False)
+    assert "not authorised" in (stranger.stdout + stranger.stderr).lower()
+    keeper = container.run("systemctl", "show", "--value", "--property=MainPID", BROKER).stdout
+    keeper = keeper.strip()
+    pid = container.run("cat", f"/proc/{keeper}/task/{keeper}/children").stdout.strip()
+    assert container.run("cat", f"/proc/{pid}/comm").stdout.strip() == "mosquitto"
+    owner = container.run("stat", "-c", "%U", f"/proc/{pid}").stdout.strip()
+    assert owner == "procrastobot-broker"
+    assert password not in said()
+    for name in ("environ", "cmdline"):
+        assert password not in container.run("cat", f"/proc/{pid}/{name}").stdout
+    container.run("systemctl", "kill", "--kill-whom=all", "--signal=KILL", BROKER)
+    wait_for(online, lambda: running.journal() + said(), 90)
+    offline = ("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15")
+    container.run(*offline, f"/etc/systemd/system/{BROKER}")
+    container.write("/etc/procrastobot/config.toml", CONFIG)
+    container.run("systemctl", "restart", BROKER)
+    assert state_of(container, BROKER) == "inactive"
+
+
+def state_of(container: Container, unit: str) -> str:
+    return container.run("systemctl", "is-active", unit, check=False).stdout.strip()
 
 
 def test_killed_it_goes_dark_says_offline_and_comes_back(running: Service) -> None:

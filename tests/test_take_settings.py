@@ -107,6 +107,43 @@ def test_secrets_go_where_only_root_reads_and_are_overwritten_on_the_card(card: 
     assert "hush" not in said
 
 
+OPEN = '[broker]\nenabled = true\nhost = "0.0.0.0"\n'
+
+
+def test_a_broker_that_is_open_to_the_network_gets_a_password_that_is_said_once(card: Card) -> None:
+    (card.boot / "procrastobot.toml").write_text(OPEN)
+    said = card.take()
+    kept = card.secrets / "procrastobot.broker-password"
+    password = kept.read_text().strip()
+    assert len(password) >= 16
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert card.left() == ["procrastobot-broker.txt"]
+    assert f"password {password}\n" in (card.boot / "procrastobot-broker.txt").read_text()
+    assert password not in said
+    card.take()
+    assert card.left() == []
+    assert kept.read_text().strip() == password
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[broker]\nenabled = true\n", '[broker]\nhost = "0.0.0.0"\n', OPEN + 'password = "own"\n'],
+)
+def test_where_none_is_needed_none_is_made(card: Card, text: str) -> None:
+    (card.boot / "procrastobot.toml").write_text(text)
+    card.take()
+    assert card.left() == []
+    assert list(card.secrets.iterdir()) == []
+
+
+def test_a_password_of_ones_own_for_the_broker_is_taken(card: Card) -> None:
+    (card.boot / "procrastobot.toml").write_text(OPEN)
+    (card.boot / "broker-password.txt").write_text("mine\n")
+    card.take()
+    assert (card.secrets / "procrastobot.broker-password").read_text() == "mine\n"
+    assert card.left() == []
+
+
 @pytest.mark.parametrize("name", ["", "-box", "a b", "x" * 64, "box;reboot", "b\u00f6x"])
 def test_what_is_no_host_name_stays(card: Card, name: str) -> None:
     (card.boot / "hostname.txt").write_text(name, encoding="utf-8")

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = ROOT / "deploy" / "procrastobot.service"
+BROKER = ROOT / "deploy" / "procrastobot-broker.service"
 OVERLAY = ROOT / "deploy" / "overlay" / "usr" / "lib"
 EXPOSURE_AT_MOST = 1.5
 
@@ -21,16 +22,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_systemd_verify_finds_nothing_to_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [UNIT, BROKER], ids=lambda path: path.stem)
+def test_systemd_verify_finds_nothing_to_say(source: Path, tmp_path: Path) -> None:
     # verify looks for the programs too; they are installed where the service is, not here.
-    unit = tmp_path / UNIT.name
-    unit.write_text(re.sub(r"/opt/procrastobot/current/bin/\w+", "/bin/true", UNIT.read_text()))
+    unit = tmp_path / source.name
+    unit.write_text(re.sub(r"/opt/procrastobot/current/bin/\w+", "/bin/true", source.read_text()))
     verdict = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True
     )
     print(verdict.stdout, verdict.stderr)
     # An unknown key is a line on stderr, and exit code 0.
-    ours = [line for line in verdict.stderr.splitlines() if UNIT.name in line]
+    ours = [line for line in verdict.stderr.splitlines() if source.name in line]
     assert (verdict.returncode, ours) == (0, [])
 
 
@@ -44,16 +46,17 @@ def test_a_misspelt_key_would_be_found(tmp_path: Path) -> None:
     assert "WachdogSec" in verdict.stderr
 
 
-def test_what_the_service_may_do_stays_little() -> None:
+@pytest.mark.parametrize("unit", [UNIT, BROKER], ids=lambda path: path.stem)
+def test_what_the_service_may_do_stays_little(unit: Path) -> None:
     offline = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     table = subprocess.run(
-        [*offline, f"--threshold={EXPOSURE_AT_MOST * 10:.0f}", UNIT], capture_output=True, text=True
+        [*offline, f"--threshold={EXPOSURE_AT_MOST * 10:.0f}", unit], capture_output=True, text=True
     )
     print("\n".join(line for line in table.stdout.splitlines() if not line.startswith("✓")))
     assert table.returncode == 0
     assert "ignoring" not in table.stderr
     listed = json.loads(
-        subprocess.run([*offline, "--json=short", UNIT], capture_output=True, text=True).stdout
+        subprocess.run([*offline, "--json=short", unit], capture_output=True, text=True).stdout
     )
     exposed = {each["json_field"] for each in listed if each["set"] is False}
     assert not exposed & {"NoNewPrivileges", "ProtectHome", "MemoryDenyWriteExecute"}
@@ -96,3 +99,17 @@ def test_users_and_folders_are_understood(kind: str, tmp_path: Path) -> None:
     )
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "etc" / "procrastobot").stat().st_mode & 0o777 == 0o750
+
+
+def test_the_box_finds_its_broker_where_the_broker_is() -> None:
+    box, broker = (path.read_text() for path in (UNIT, BROKER))
+    assert f"Wants={BROKER.name}" in box
+    assert re.search(rf"^After=.*{BROKER.name}", box, re.MULTILINE)
+    place = re.search(r"PROCRASTOBOT_BROKER=(\S+)", box)
+    assert place is not None
+    assert f"--output {place.group(1)} " in broker
+    assert f"edge.mqtt.keeper {place.group(1)}\n" in broker
+    # The socket is the group's, the files behind it are not.
+    assert "Group=procrastobot\n" in broker
+    assert "UMask=0007\n" in broker
+    assert "RuntimeDirectoryMode=0750\n" in broker

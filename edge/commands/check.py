@@ -65,4 +65,6 @@ def _summary(config: object) -> str:
     assert isinstance(config, Config)
     seats = ", ".join(seat.name for seat in config.seats)
     broker = f"broker {config.mqtt.host}" if config.mqtt.host else "no broker"
+    if config.broker.enabled and not config.mqtt.host:
+        broker = "the broker in the box"
     return f"Box {config.box.id}, seats: {seats}, mode {config.nudge.mode}, {broker}."

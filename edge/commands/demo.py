@@ -21,7 +21,7 @@ EPILOG = """examples:
 
 The lights, the buzzer and the button are simulated. The rest is the box itself: the picture goes
 through the detector that comes with the program, and the messages are those that a subscriber of
-its own receives from the broker in the box. The clip is put together from free photographs and
+its own receives from a broker of the demo's. The clip is put together from free photographs and
 drawings of this project; it is made while it runs, nothing is stored, and the history of the demo
 is thrown away at its end. The one setting that differs is how long an empty seat takes to count as
 away: 5 s instead of 20.
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--broker",
         default="",
         metavar="HOST[:PORT]",
-        help="publish to this broker instead of one in the box",
+        help="publish to this broker instead of one of its own",
     )
     parser.add_argument(
         "--speed", type=_positive, default=1.0, metavar="X", help="replay X times as fast"

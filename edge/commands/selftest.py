@@ -382,10 +382,12 @@ def _power() -> Finding:
     if not isinstance(throttled, int):
         return Finding("power", Verdict.SKIPPED, "this machine's firmware says nothing about it")
     text = f"throttled 0x{throttled:x}, {temperature_c} degrees Celsius"
-    # Bit 0: too little voltage now; bit 16: since it was switched on.
-    if throttled & 0x10001:
-        advice = "use the power supply made for this board, and a short cable"
-        return Finding("power", Verdict.FAILED, f"{text}: the voltage was too low", advice)
+    advice = "use the power supply made for this board, and a short cable"
+    # Bit 0: too little voltage now; bit 16: at some time since it was switched on.
+    if throttled & 0x1:
+        return Finding("power", Verdict.FAILED, f"{text}: the voltage is too low", advice)
+    if throttled & 0x10000:
+        text += f"; right now, but the voltage was too low once since it was switched on: {advice}"
     return Finding("power", Verdict.OK, text)
 
 
@@ -439,7 +441,6 @@ def report() -> dict[str, str]:
         "gpiozero",
         "lgpio",
         "paho-mqtt",
-        "amqtt",
         "picamera2",
     )
     for package in packages:

@@ -23,6 +23,7 @@ from typing import Protocol, TextIO
 
 from edge import app, logs, settings
 from edge.config import CameraConfig, Config
+from edge.demo.broker import DemoBroker, NoBroker
 from edge.demo.clip import DemoClip, shown_at
 from edge.demo.screen import Screen
 from edge.demo.story import Moment, Story
@@ -55,7 +56,7 @@ class Options:
     source: str = ""
     mode: str = "strict"
     model: str = ""
-    broker: str = ""  # HOST or HOST:PORT; empty: the one in the box
+    broker: str = ""  # HOST or HOST:PORT; empty: one of its own
     speed: float = 1.0
     fast: bool = False
     loop: bool = False
@@ -112,8 +113,6 @@ def configure(options: Options, *, history: Path) -> Config:
         "policy.away_hold_s": 5.0,
         "hardware.pins": "simulated",
         "history.path": str(history),
-        "broker.enabled": not options.broker,
-        "broker.port": 0,
         "camera.realtime": not options.fast,
     }
     if options.broker:
@@ -121,6 +120,20 @@ def configure(options: Options, *, history: Path) -> Config:
         chosen["mqtt.host"] = host
         chosen["mqtt.port"] = int(port) if port.isdigit() else 0
     return settings.override(Config(), chosen | dict(options.assignments))
+
+
+def with_broker(config: Config, stack: contextlib.ExitStack) -> tuple[Config, str]:
+    """The configuration with a broker, if there can be one, and what to call it."""
+    mqtt = config.mqtt
+    if mqtt.host:
+        return config, f"{mqtt.host}:{mqtt.port or 1883}"
+    try:
+        broker = DemoBroker()
+    except NoBroker as exc:
+        return config, f"no broker ({exc})"
+    stack.callback(broker.close)
+    address = replace(mqtt, host="127.0.0.1", port=broker.port)
+    return replace(config, mqtt=address), f"127.0.0.1:{broker.port} (a broker of its own)"
 
 
 def choose_camera(
@@ -145,8 +158,16 @@ class Onlooker:
     """Looks at the box after each tick, and tells on the terminal what it saw."""
 
     def __init__(
-        self, config: Config, options: Options, camera: Camera, out: TextIO, *, is_clip: bool
+        self,
+        config: Config,
+        options: Options,
+        camera: Camera,
+        out: TextIO,
+        *,
+        is_clip: bool,
+        broker: str,
     ) -> None:
+        """`broker`: what to call it; why there is none, where `config` names none."""
         self.story = Story()
         self.heard: Counter[str] = Counter()
         self._config = config
@@ -157,7 +178,7 @@ class Onlooker:
         self._display: Display = choose_display(options, out)
         self._box: app.App | None = None
         self._listener: Listener | None = None
-        self._broker = "no broker (pip install 'procrastobot[demo]')"
+        self._broker = broker
         self._messages: deque[tuple[str, str]] = deque(maxlen=MESSAGES_KEPT)
         self._detections: tuple[Detection, ...] = ()
         self._began_s: float | None = None
@@ -168,17 +189,13 @@ class Onlooker:
         self._box = box
         host, port = self._config.mqtt.host, self._config.mqtt.port or 1883
         if not host:
-            if box.teller.broker_port is None:
-                return
-            host, port = "127.0.0.1", box.teller.broker_port
+            return
         topics = Topics.of(self._config)
         try:
             self._listener = Listener(host, port, (f"{topics.base}/#", topics.discovery))
         except OSError as exc:
             self._broker = f"{host}:{port}, which cannot be reached ({exc.strerror})"
             return
-        where = "" if self._config.mqtt.host else " (the broker in the box)"
-        self._broker = f"{host}:{port}{where}"
 
     def look(self, loop: Loop) -> None:
         """After each tick. Raises Enough."""
@@ -470,7 +487,8 @@ def play(options: Options, out: TextIO) -> int:
                 sleep=lambda seconds: time.sleep(seconds / speed),
             )
             with contextlib.ExitStack() as stack:
-                onlooker = Onlooker(config, options, camera, out, is_clip=is_clip)
+                config, broker = with_broker(config, stack)
+                onlooker = Onlooker(config, options, camera, out, is_clip=is_clip, broker=broker)
                 stack.callback(onlooker.close)
                 box = stack.enter_context(app.build(config, camera=camera, on_tick=onlooker.look))
                 onlooker.attach(box)

@@ -53,7 +53,6 @@ RETRY_CARD_S = 30.0
 BOUND_EVERY = 100  # events
 CLOCK_SET_S = 60.0
 _SESSION_NOTE = "session"
-_ANNOUNCED_NOTE = "announced"
 _LEARNT_NOTE = "look_alikes"
 
 
@@ -91,12 +90,6 @@ class _Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Note:
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Drain:
     done: threading.Event
 
@@ -109,7 +102,7 @@ class _Close:
     pass
 
 
-_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Note | _Drain | _Look | _Close
+_Work = _Happened | _Standing | _Fetch | _Acknowledged | _Drain | _Look | _Close
 
 
 class Recorder:
@@ -154,7 +147,6 @@ class Recorder:
         self._clock_offset_s = self._offset_s()
         self._day: Day
         self.look_alikes: tuple[LookAlike, ...]
-        self.announced: str | None
         self._store = self._open()
         try:
             self._recall()
@@ -199,12 +191,6 @@ class Recorder:
 
     def acknowledge(self, place: int) -> None:
         self._put(_Acknowledged(place))
-
-    def announce(self, components: str) -> None:
-        """Remember what was announced to Home Assistant."""
-        if components != self.announced:
-            self.announced = components
-            self._put(_Note(_ANNOUNCED_NOTE, components))
 
     def drain(self, timeout_s: float = 5.0) -> None:
         """Return when everything left so far is done."""
@@ -272,7 +258,7 @@ class Recorder:
             if not self._on_card and self._path is not None and self._clock() >= self._retry_at_s:
                 self._return_to_card()
 
-    def _do(self, work: _Happened | _Standing | _Fetch | _Note | _Drain | _Look) -> None:
+    def _do(self, work: _Happened | _Standing | _Fetch | _Drain | _Look) -> None:
         self._mind_the_clock()
         if isinstance(work, _Fetch):
             self._persist(
@@ -290,8 +276,6 @@ class Recorder:
                 self._persist(self._save)
             if now_s - self._today_at_s >= TODAY_EVERY_S:
                 self._show_today()
-        elif isinstance(work, _Note):
-            self._persist(lambda: self._store.save({work.name: work.value}, None))
         elif isinstance(work, _Drain):
             work.done.set()
         else:
@@ -394,7 +378,6 @@ class Recorder:
         self._first_number = self._store.last_number
         self._day = self._store.day(self._date(), self._seats)
         self.look_alikes = _look_alikes(self._store.note(_LEARNT_NOTE))
-        self.announced = self._store.note(_ANNOUNCED_NOTE)
         found = _interruption(self._store.note(_SESSION_NOTE))
         if found is not None:
             log.info("the last %s was interrupted (%s)", found["session"], found["cause"])

@@ -9,26 +9,30 @@ import json
 import sys
 import textwrap
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from edge import decide
 from edge.config import Config
-from edge.decide import LONGEST_GRACE_S, PARTS
-from edge.domain import Activity, EventType, Level, Session, Totals
+from edge.domain import (
+    Box,
+    EventType,
+    Happening,
+    Observation,
+    PhoneSight,
+    PhoneUse,
+    SeatView,
+    SessionAction,
+    SetSession,
+    State,
+    Totals,
+    View,
+)
 from edge.health import Health
 from edge.history.days import Day
 from edge.history.record import Record
 from edge.mqtt.client import MAX_PACKET_BYTES
-from edge.mqtt.commands import (
-    COMMANDS,
-    MAX_PAYLOAD_BYTES,
-    MAX_SESSION_MIN,
-    MAX_SNOOZE_MIN,
-    SESSION_WORDS,
-)
 from edge.mqtt.payloads import (
-    LATE_AFTER_S,
     WallTime,
     event_payload,
     health_payload,
@@ -36,137 +40,11 @@ from edge.mqtt.payloads import (
     today_payload,
 )
 from edge.mqtt.topics import Topics
+from edge.wire.commands import COMMANDS, MAX_PAYLOAD_BYTES
+from edge.wire.events import EVENT, EVENTS
+from edge.wire.state import HEALTH, SEAT, STATE, TODAY
 
 NOON = datetime(2026, 3, 5, 12, 0, 0, tzinfo=UTC)
-
-STATE = {
-    "session": "`idle`, `focus`, `break` or `paused`",
-    "session_since": "when this part began",
-    "until": "when it ends by itself; null: open-ended",
-    "next_break": "the same in focus; else null",
-    "activity": "of the seat that speaks for the box: `working`, `phone`, `away` or `unsure`",
-    "since": "since when",
-    "level": "how hard it nudges: 0 none, 1 light, 2 sound, 3 loud",
-    "reason": "why, in words; empty at level 0",
-    "pickups_this_session": "believed pick-ups since focus began",
-    "mode": "the ladder in force",
-    "grace_s": "how long a phone must be in use to be believed, seconds",
-    "volume": "0 to 1, share of the mode's cap",
-    "muted": "true: no sound",
-    "snooze_until": "no nudge until then; null: no snooze",
-    "quiet": "true: quiet hours",
-    "testing": "the part that a test shows or sounds now; empty: none",
-    "sound": "the name of the tune that plays now; empty: silence",
-    "view": "`clear`, or why the camera cannot see the desk",
-    "faults": "what the box cannot do now: `camera`, `lens`, `detector`, `disk`, `broker`",
-    "seats": "the same for each seat, by its name",
-}
-SEAT = {
-    "activity": "as above",
-    "since": "since when",
-    "level": "how hard this seat is nudged",
-    "reason": "why",
-    "phone": "the use of the phone that matters most: `in use`, `parked`, `docked`, `suspected`",
-    "phone_in_use": "true: a phone is in use",
-    "occupied": "true: somebody sits there",
-    "dock": "`none`, `holds`, `empty` or `hidden`",
-}
-TODAY = {
-    "date": "the day, by the box's own clock and zone",
-    "focus_s": "seconds of focus sessions; at each seat the next four add up to it",
-    "working_s": "of them at work",
-    "phone_s": "with the phone",
-    "away_s": "away from the seat",
-    "unsure_s": "that the camera could not judge",
-    "break_s": "seconds of breaks",
-    "paused_s": "seconds of pauses",
-    "pickups": "believed pick-ups",
-    "sessions": "completed focus sessions",
-    "clean_sessions": "of them without a pick-up",
-    "streak": "clean sessions in a row, up to now",
-    "seats": "the same for each seat, by its name",
-}
-EVENT = {
-    "id": "the same in every repetition of this event, and in no other",
-    "number": "counts up by one for each event of this box: a gap is a loss",
-    "type": "see below",
-    "at": "when it happened",
-    "seat": "its seat; null: the whole box",
-    "late": f"true: it waited for the broker for more than {LATE_AFTER_S:g} s; do not act on it",
-    "details": "more of it, by its type",
-}
-HEALTH = {
-    "at": "when this was measured",
-    "fps": "frames judged per second; null: the camera is closed",
-    "inference_ms": "time of the detector for one frame",
-    "frame_age_ms": "age of a frame when it is judged",
-    "temperature_c": "of the processor; null: this machine does not say",
-    "throttled": "the Pi's throttling bits; null: this machine has none",
-    "rss_kib": "memory of the box's process",
-    "drops": "frames the camera delivered and nobody judged",
-    "frames": "frames judged since the start",
-    "inferences": "of them by the detector",
-    "queued": "events that wait for the broker",
-}
-EVENTS: dict[EventType, str] = {
-    EventType.STARTED: "The box has started.",
-    EventType.INTERRUPTED: "A session was running when the box last lost power or was stopped.",
-    EventType.SESSION_START: "A focus session began.",
-    EventType.SESSION_END: "It ended: completed or not, clean or not.",
-    EventType.BREAK_START: "A break began.",
-    EventType.BREAK_END: "It ended.",
-    EventType.PAUSE: "The session was paused.",
-    EventType.RESUME: "It goes on.",
-    EventType.PICKUP: "A phone in use was believed.",
-    EventType.PUTDOWN: "It is no longer in use.",
-    EventType.LEFT: "The seat is empty.",
-    EventType.RETURNED: "Somebody is back at it.",
-    EventType.UNSURE: "The view is lost: dark, covered, blinded, frozen or moved.",
-    EventType.CLEAR: "The view is back.",
-    EventType.SUSPICION: "Something that gives light at most: a phone missing from its dock.",
-    EventType.LEVEL: "The box nudges harder, or no longer.",
-    EventType.SNOOZE: "It was snoozed.",
-    EventType.NOT_A_PHONE: "The owner said that what alarmed was no phone.",
-    EventType.REWARD: "A clean session.",
-    EventType.REFUSED: "A command changed nothing, and why.",
-    EventType.FAULT: "Something the box cannot do now.",
-    EventType.FAULT_CLEARED: "It can again.",
-    EventType.DROPPED: "So many events could not wait for the broker any longer.",
-}
-
-
-def _commands() -> dict[str, tuple[str, str]]:
-    """Name -> (what it takes, what it does)."""
-    words = ", ".join(f"`{word}`" for word in SESSION_WORDS)
-    return {
-        "session": (
-            f"{words}; or `action` and `minutes` (0.1 to {MAX_SESSION_MIN:g})",
-            "starts, pauses, ends; `focus`, `paused` and `idle` say the same as states",
-        ),
-        "snooze": (
-            f"nothing; or minutes (0.1 to {MAX_SNOOZE_MIN:g}); field `minutes`",
-            "no nudge for a while, as often as the configuration allows",
-        ),
-        "mute": ("`ON` or `OFF`; field `on`", "no sound, or sound again"),
-        "volume": (
-            "0 to `mqtt.volume_max`; field `volume`",
-            "a share of the mode's cap, which nothing exceeds",
-        ),
-        "mode": ("the name of a mode; field `mode`", "another ladder"),
-        "grace": (
-            f"seconds (0 to {LONGEST_GRACE_S:g}); field `seconds`",
-            "how long a phone must be in use to be believed",
-        ),
-        "not_a_phone": (
-            "nothing: every seat that alarms; or the name of a seat; field `seat`",
-            "silences it, takes the pick-up back, and learns",
-        ),
-        "forget": ("nothing: all; or a number; field `number`", "what was learnt so"),
-        "test": (
-            f"{', '.join(f'`{part}`' for part in PARTS)}; field `part`",
-            "shows or sounds one part for two seconds; `off` ends it",
-        ),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,25 +89,36 @@ def examples(topics: Topics) -> tuple[Example, ...]:
     )
 
 
+def _play(config: Config) -> tuple[State, Happening]:
+    """Twelve minutes of focus, then a phone in the hand at the first seat: the box after fourteen
+    seconds of it, and the pick-up. Played, not written down, so that it cannot become stale."""
+    began = decide.start(config, at_s=0.0)
+    start = SetSession(SessionAction.START, 25.0)
+    state = decide.obey(began, start, at_s=0.0, config=config, minute_of_day=None)
+    held = PhoneSight(
+        track=1,
+        use=PhoneUse.IN_USE,
+        box=Box(0.41, 0.38, 0.55, 0.46),
+        score=0.83,
+        median=0.81,
+        since_s=720.0,
+        use_since_s=720.0,
+        why="moving",
+    )
+    for tick in range(4 * 734 + 1):
+        at_s = tick / 4
+        views = [SeatView(seat.name, person=True, person_score=0.9) for seat in config.seats]
+        if at_s >= held.since_s:
+            views[0] = replace(views[0], phone=replace(held, active_s=at_s))
+        seen = Observation(at_s, View.CLEAR, tuple(views))
+        state = decide.step(state, seen, at_s=at_s, config=config, minute_of_day=None)
+    picked_up = next(each for each in state.happenings if each.type is EventType.PICKUP)
+    return state, picked_up
+
+
 def samples(config: Config) -> dict[str, dict[str, Any]]:
     """One payload of each topic, by its last part: a box at noon, in a focus session."""
-    state = decide.start(config, at_s=1000.0)
-    first, *others = state.seats
-    seat = replace(
-        first,
-        activity=Activity.PHONE,
-        since_s=986.0,
-        level=Level.SOUND,
-        reason="phone in use for 14 s",
-        pickups=1,
-    )
-    state = replace(
-        state,
-        session=Session.FOCUS,
-        session_since_s=280.0,
-        until_s=1780.0,
-        seats=(seat, *others),
-    )
+    state, picked_up = _play(config)
     totals = Totals(
         focus_s=4320,
         working_s=4100,
@@ -242,13 +131,14 @@ def samples(config: Config) -> dict[str, dict[str, Any]]:
         streak=1,
     )
     names = tuple(seat.name for seat in config.seats)
+    wall = WallTime(state.at_s, NOON)
     record = Record(
         number=118,
         id="019cbdf5-8400-7c1f-9d5a-2f6f3a0b7e11",
-        type=EventType.PICKUP,
-        at=NOON - timedelta(seconds=14),
-        seat=names[0],
-        details={"median": 0.81},
+        type=picked_up.type,
+        at=wall.of(picked_up.at_s),
+        seat=picked_up.seat,
+        details=picked_up.details,
     )
     figures = dict.fromkeys(Health().figures())
     measured = {
@@ -261,8 +151,11 @@ def samples(config: Config) -> dict[str, dict[str, Any]]:
         "inferences": 5120,
     }
     return {
-        "state": state_payload(state, config, WallTime(1000.0, NOON)),
-        "today": today_payload(Day("2026-03-05", names, (totals,) * len(names))),
+        "state": state_payload(state, config, wall),
+        "today": today_payload(
+            Day("2026-03-05", names, (totals,) * len(names)),
+            since=NOON.replace(hour=0),
+        ),
         "event": event_payload(record, now=NOON),
         "health": health_payload({**figures, **measured}, now=NOON, queued=0),
     }
@@ -308,20 +201,15 @@ def render() -> str:
     for example in examples(topics):
         lines += [f"# {example.text}", example.line("BROKER")]
     lines += ["```", ""]
-    for name, fields in (
-        ("state", STATE),
-        ("today", TODAY),
-        ("event", EVENT),
-        ("health", HEALTH),
-    ):
+    for name, told in (("state", STATE), ("today", TODAY), ("event", EVENT), ("health", HEALTH)):
         lines += [f"## {name}", "", "| field | meaning |", "| --- | --- |"]
-        lines += [f"| `{field}` | {text} |" for field, text in fields.items()]
+        lines += [f"| `{field}` | {each.words} |" for field, each in told.items()]
         if name == "state":
-            lines += [f"| `seats.NAME.{field}` | {text} |" for field, text in SEAT.items()]
+            lines += [f"| `seats.NAME.{field}` | {each.words} |" for field, each in SEAT.items()]
         lines += ["", "```json", _json(shown[name]), "```", ""]
         if name == "event":
             lines += ["| type | meaning |", "| --- | --- |"]
-            lines += [f"| `{type_.value}` | {text} |" for type_, text in EVENTS.items()]
+            lines += [f"| `{type_.value}` | {each.words} |" for type_, each in EVENTS.items()]
             lines += [""]
     lines += [
         "## Commands",
@@ -338,8 +226,7 @@ def render() -> str:
         "| command | takes | does |",
         "| --- | --- | --- |",
     ]
-    texts = _commands()
-    lines += [f"| `{name}` | {texts[name][0]} | {texts[name][1]} |" for name in COMMANDS]
+    lines += [f"| `{name}` | {each.takes} | {each.does} |" for name, each in COMMANDS.items()]
     return "\n".join(lines) + "\n"
 
 

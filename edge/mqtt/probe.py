@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config import Config
 from edge.mqtt import client as box
-from edge.mqtt import trouble
+from edge.mqtt import credentials, trouble
 
 PATIENCE_S = 10.0
 
@@ -41,11 +41,11 @@ def probe(config: Config) -> str | None:
     client.connect_timeout = PATIENCE_S
     client.on_connect = answered
     try:
-        username = config.mqtt.username or box._credential_text("mqtt-username")
+        username = credentials.username(config)
         if username:
-            client.username_pw_set(username, box._password(config) or None)
+            client.username_pw_set(username, credentials.password(config) or None)
         if config.mqtt.tls:
-            client.tls_set_context(box._tls_context(config))
+            client.tls_set_context(credentials.tls_context(config))
         client.connect(address.host, address.port)
     except (OSError, ValueError) as exc:
         return trouble.of_connecting(exc).text

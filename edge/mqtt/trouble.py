@@ -33,6 +33,8 @@ WANTS_CERTIFICATE = (
 
 # CONNACK reason codes, MQTT 5.0 section 3.2.2.2; paho gives those of 3.1.1 as the same numbers.
 UNSUPPORTED_VERSION = 0x84
+RETAIN_NOT_SUPPORTED = 0x9A
+QOS_NOT_SUPPORTED = 0x9B
 _REFUSED = {
     0x80: Trouble("the broker refuses the connection", lasting=True),
     UNSUPPORTED_VERSION: Trouble("the broker speaks neither MQTT 5 nor 3.1.1", lasting=True),
@@ -43,6 +45,8 @@ _REFUSED = {
     0x89: Trouble("the broker is busy"),
     0x8A: Trouble("the broker has banned this client", lasting=True),
     0x97: Trouble("a quota of the broker is exceeded"),
+    RETAIN_NOT_SUPPORTED: Trouble("the broker does not keep messages (retain)", lasting=True),
+    QOS_NOT_SUPPORTED: Trouble("the broker does not acknowledge messages (QoS 1)", lasting=True),
     0x9F: Trouble("the broker accepts no more connections at this rate"),
 }
 

@@ -24,10 +24,9 @@ from edge.config import Config
 from edge.domain import EventType, Happening, State
 from edge.history.report import read
 from edge.history.store import Unusable, open_for_reading
-from edge.mqtt.commands import MAX_PAYLOAD_BYTES, Refusal, Vocabulary, parse
-from edge.mqtt.payloads import WallTime, state_payload
-from edge.mqtt.topics import Topics
 from edge.ports import Inbox
+from edge.wire.commands import MAX_PAYLOAD_BYTES, Refusal, Vocabulary, understand
+from edge.wire.state import WallTime, state_payload
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,6 @@ class Page:
         self._wall_clock = wall_clock
         self._state: dict[str, Any] = {}
         self._refused: dict[str, Any] = {"number": 0, "why": ""}
-        self._topics = Topics.of(config)
         self._vocabulary = Vocabulary.of(config)
         self._files = {
             path: ((Path(__file__).parent / name).read_bytes(), kind)
@@ -139,10 +137,7 @@ class Page:
 
     def command(self, name: str, payload: bytes) -> str:
         """Leave a command in the inbox; returns why not, empty when it is left."""
-        topic = self._topics.command(name)
-        found = parse(
-            topic, payload, retained=False, topics=self._topics, vocabulary=self._vocabulary
-        )
+        found = understand(name, payload, self._vocabulary)
         if isinstance(found, Refusal):
             return found.reason
         self._inbox.put(found)
