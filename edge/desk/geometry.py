@@ -41,11 +41,11 @@ def apart(one: Box, other: Box) -> float:
 
 
 def moved(before: Box, after: Box) -> float:
-    """How far a thing went from `before` to `after`, in its own size (its diagonal).
+    """How far a thing went from `before` to `after`, in its own size (the larger diagonal).
 
     Turning and growing count half: boxes breathe.
     """
-    size = max(before.size, 1e-6)
+    size = max(before.size, after.size, 1e-6)
     turned = max(abs(before.height - after.height), abs(before.width - after.width)) / size
     return max(apart(before, after) / size, turned / 2)
 

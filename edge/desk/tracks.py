@@ -171,8 +171,8 @@ def seen(
     noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
     # Where no pixels changed nothing moved, wherever its box went.
     says = motion.ratio(far if change.covers(box) else 0.0, track.noise)
-    if says < 0:
-        says /= patience
+    # A box that is hardly one of a phone says hardly where one went.
+    says = says * min(1.0, 2 * phone.score) if says > 0 else says / patience
     stirred_s = track.stirred_s
     if says > 0:
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
