@@ -19,6 +19,7 @@ COMMANDS = (
     "demo",
     "check",
     "detect",
+    "teach",
     "bench",
     "report",
     "selftest",

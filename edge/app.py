@@ -18,7 +18,7 @@ from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
-from edge.domain import PublishState, SessionAction, SetSession
+from edge.domain import PHONE, PublishState, SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -30,13 +30,17 @@ from edge.ports import (
     Detector,
     EndOfStream,
     Inbox,
+    Learner,
     Lights,
     Viewer,
     Watchdog,
 )
+from edge.recognizer import Recognizer, Unable
 from edge.state_dir import state_dir
+from edge.taught_store import TaughtStore
 from edge.telling import Telling, history_path, local_time, open_teller
-from edge.vision.manifest import ModelError, load_model
+from edge.vision.features import FileFeatures
+from edge.vision.manifest import ModelError, ModelSpec, load_model
 from edge.vision.scene import Scene
 from edge.vision.second_look import open_detector
 
@@ -126,6 +130,7 @@ def build(
         try:
             model = load_model(config.model)
             detector = open_detector(model, config.model, glimpses=True)
+            detector, learner = open_recognizer(model, config, detector, inbox)
         except ModelError as exc:
             raise CannotStart(str(exc), EX_CONFIG) from exc
         try:
@@ -175,6 +180,7 @@ def build(
             # A replay gives the same result at any time of the day.
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
+            learner=learner,
         )
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
@@ -194,6 +200,31 @@ def build(
             stack=stack.pop_all(),
             on_tick=on_tick,
         )
+
+
+def open_recognizer(
+    model: ModelSpec, config: Config, detector: Detector, inbox: Inbox
+) -> tuple[Detector, Learner]:
+    """The detector as it is with what its owner showed the box, and who learns that. Raises
+    ModelError."""
+    if model.features is None:
+        return detector, Unable(inbox, f"the model {model.name} cannot be shown anything")
+    features = FileFeatures(model.features, threads=config.model.threads)
+    store = TaughtStore(state_dir(), features.version, features.bank.length)
+    if store.things:
+        log.info("shown: %s", ", ".join(thing.name for thing in store.things))
+    elif store.of_other_models():
+        log.warning("what was shown to another model means nothing to this one: show it again")
+    recognizer = Recognizer(
+        detector,
+        features,
+        store,
+        inbox,
+        threshold=model.thresholds.of(PHONE),
+        floor=model.thresholds.floor,
+        denials=config.policy.learn,
+    )
+    return recognizer, recognizer
 
 
 def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:

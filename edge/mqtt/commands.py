@@ -15,9 +15,11 @@ from typing import Any
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, PARTS
 from edge.domain import (
+    NAME_MOST,
     Command,
     Forget,
     Mute,
+    MyPhone,
     NotAPhone,
     SessionAction,
     SetGrace,
@@ -25,6 +27,7 @@ from edge.domain import (
     SetSession,
     SetVolume,
     Snooze,
+    Teach,
     Test,
 )
 from edge.mqtt.topics import Topics
@@ -34,6 +37,8 @@ MAX_TOPIC_CHARS = 200
 PRESS = "PRESS"  # what a button in Home Assistant sends: the command without anything
 MAX_SESSION_MIN = 240.0
 MAX_SNOOZE_MIN = 60.0
+KINDS = ("phone", "other")  # of things that are shown
+SHOWN_S, SHOWN_LEAST_S, SHOWN_MOST_S = 30.0, 5.0, 120.0
 
 # A select in Home Assistant sends the state it wants; people say what to do. Both are understood.
 SESSION_WORDS = {
@@ -165,7 +170,11 @@ def _grace(fields: dict[str, Any], _: Vocabulary) -> Command:
 
 
 def _forget(fields: dict[str, Any], _: Vocabulary) -> Command:
-    _only(fields, "number")
+    _only(fields, "number", "name")
+    if "name" in fields:
+        if "number" in fields:
+            raise _Refused("number: not together with name")
+        return Forget(None, _name(fields))
     if fields.get("number") in (None, PRESS):
         return Forget(None)
     return Forget(int(_number(fields, "number", low=0, high=1e9)))
@@ -176,6 +185,23 @@ def _not_a_phone(fields: dict[str, Any], vocabulary: Vocabulary) -> Command:
     if fields.get("seat") in (None, PRESS):
         return NotAPhone(None)
     return NotAPhone(_one_of(fields, "seat", vocabulary.seats))
+
+
+def _my_phone(fields: dict[str, Any], _: Vocabulary) -> Command:
+    if fields.get("press") == PRESS:
+        fields = {}
+    _only(fields)
+    return MyPhone()
+
+
+def _teach(fields: dict[str, Any], _: Vocabulary) -> Command:
+    """What is shown is a phone unless it is said to be another thing."""
+    _only(fields, "name", "kind", "seconds")
+    kind = _one_of({"kind": "phone"} | fields, "kind", KINDS)
+    seconds = SHOWN_S
+    if "seconds" in fields:
+        seconds = _number(fields, "seconds", low=SHOWN_LEAST_S, high=SHOWN_MOST_S)
+    return Teach(_name(fields), kind == KINDS[0], seconds)
 
 
 def _test(fields: dict[str, Any], vocabulary: Vocabulary) -> Command:
@@ -191,6 +217,8 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Vocabulary], Command]] = {
     "mode": _mode,
     "grace": _grace,
     "not_a_phone": _not_a_phone,
+    "my_phone": _my_phone,
+    "teach": _teach,
     "forget": _forget,
     "test": _test,
 }
@@ -202,6 +230,8 @@ _BARE_FIELD = {
     "mode": "mode",
     "grace": "seconds",
     "not_a_phone": "seat",
+    "my_phone": "press",
+    "teach": "name",
     "forget": "number",
     "test": "part",
 }
@@ -219,6 +249,13 @@ def _text(fields: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise _Refused(f"{name}: missing, or not a word")
     return value
+
+
+def _name(fields: dict[str, Any]) -> str:
+    name = " ".join(_text(fields, "name").split())
+    if not name or len(name) > NAME_MOST or not name.isprintable():
+        raise _Refused(f"name: 1 to {NAME_MOST} printable characters")
+    return name
 
 
 def _one_of(fields: dict[str, Any], name: str, known: tuple[str, ...]) -> str:

@@ -15,17 +15,20 @@ from typing import Any
 from edge import decide
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, PARTS
-from edge.domain import Activity, EventType, Level, Session, Totals
+from edge.domain import EMPTY_S, Activity, EventType, Level, Session, Totals
 from edge.health import Health
 from edge.history.days import Day
 from edge.history.record import Record
 from edge.mqtt.client import MAX_PACKET_BYTES
 from edge.mqtt.commands import (
     COMMANDS,
+    KINDS,
     MAX_PAYLOAD_BYTES,
     MAX_SESSION_MIN,
     MAX_SNOOZE_MIN,
     SESSION_WORDS,
+    SHOWN_LEAST_S,
+    SHOWN_MOST_S,
 )
 from edge.mqtt.payloads import (
     LATE_AFTER_S,
@@ -127,6 +130,10 @@ EVENTS: dict[EventType, str] = {
     EventType.LEVEL: "The box nudges harder, or no longer.",
     EventType.SNOOZE: "It was snoozed.",
     EventType.NOT_A_PHONE: "The owner said that what alarmed was no phone.",
+    EventType.MY_PHONE: "The owner said that a phone was missed.",
+    EventType.TEACH: "A thing is being shown to the box.",
+    EventType.TAUGHT: "It was, in so many different views.",
+    EventType.FORGET: "What was shown under a name is erased.",
     EventType.REWARD: "A clean session.",
     EventType.REFUSED: "A command changed nothing, and why.",
     EventType.FAULT: "Something the box cannot do now.",
@@ -161,7 +168,17 @@ def _commands() -> dict[str, tuple[str, str]]:
             "nothing: every seat that alarms; or the name of a seat; field `seat`",
             "silences it, takes the pick-up back, and learns",
         ),
-        "forget": ("nothing: all; or a number; field `number`", "what was learnt so"),
+        "my_phone": ("nothing", "a phone was missed just now: what was seen of it is learnt"),
+        "teach": (
+            f"a name; or `name`, `kind` ({', '.join(f'`{kind}`' for kind in KINDS)}) and `seconds`"
+            f" ({SHOWN_LEAST_S:g} to {SHOWN_MOST_S:g})",
+            f"hands empty for {EMPTY_S:g} s, then show the thing and turn it: its looks are learnt",
+        ),
+        "forget": (
+            "nothing: all that `not_a_phone` taught; or its number; field `number`; or field"
+            " `name`: a thing that was shown",
+            "erases it",
+        ),
         "test": (
             f"{', '.join(f'`{part}`' for part in PARTS)}; field `part`",
             "shows or sounds one part for two seconds; `off` ends it",
@@ -206,6 +223,8 @@ def examples(topics: Topics) -> tuple[Example, ...]:
         publish("A bit of peace", "snooze", ""),
         publish("Softer", "volume", "0.3"),
         publish("That was not a phone", "not_a_phone", ""),
+        publish("My phone, turned before the camera for half a minute", "teach", "my phone"),
+        publish("And what is to be told from it", "teach", '{"name": "wallet", "kind": "other"}'),
         publish("Try the lights", "test", "lights"),
         publish("Enough", "session", "stop"),
     )

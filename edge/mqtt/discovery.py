@@ -13,7 +13,7 @@ from typing import Any
 from edge import __version__
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, SOUNDS
-from edge.domain import Activity, EventType, Fault, Session
+from edge.domain import OWN, Activity, EventType, Fault, Session
 from edge.mqtt.payloads import encode
 from edge.mqtt.topics import Topics
 
@@ -206,6 +206,21 @@ def _controls(config: Config, topics: Topics) -> dict[str, Component]:
             "name": "That was not a phone",
             "icon": "mdi:cellphone-off",
             "command_topic": topics.command("not_a_phone"),
+        },
+        "my_phone": {
+            "platform": "button",
+            "name": "That was my phone",
+            "icon": "mdi:cellphone-check",
+            "command_topic": topics.command("my_phone"),
+        },
+        "teach": {
+            "platform": "button",
+            "name": "Show my phone",
+            "icon": "mdi:cellphone-screenshot",
+            "command_topic": topics.command("teach"),
+            "payload_press": OWN,
+            "entity_category": "config",
+            "enabled_by_default": False,
         },
         "forget": {
             "platform": "button",

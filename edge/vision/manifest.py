@@ -19,6 +19,8 @@
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
+    features = { file = "...", sha256 = "...", bytes = 1, side = 160, bank = "..." }  # optional:
+                                # vectors of crops, for `teach`; see vision/features.py
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
 """
@@ -77,6 +79,25 @@ class ModelInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FeaturesSpec:
+    """A file that turns crops into vectors, and what was made with it of the training pictures.
+
+    Both are sides of one thing: vectors are worth something only to the pair that made them.
+    """
+
+    path: Path
+    bank: Path
+    side_px: int
+    sha256: str
+    size_bytes: int
+
+    @property
+    def version(self) -> str:
+        """What tells its vectors from those of another file: short, and fit for a file's name."""
+        return self.sha256[:12]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model of the manifest."""
 
@@ -88,6 +109,7 @@ class ModelSpec:
     thresholds: Thresholds
     nms_iou: float = NMS_IOU
     phone_rivals: tuple[str, ...] = ()
+    features: FeaturesSpec | None = None
     sha256: str = ""  # empty, and 0 bytes: a file given by hand, not checked
     size_bytes: int = 0
     quantization: str = ""
@@ -140,6 +162,8 @@ def load_model(config: ModelConfig) -> ModelSpec:
     path = Path(config.manifest).expanduser() if config.manifest else default_path()
     spec = load(path).choose(config.name)
     check_file(spec)
+    if spec.features is not None:
+        check_file(spec.features)
     return spec
 
 
@@ -176,7 +200,7 @@ def load(path: Path) -> Manifest:
     return Manifest(path=path, default=default, models=MappingProxyType(models))
 
 
-def check_file(spec: ModelSpec) -> None:
+def check_file(spec: ModelSpec | FeaturesSpec) -> None:
     """Compare the model file with the manifest. Raises ModelError."""
     try:
         size = spec.path.stat().st_size
@@ -214,9 +238,7 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
     for label in rivals:
         if label not in labels or label == PHONE:
             table.fault("phone_rivals", f"{label!r} is no other label of {_listed(labels)}")
-    sha256 = table.text("sha256").lower()
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        table.fault("sha256", "must be 64 hexadecimal digits")
+    sha256 = table.digest("sha256")
     return ModelSpec(
         name=name,
         path=folder / table.text("file"),
@@ -232,11 +254,23 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
         thresholds=Thresholds(table.share("floor"), MappingProxyType(thresholds)),
         nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
         phone_rivals=rivals,
+        features=_features(table, folder) if "features" in table.values else None,
         sha256=sha256,
         size_bytes=table.integer("bytes", 1, 2**40),
         quantization=table.text("quantization"),
         licence=table.text("licence"),
         provenance=table.text("provenance"),
+    )
+
+
+def _features(table: _Table, folder: Path) -> FeaturesSpec:
+    held = _Table(table.table("features"), f"{table.place}features.", table.faults)
+    return FeaturesSpec(
+        path=folder / held.text("file"),
+        bank=folder / held.text("bank"),
+        side_px=held.integer("side", 32, 1024),
+        sha256=held.digest("sha256"),
+        size_bytes=held.integer("bytes", 1, 2**40),
     )
 
 
@@ -263,6 +297,12 @@ class _Table:
 
     def text(self, key: str) -> str:
         return str(self._get(key, str, "text") or "")
+
+    def digest(self, key: str) -> str:
+        digits = self.text(key).lower()
+        if len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+            self.fault(key, "must be 64 hexadecimal digits")
+        return digits
 
     def integer(self, key: str, low: int = 0, high: int = 2**31) -> int:
         value = self._get(key, int, "a whole number")
