@@ -209,7 +209,7 @@ def open_recognizer(
     ModelError."""
     if model.features is None:
         return detector, Unable(inbox, f"the model {model.name} cannot be shown anything")
-    features = FileFeatures(model.features, threads=config.model.threads)
+    features = FileFeatures(model.features)
     store = TaughtStore(state_dir(), features.version, features.bank.length)
     if store.things:
         log.info("shown: %s", ", ".join(thing.name for thing in store.things))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.config import ModelConfig
 from edge.desk.taught import Bank, Thing, learn, spread_out
 from edge.domain import (
     DENIED,
@@ -30,6 +31,8 @@ from edge.domain import (
 from edge.inbox import CommandInbox
 from edge.recognizer import RECENT_S, Lesson, Recognizer, held
 from edge.taught_store import MOST_THINGS, MOST_VECTORS, TaughtStore, Unreadable, merged, read, save
+from edge.vision.features import GREY, FileFeatures, crop
+from edge.vision.manifest import load_model
 from tests.fakes import FakeDetector
 
 LENGTH = 8
@@ -435,3 +438,35 @@ def test_a_thing_is_forgotten_by_name_and_one_that_is_none_is_said(store):
     desk.hear(EventType.FORGET, name="wallet")
     (said,) = desk.inbox.drain()
     assert said.why == "nothing called 'wallet' was shown"
+
+
+# ---------------------------------------------------------------- the file that ships
+
+
+def test_the_shipped_features_make_the_vectors_that_their_bank_is_made_of():
+    spec = load_model(ModelConfig()).features
+    features = FileFeatures(spec)
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8), 0.0)
+    made = features.vectors(features.crops(frame, [THERE, ELSEWHERE]))
+    assert made.shape == (2, features.bank.length)
+    assert np.isfinite(made).all()
+    assert features.vectors([]).shape == (0, features.bank.length)
+
+
+@pytest.mark.parametrize(
+    ("box", "grey_at_sides"),
+    [
+        pytest.param(Box(0.1, 0.4, 0.9, 0.5), True, id="high"),
+        pytest.param(Box(0.4, 0.1, 0.5, 0.9), False, id="wide"),
+        pytest.param(Box(0.999, 0.999, 1.0, 1.0), None, id="a pixel in the corner"),
+        pytest.param(Box(-0.5, -0.5, 2.0, 2.0), None, id="more than the picture"),
+    ],
+)
+def test_a_crop_shows_the_thing_and_nothing_else_however_it_is_held(box, grey_at_sides):
+    image = np.full((100, 100, 3), 200, np.uint8)
+    made = crop(image, box, 32)
+    assert made.shape == (32, 32, 3)
+    assert made[16, 16, 0] == 200
+    if grey_at_sides is not None:
+        assert (made[16, 0, 0] == GREY) is np.bool_(grey_at_sides)
+        assert (made[0, 16, 0] == GREY) is np.bool_(not grey_at_sides)

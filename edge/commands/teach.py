@@ -13,6 +13,7 @@ from edge.commands.model_options import add_model_options, chosen_model, opened_
 
 if TYPE_CHECKING:
     from edge.config import Config
+    from edge.domain import Frame
     from edge.ports import Detector, Features
     from edge.recognizer import Lesson
     from edge.taught_store import TaughtStore
@@ -40,6 +41,7 @@ Exit code 1: nothing was learnt; 78: wrong configuration or model.
 """
 EX_CONFIG = 78
 FLOOR = 0.01  # from this score on something may be what is held up
+BETWEEN_S = 0.2  # from one look to the next: a video has more frames than it shows views
 RING = 10  # signs
 
 
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         spec = chosen_model(args, floor=FLOOR)
         if spec.features is None:
             raise ModelError(f"the model {spec.name} has no features: it cannot be shown anything")
-        features = FileFeatures(spec.features, threads=args.threads, runtime_name=args.runtime)
+        features = FileFeatures(spec.features, runtime_name=args.runtime)
         store = TaughtStore(state_dir(), features.version, features.bank.length)
         if managing:
             return _manage(args, store, features)
@@ -223,6 +225,7 @@ def watch(
         quick = override(config, {"camera.realtime": False})
         camera = open_camera(quick.camera, clock=time.monotonic)
     lesson: Lesson | None = None
+    last: Frame | None = None
     try:
         camera.open()
         while True:
@@ -241,6 +244,13 @@ def watch(
                     print("hands empty, please ...", flush=True)
             if frame.at_s >= lesson.until_s:
                 break
+            again = last is not None and (
+                frame.image is last.image  # a folder's picture, which is on for a while
+                or (frame.name == last.name and frame.at_s - last.at_s < BETWEEN_S)
+            )
+            if again:
+                continue
+            last = frame
             lesson.see(frame, detector.detect(frame))
             if sys.stdout.isatty():
                 print(f"\r{ring(lesson.views)}", end="", flush=True)

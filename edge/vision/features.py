@@ -44,12 +44,12 @@ class Projection:
 class FileFeatures:
     """`Features` of `ports.py` from a file of the manifest. Not for two threads at once."""
 
-    def __init__(self, spec: FeaturesSpec, *, threads: int = 2, runtime_name: str = "") -> None:
+    def __init__(self, spec: FeaturesSpec, *, runtime_name: str = "") -> None:
         """Raises ModelError."""
         self.bank, self._project = load_bank(spec.bank)
         self.version = spec.version
         self._side = spec.side_px
-        self._network = Vectors(spec.path, spec.side_px, threads, runtime_name=runtime_name)
+        self._network = Vectors(spec.path, spec.side_px, runtime_name=runtime_name)
         if self._network.length != len(self._project.mean):
             raise ModelError(
                 f"{spec.path.name} gives {self._network.length} numbers, and {spec.bank.name} was"
