@@ -199,8 +199,10 @@ def _button(name: str, icon: str, **more: Any) -> Component:
 
 
 def _volume(config: Config) -> dict[str, Component]:
-    # Never a value that the box would refuse: rounded down.
-    top = math.floor(100 * config.mqtt.volume_max + 1e-9)
+    # Never a value that the box would refuse, as it reads it.
+    top = round(100 * config.mqtt.volume_max)
+    if top / 100 > config.mqtt.volume_max:
+        top -= 1
     if top == 0:
         return {}
     slider: Component = {
