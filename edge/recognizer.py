@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.desk.geometry import of_one
 from edge.desk.taught import FloatArray, Knowledge, directions, learn
 from edge.domain import (
     DENIED,
@@ -309,12 +310,20 @@ def recognized(
     found: Sequence[Detection], likely: Sequence[Detection], scores: Sequence[float]
 ) -> tuple[Detection, ...]:
     """What was found, with the scores as phones that the likely things have now: what goes by
-    another name, and may be a phone, is reported as one as well."""
-    kept = [d for d in found if not any(d is each and is_phone(each) for each in likely)]
+    another name, and may be a phone, is reported as one as well. Further boxes of a compared thing
+    are left out: they would keep the score that it had."""
+    kept = [d for d in found if not (is_phone(d) and any(_of_one(d, each) for each in likely))]
     for each, score in zip(likely, scores, strict=True):
         if is_phone(each) or score > UNSEEN:
             kept.append(Detection(PHONE, score, each.box))
     return tuple(sorted(kept, key=lambda d: -d.score))
+
+
+def _of_one(phone: Detection, thing: Detection) -> bool:
+    """Whether they are two boxes of one thing. What lies in a phone's box may be a part of it; by
+    another name it is something before it."""
+    same = phone.box.iou(thing.box) >= SAME_THING_IOU
+    return same or (is_phone(thing) and of_one(phone.box, thing.box))
 
 
 def seen_from_both_sides(crops: Sequence[Image]) -> list[Image]:

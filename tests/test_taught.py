@@ -346,6 +346,17 @@ def test_the_wallet_that_was_shown_is_no_phone_any_more(store):
     assert desk.look(2.0, axis=3)[PHONE] > 0.5
 
 
+def test_no_second_box_of_the_wallet_stays_a_phone(store):
+    store.add("mine", True, MINE.vectors)
+    store.add("wallet", False, WALLET.vectors)
+    part, larger = Box(0.42, 0.42, 0.5, 0.5), Box(0.38, 0.38, 0.66, 0.66)
+    thrice = [Detection(PHONE, score, box) for score, box in ((0.5, THERE), (0.4, larger))]
+    desk = Desk(store, [*thrice, Detection(PHONE, 0.3, part), Detection(PHONE, 0.2, ELSEWHERE)])
+    desk.eyes.look_is = Look(tuple(desk.seen))
+    phones = desk.box.look(picture(1.0, axis=5), Glance()).detections
+    assert all(each.score < 0.1 for each in phones if each.box.iou(ELSEWHERE) == 0)
+
+
 @pytest.mark.parametrize("name", [PHONE, "remote"])
 def test_the_phone_that_was_shown_is_one_by_whatever_name_it_goes(store, name):
     store.add("mine", True, MINE.vectors)
