@@ -19,6 +19,7 @@ COMMANDS = (
     "demo",
     "check",
     "detect",
+    "teach",
     "bench",
     "report",
     "selftest",
@@ -34,7 +35,8 @@ EPILOG = """first steps:
 
 `procrastobot COMMAND --help` tells more. No picture leaves this machine.
 
-In a clone of the repository also, from its laboratory: evaluate, bench scenarios, bench clips.
+In a clone of the repository also, from its laboratory: evaluate and bench clips,
+scenarios, taught.
 """
 
 

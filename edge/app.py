@@ -18,7 +18,7 @@ from edge.devices.board import Board, BoardBusy, BoardError, open_board
 from edge.devices.camera import open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
-from edge.domain import PublishState, SessionAction, SetSession
+from edge.domain import PHONE, PublishState, SessionAction, SetSession
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
@@ -29,14 +29,18 @@ from edge.ports import (
     CameraStalled,
     EndOfStream,
     Inbox,
+    Learner,
     Lights,
     Viewer,
     Watchdog,
 )
+from edge.recognizer import Recognizer, Unable
 from edge.state_dir import state_dir
+from edge.taught_store import TaughtStore
 from edge.telling import Telling, history_path, local_time, open_teller
 from edge.vision.eyes import Eyes, open_eyes
-from edge.vision.manifest import ModelError, load_eyes
+from edge.vision.features import FileFeatures
+from edge.vision.manifest import EyeSet, ModelError, load_eyes
 from edge.vision.scene import Scene
 
 log = logging.getLogger(__name__)
@@ -125,6 +129,7 @@ def build(
         try:
             chosen = load_eyes(config.model)
             eyes = open_eyes(chosen, config.model)
+            knowing, learner = open_recognizer(chosen, config, eyes, inbox)
         except ModelError as exc:
             raise CannotStart(str(exc), EX_CONFIG) from exc
         try:
@@ -164,7 +169,7 @@ def build(
             config=config,
             state=state,
             camera=camera,
-            eyes=eyes,
+            eyes=knowing,
             scene=Scene(),
             thresholds=chosen.thresholds,
             outputs=outputs,
@@ -174,6 +179,7 @@ def build(
             # A replay gives the same result at any time of the day.
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
+            learner=learner,
         )
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
@@ -193,6 +199,29 @@ def build(
             stack=stack.pop_all(),
             on_tick=on_tick,
         )
+
+
+def open_recognizer(
+    chosen: EyeSet, config: Config, eyes: Eyes, inbox: Inbox
+) -> tuple[Eyes | Recognizer, Learner]:
+    """The eyes as they are with what their owner showed the box, and who learns that. Raises
+    ModelError."""
+    if chosen.features is None:
+        return eyes, Unable(inbox, f"the model {chosen.name} cannot be shown anything")
+    store = TaughtStore(state_dir(), chosen.features.version, chosen.features.length)
+    if store.things:
+        log.info("shown: %s", ", ".join(thing.name for thing in store.things))
+    elif store.of_other_models():
+        log.warning("what was shown to another model means nothing to this one: show it again")
+    recognizer = Recognizer(
+        eyes,
+        FileFeatures(chosen.features),
+        store,
+        inbox,
+        threshold=chosen.thresholds.of(PHONE),
+        denials=config.policy.learn,
+    )
+    return recognizer, recognizer
 
 
 def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:

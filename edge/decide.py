@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from edge.config import Config, LadderConfig, SessionConfig
 from edge.domain import (
+    DENIED,
+    EMPTY_S,
     Activity,
     Box,
     Command,
@@ -21,9 +23,11 @@ from edge.domain import (
     FaultChange,
     Forget,
     Happening,
+    Learnt,
     Level,
     LookAlike,
     Mute,
+    MyPhone,
     NotAPhone,
     Observation,
     Pending,
@@ -40,6 +44,7 @@ from edge.domain import (
     SetVolume,
     Snooze,
     State,
+    Teach,
     Test,
     Totals,
     View,
@@ -740,8 +745,10 @@ def obey(
             state = replace(state, grace_s=min(max(grace_s, 0.0), LONGEST_GRACE_S))
         case NotAPhone(seat):
             state = _obey_not_a_phone(state, seat, config)
-        case Forget(number):
-            state = _obey_forget(state, number)
+        case Forget(number, name):
+            state = _obey_forget(state, number, name)
+        case Teach() | MyPhone() | Learnt():
+            state = _obey_lesson(state, command)
         case Test(part):
             state = _obey_test(state, part, config)
         case FaultChange(fault, broken, text):
@@ -916,11 +923,34 @@ def _learn(state: State, seat: str, phone: PhoneSight, config: Config) -> State:
     return replace(state, look_alikes=(*others, entry)[-config.policy.learn_most :])
 
 
-def _obey_forget(state: State, number: int | None) -> State:
+def _obey_forget(state: State, number: int | None, name: str) -> State:
+    if name:
+        return _happen(state, EventType.FORGET, name=name)
     kept = tuple(k for k in state.look_alikes if number is not None and k.number != number)
     if len(kept) == len(state.look_alikes):
         return _refuse(state, "forget", "there is no such entry")
+    if number is None:
+        state = _happen(state, EventType.FORGET, name=DENIED)
     return replace(state, look_alikes=kept)
+
+
+def _obey_lesson(state: State, command: Teach | MyPhone | Learnt) -> State:
+    """What is shown is learnt outside of the state: here it is only said, or refused."""
+    match command:
+        case Learnt(name, phone, views, why):
+            if why:
+                return _refuse(state, "teach", why)
+            return _happen(state, EventType.TAUGHT, name=name, phone=phone, views=views)
+        case _ if not watching(state):
+            what = "teach" if isinstance(command, Teach) else "my_phone"
+            return _refuse(state, what, "the camera is closed: start a focus session first")
+        case Teach(name, phone, seconds):
+            # Whatever is held up now is no reason to nudge anybody.
+            until_s = state.at_s + EMPTY_S + seconds
+            state = replace(state, denied=tuple((seat.seat, until_s) for seat in state.seats))
+            return _happen(state, EventType.TEACH, name=name, phone=phone, seconds=seconds)
+        case MyPhone():
+            return _happen(state, EventType.MY_PHONE)
 
 
 def _obey_test(state: State, part: str, config: Config) -> State:

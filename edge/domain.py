@@ -103,6 +103,10 @@ class Detection:
 
 
 PHONE = "phone"
+DENIED = "not a phone"  # the thing that "that was not a phone" shows to the box
+OWN = "my phone"  # and "that was my phone"
+NAME_MOST = 40  # characters, of a thing that is shown
+EMPTY_S = 3.0  # hands are empty so long before it is, so that what lies about is known
 PERSON = "person"
 
 
@@ -337,9 +341,35 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Erase what was learnt from "that was not a phone": one entry by its number, or all."""
+    """Erase what was learnt from "that was not a phone": one entry by its number, or all. With a
+    name: a thing that was shown."""
 
     number: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Teach:
+    """A thing is shown to the box for a while: a phone, or what is to be told from one."""
+
+    name: str
+    phone: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MyPhone:
+    """The owner says that a phone was missed just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What became of showing a thing: so many different views of it are new, or why none is."""
+
+    name: str
+    phone: bool = False
+    views: int = 0
+    why: str = ""
 
 
 class Press(StrEnum):
@@ -367,6 +397,9 @@ Command = (
     | SetGrace
     | NotAPhone
     | Forget
+    | Teach
+    | MyPhone
+    | Learnt
     | Test
     | Press
     | FaultChange
@@ -395,6 +428,10 @@ class EventType(StrEnum):
     LEVEL = "level"
     SNOOZE = "snooze"
     NOT_A_PHONE = "not_a_phone"
+    MY_PHONE = "my_phone"
+    TEACH = "teach"  # a thing is being shown
+    TAUGHT = "taught"  # and is known now
+    FORGET = "forget"  # what was shown is erased
     REWARD = "reward"
     REFUSED = "refused"  # a command that changed nothing
     FAULT = "fault"

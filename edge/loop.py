@@ -26,7 +26,15 @@ from edge.effects import effects
 from edge.health import Health
 from edge.judge import Facts, Memory, glances, judge
 from edge.outputs import Outputs
-from edge.ports import Camera, CameraMissing, CameraStalled, Eyes, InboxReader, Watchdog
+from edge.ports import (
+    Camera,
+    CameraMissing,
+    CameraStalled,
+    Eyes,
+    InboxReader,
+    Learner,
+    Watchdog,
+)
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +66,11 @@ class Loop:
         clock: Callable[[], float],
         minute_of_day: Callable[[], int | None],
         album: Album | None = None,
+        learner: Learner | None = None,
     ) -> None:
         self.state = state
         self.album = album
+        self._learner = learner
         self.observation: Observation | None = None
         self.frame: Frame | None = None
         self.health = Health()
@@ -195,6 +205,8 @@ class Loop:
                 log.info("%s%s", in_words(effect.happening), shown)
                 if self.album is not None:
                     self.album.consider(effect.happening, self.frame)
+                if self._learner is not None:
+                    self._learner.hear(effect.happening)
             self._outputs.apply(effect, after)
 
     def _report(self) -> None:

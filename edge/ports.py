@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.desk.taught import Bank
 from edge.domain import (
+    Box,
     Command,
     Detection,
     Frame,
@@ -91,6 +96,36 @@ class Detector(Protocol):
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
+        ...
+
+
+class Features(Protocol):
+    """Vectors that tell things apart; worth something only to the version that made them.
+
+    What makes them is loaded when the bank or a vector is first wanted, and takes memory from then
+    on. Raises ModelError then, if it must.
+    """
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def bank(self) -> Bank: ...
+
+    def crops(self, frame: Frame, boxes: Sequence[Box]) -> list[NDArray[np.uint8]]:
+        """(side, side, 3) of each box: all that `vectors` needs of a picture."""
+        ...
+
+    def vectors(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """(N, D), a row for each crop."""
+        ...
+
+
+class Learner(Protocol):
+    """What learns of things: it hears what happened, as everybody does who is told."""
+
+    def hear(self, happening: Happening) -> None:
+        """Never raises."""
         ...
 
 
@@ -181,8 +216,10 @@ __all__ = [
     "Detector",
     "EndOfStream",
     "Eyes",
+    "Features",
     "Inbox",
     "InboxReader",
+    "Learner",
     "Lights",
     "Teller",
     "Viewer",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,52 @@ def test_a_set_that_cannot_be_is_named(model_file, table, fault):
     path = in_sets(model_file, f"\n[sets.both]\n{table}\n")
     with pytest.raises(ModelError, match=fault):
         load(path)
+
+
+# ---------------------------------------------------------------- features
+
+
+def write_features(manifest: Path, **changes: str) -> None:
+    """Add what `teach` needs, with two files beside the manifest."""
+    entries = {"side": "160", "length": "96"}
+    for name in ("network", "bank"):
+        file = manifest.parent / f"{name}.bin"
+        file.write_bytes(name.encode())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        size = file.stat().st_size
+        entries[name] = f'{{ file = "{file.name}", sha256 = "{digest}", bytes = {size} }}'
+    entries |= changes
+    lines = [f"{name} = {value}" for name, value in entries.items()]
+    manifest.write_text("\n".join([manifest.read_text(), "[features]", *lines]))
+
+
+def test_all_eyes_of_a_manifest_have_its_features_and_both_files_are_checked(tmp_path, model_file):
+    manifest = write_manifest(tmp_path, {"normal": model_table(model_file)})
+    assert load_eyes(ModelConfig(manifest=str(manifest))).features is None
+    write_features(manifest)
+    features = load_eyes(ModelConfig(manifest=str(manifest))).features
+    assert features is not None
+    assert (features.side_px, features.length) == (160, 96)
+    for name in ("network", "bank"):
+        file = tmp_path / f"{name}.bin"
+        whole = file.read_bytes()
+        file.write_bytes(whole[::-1])
+        with pytest.raises(ModelError, match=f"{name}.bin is not the file of the manifest"):
+            load_eyes(ModelConfig(manifest=str(manifest)))
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"side": "1"}, "features.side: must be from 32 to 1024"),
+        ({"length": '"long"'}, "features.length: must be a whole number"),
+        ({"bank": "7"}, "features.bank: must be a table"),
+        ({"network": '{ file = "a" }'}, "features.network.sha256: is missing"),
+    ],
+)
+def test_what_is_wrong_with_features_is_named(tmp_path, model_file, changes, fault):
+    manifest = write_manifest(tmp_path, {"normal": model_table(model_file)})
+    write_features(manifest, **changes)
+    with pytest.raises(ModelError, match=fault):
+        load(manifest)

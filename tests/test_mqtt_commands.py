@@ -12,6 +12,7 @@ from edge.config import Config
 from edge.domain import (
     Forget,
     Mute,
+    MyPhone,
     NotAPhone,
     SessionAction,
     SetGrace,
@@ -19,6 +20,7 @@ from edge.domain import (
     SetSession,
     SetVolume,
     Snooze,
+    Teach,
     Test,
 )
 from edge.mqtt import discovery
@@ -57,6 +59,15 @@ def said(name: str, payload: bytes, *, retained: bool = False):
         ("forget", b"3", Forget(3)),
         ("not_a_phone", b"PRESS", NotAPhone()),
         ("not_a_phone", b"desk", NotAPhone("desk")),
+        ("my_phone", b"", MyPhone()),
+        ("my_phone", b"PRESS", MyPhone()),
+        ("teach", b"my  phone", Teach("my phone", True, 30)),
+        (
+            "teach",
+            b'{"name": "wallet", "kind": "other", "seconds": 20}',
+            Teach("wallet", False, 20),
+        ),
+        ("forget", b'{"name": "wallet"}', Forget(None, "wallet")),
         ("test", b"lights", Test("lights")),
     ],
 )
@@ -80,6 +91,15 @@ def test_a_command_is_understood_bare_or_as_json(name, payload, command):
         ("volume", b"inf", "volume: a number"),
         ("mode", b"cruel", "mode: one of gentle, strict, light-only"),
         ("not_a_phone", b"sofa", "seat: one of desk"),
+        ("teach", b"", "name: missing, or not a word"),
+        ("teach", b"   ", "name: missing, or not a word"),
+        ("teach", "a\u0007b".encode(), "name: 1 to 40 printable characters"),
+        ("teach", b"x" * 41, "name: 1 to 40 printable characters"),
+        ("teach", b'{"name": "cup", "kind": "tea"}', "kind: one of phone, other"),
+        ("teach", b'{"name": "cup", "seconds": 3600}', "seconds: a number from 5 to 120"),
+        ("my_phone", b"yes", "takes nothing"),
+        ("my_phone", b'{"seat": "desk"}', "seat: no such field"),
+        ("forget", b'{"name": "cup", "number": 1}', "number: not together with name"),
         ("test", b"camera", "part: one of"),
         ("grace", b"601", "seconds: a number from 0 to 600"),
         ("grace", b"", "seconds: missing"),
@@ -223,8 +243,16 @@ def assert_one_answer(topic: str, payload: bytes, *, retained: bool):
             assert part in VOCABULARY.parts
         case SetGrace(grace_s):
             assert 0 <= grace_s <= 600
-        case Forget(number):
+        case Forget(number, name):
             assert number is None or number >= 0
+            assert len(name) <= 40
+        case MyPhone():
+            pass
+        case Teach(name, phone, seconds):
+            assert 0 < len(name) <= 40
+            assert name.isprintable()
+            assert isinstance(phone, bool)
+            assert 5 <= seconds <= 120
         case Mute(on):
             assert isinstance(on, bool)
         case _:

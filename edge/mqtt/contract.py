@@ -84,6 +84,8 @@ def examples(topics: Topics) -> tuple[Example, ...]:
         publish("A bit of peace", "snooze", ""),
         publish("Softer", "volume", "0.3"),
         publish("That was not a phone", "not_a_phone", ""),
+        publish("My phone, turned before the camera for half a minute", "teach", "my phone"),
+        publish("And what is to be told from it", "teach", '{"name": "wallet", "kind": "other"}'),
         publish("Try the lights", "test", "lights"),
         publish("Enough", "session", "stop"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edge.config import ModelConfig
@@ -51,9 +51,15 @@ class Eyes:
         found = tuple(replace(each, box=_back(each.box, shown)) for each in seen)
         return Look(against_rivals(found), replace(glance, window=shown))
 
-    def detect(self, frame: Frame) -> tuple[Detection, ...]:
-        """All eyes at a still picture, and at whoever is in it, joined; best score first."""
-        looks = still(lambda glance: self.look(frame, glance), self.count, closely=self._closely)
+    def detect(
+        self, frame: Frame, look: Callable[[Frame, Glance], Look] | None = None
+    ) -> tuple[Detection, ...]:
+        """All eyes at a still picture, and at whoever is in it, joined; best score first.
+
+        look: how they look, if more is made of it (`recognizer.py`)
+        """
+        look = look or self.look
+        looks = still(lambda glance: look(frame, glance), self.count, closely=self._closely)
         return tuple(each for each in joined(looks) if each.score >= self._floor)
 
 

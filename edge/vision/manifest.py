@@ -29,6 +29,15 @@ set or a single model:
     eyes = ["nanodet", "picodet"]
     phone = 0.17                # what they say together is believed from here on
 
+and, if the box can be shown things (`procrastobot teach`), what turns crops into vectors and what
+was made of it with the training pictures (`vision/features.py`):
+
+    [features]
+    side = 160                  # of a crop, in pixels
+    length = 96                 # of a vector
+    network = { file = "features.tflite", sha256 = "...", bytes = 1234567 }
+    bank = { file = "features.npz", sha256 = "...", bytes = 123456 }
+
 `turned = true` within `input`: the model was made to see the picture upside down.
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
@@ -94,6 +103,32 @@ class ModelInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSpec:
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesSpec:
+    """A file that turns crops into vectors, and what was made with it of the training pictures.
+
+    Both are sides of one thing: vectors are worth something only to the pair that made them.
+    """
+
+    network: FileSpec
+    bank: FileSpec
+    side_px: int
+    length: int
+
+    @property
+    def version(self) -> str:
+        """What tells its vectors from those of another pair: short, and fit for a file's name."""
+        both = f"{self.network.sha256} {self.bank.sha256}"
+        return hashlib.sha256(both.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model of the manifest."""
 
@@ -131,11 +166,15 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class EyeSet:
-    """Models that look in turn, and from which scores on what they say together is believed."""
+    """Models that look in turn, and from which scores on what they say together is believed.
+
+    features: of what they see, for things that are shown to the box; None: nothing can be
+    """
 
     name: str
     eyes: tuple[ModelSpec, ...]
     thresholds: Thresholds
+    features: FeaturesSpec | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -162,14 +201,15 @@ class Manifest:
     default: str
     models: Mapping[str, ModelSpec]
     sets: Mapping[str, EyeSet] = field(default_factory=dict)
+    features: FeaturesSpec | None = None
 
     def eyes(self, name: str = "") -> EyeSet:
         """The set called `name`, one model by its name, or the default. Raises ModelError."""
         wanted = name or self.default
         if wanted in self.sets:
-            return self.sets[wanted]
+            return replace(self.sets[wanted], features=self.features)
         if wanted in self.models:
-            return alone(self.models[wanted])
+            return replace(alone(self.models[wanted]), features=self.features)
         known = {**self.sets, **self.models}
         near = get_close_matches(wanted, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(known)}"
@@ -190,6 +230,9 @@ def load_eyes(config: ModelConfig) -> EyeSet:
     chosen = load(path).eyes(config.name)
     for spec in chosen.eyes:
         check_file(spec)
+    if chosen.features is not None:
+        check_file(chosen.features.network)
+        check_file(chosen.features.bank)
     return chosen
 
 
@@ -222,6 +265,7 @@ def load(path: Path) -> Manifest:
             sets[name] = _set(_Table(value, f"sets.{name}.", faults), name, models)
         else:
             faults.append(f"sets.{name} is not a table")
+    features = _features(reader, path.parent) if "features" in tree else None
     default = reader.text("default")
     known = {**sets, **models}
     if not models and not faults:
@@ -235,11 +279,12 @@ def load(path: Path) -> Manifest:
         default=default,
         models=MappingProxyType(models),
         sets=MappingProxyType({name: each for name, each in sets.items() if each.eyes}),
+        features=features,
     )
 
 
-def check_file(spec: ModelSpec) -> None:
-    """Compare the model file with the manifest. Raises ModelError."""
+def check_file(spec: ModelSpec | FileSpec) -> None:
+    """Compare a file with the manifest. Raises ModelError."""
     try:
         size = spec.path.stat().st_size
         if size != spec.size_bytes:
@@ -275,6 +320,27 @@ def _set(table: _Table, name: str, models: Mapping[str, ModelSpec]) -> EyeSet:
     return EyeSet(name, tuple(eyes), Thresholds(floor, MappingProxyType(thresholds)))
 
 
+def _features(table: _Table, folder: Path) -> FeaturesSpec:
+    held = _Table(table.table("features"), "features.", table.faults)
+
+    def file(key: str) -> FileSpec:
+        return _file(_Table(held.table(key), f"features.{key}.", held.faults), folder)
+
+    return FeaturesSpec(
+        network=file("network"),
+        bank=file("bank"),
+        side_px=held.integer("side", 32, 1024),
+        length=held.integer("length", 1, 4096),
+    )
+
+
+def _file(table: _Table, folder: Path) -> FileSpec:
+    sha256 = table.text("sha256").lower()
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        table.fault("sha256", "must be 64 hexadecimal digits")
+    return FileSpec(folder / table.text("file"), sha256, table.integer("bytes", 1, 2**40))
+
+
 def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
     shown = _Table(table.table("input"), f"{table.place}input.", table.faults)
     family = table.choice("family", Family, Family.YOLOX)
@@ -291,12 +357,10 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
     for label in rivals:
         if label not in labels or label == PHONE:
             table.fault("phone_rivals", f"{label!r} is no other label of {_listed(labels)}")
-    sha256 = table.text("sha256").lower()
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        table.fault("sha256", "must be 64 hexadecimal digits")
+    file = _file(table, folder)
     return ModelSpec(
         name=name,
-        path=folder / table.text("file"),
+        path=file.path,
         family=family,
         input=ModelInput(
             width_px=shown.integer("width", 32, 4096),
@@ -311,8 +375,8 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
         nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
         phone_rivals=rivals,
         centre=table.share("centre") if family is Family.GFL else 0.5,
-        sha256=sha256,
-        size_bytes=table.integer("bytes", 1, 2**40),
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
         quantization=table.text("quantization"),
         licence=table.text("licence"),
         provenance=table.text("provenance"),
