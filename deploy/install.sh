@@ -260,7 +260,7 @@ else
             systemctl restart "$unit" || true
             fail "$version does not get ready; taken back to $before"
         fi
-        fail "$version does not get ready; see: journalctl -u $unit -e; then: procrastobot selftest"
+        fail "$version does not get ready; see: journalctl -u $unit -e; then: sudo procrastobot selftest"
     fi
     say "running: systemctl status $unit"
 fi

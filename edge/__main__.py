@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from edge import __version__
+from edge.address import shown
 from edge.commands import laboratory
 
 COMMANDS = (
@@ -24,7 +25,6 @@ COMMANDS = (
     "report",
     "selftest",
 )
-EX_CONFIG = 78  # sysexits.h; the unit file does not restart on it
 
 DESCRIPTION = "A box on a desk that sees the phone being picked up, and says so."
 EPILOG = """first steps:
@@ -71,7 +71,8 @@ def parse(
         raise SystemExit(2)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        choices.choices[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+        shown_all = " ".join(map(shown, unknown))
+        choices.choices[args.command].error(f"unrecognized arguments: {shown_all}")
     return args
 
 
@@ -91,13 +92,13 @@ def main(argv: list[str] | None = None) -> int:
 def finished(run: Callable[[], int]) -> int:
     """The exit code of a command, also where it was stopped."""
     # Not before the arguments are known: help needs none of the program.
-    from edge.settings import ConfigError
+    from edge.errors import Trouble
 
     try:
         return run()
-    except ConfigError as exc:
+    except Trouble as exc:
         print(exc, file=sys.stderr)
-        return EX_CONFIG
+        return exc.exit_code
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 WORTH_A_PICTURE = frozenset({EventType.PICKUP, EventType.NOT_A_PHONE})
 WAITING_MOST = 4  # a card that stalls costs pictures, never frames
 ENDING = ".jpg"
+DIGITS = 6  # of the number that a name begins with: the order, whatever the clock said
 
 
 class Album:
@@ -68,6 +69,7 @@ class Album:
             frame, name = item
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                name = f"{self._next_number():0{DIGITS}}-{name}"
                 with whole(self._folder / name) as unfinished:
                     self._save(frame, unfinished)
                 self._forget_the_oldest()
@@ -78,9 +80,18 @@ class Album:
                 self._failed = True
 
     def _forget_the_oldest(self) -> None:
-        pictures = sorted(self._folder.glob(f"*{ENDING}"))  # names begin with their time
+        pictures = sorted(self._folder.glob(f"*{ENDING}"), key=lambda each: (_number(each), each))
         for path in pictures[: -self._keep]:
             path.unlink(missing_ok=True)
+
+    def _next_number(self) -> int:
+        return 1 + max((_number(each) for each in self._folder.glob(f"*{ENDING}")), default=0)
+
+
+def _number(picture: Path) -> int:
+    """0 for one of an earlier version, whose name begins with its date."""
+    first = picture.name.partition("-")[0]
+    return int(first) if len(first) == DIGITS and first.isascii() and first.isdigit() else 0
 
 
 def open_album(

@@ -14,12 +14,14 @@ from typing import Self, TextIO
 from edge import decide
 from edge.album import open_album
 from edge.config import Config
-from edge.devices.board import Board, BoardBusy, BoardError, open_board
-from edge.devices.camera import open_camera
+from edge.devices.board import Board, open_board
+from edge.devices.camera import may_appear, open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
 from edge.domain import PHONE, PublishState, SessionAction, SetSession
+from edge.errors import EX_CONFIG, Trouble
 from edge.inbox import CommandInbox
+from edge.lock import Held, Lock
 from edge.loop import Loop
 from edge.outputs import Outputs
 from edge.ports import (
@@ -40,17 +42,13 @@ from edge.taught_store import TaughtStore
 from edge.telling import Telling, history_path, local_time, open_teller
 from edge.vision.eyes import Eyes, open_eyes
 from edge.vision.features import FileFeatures
-from edge.vision.manifest import EyeSet, ModelError, load_eyes
+from edge.vision.manifest import EyeSet, load_eyes
 from edge.vision.scene import Scene
 
 log = logging.getLogger(__name__)
 
-EX_CONFIG = 78  # systemd does not start the box again: somebody has to change something
-EX_CAMERA = 1
-EX_BUSY = 1
 
-
-class CannotStart(Exception):
+class CannotStart(Trouble):
     """Something the box cannot be without is wrong; the text says what, and what to do."""
 
     def __init__(self, text: str, exit_code: int) -> None:
@@ -106,7 +104,7 @@ class App:
                 return 0
             except (CameraStalled, CameraMissing) as exc:
                 log.error("camera lost: %s", exc)
-                return EX_CAMERA
+                return exc.exit_code
             if self._on_tick is not None:
                 self._on_tick(self.loop)
 
@@ -119,34 +117,33 @@ def build(
     on_tick: Callable[[Loop], None] | None = None,
     show: TextIO | None = None,
 ) -> App:
-    """Build the box that `config` describes. Raises CannotStart; nothing stays open then.
+    """Build the box that `config` describes. Raises Trouble; nothing stays open then.
 
     What simulated lights and buzzer do is written to `show`, a line for each change.
     """
     with ExitStack() as stack:
         inbox = CommandInbox()
         watchdog = open_watchdog()
-        try:
-            chosen = load_eyes(config.model)
-            eyes = open_eyes(chosen, config.model)
-            knowing, learner = open_recognizer(chosen, config, eyes, inbox)
-        except ModelError as exc:
-            raise CannotStart(str(exc), EX_CONFIG) from exc
+        chosen = load_eyes(config.model)
+        eyes = open_eyes(chosen, config.model)
+        knowing, learner = open_recognizer(chosen, config, eyes, inbox)
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
-            raise CannotStart(str(exc), EX_CAMERA if may_appear(config) else EX_CONFIG) from exc
+            raise CannotStart(
+                str(exc), exc.exit_code if may_appear(config.camera) else EX_CONFIG
+            ) from exc
         stack.callback(camera.close)
         if not camera.live:
             config = for_replay(config)
+            if occupied(config):
+                config = untold(config)
+        if camera.live or config.history.enabled:
+            stack.callback(hold(config).close)
         clock = time.monotonic
-        teller = open_teller(config, inbox=inbox)
+        teller = open_teller(config, inbox=inbox, replay=not camera.live)
         stack.callback(teller.close)
-        try:
-            board = board or open_board(config.hardware, inbox=inbox)
-        except BoardError as exc:
-            code = EX_BUSY if isinstance(exc, BoardBusy) else EX_CONFIG
-            raise CannotStart(str(exc), code) from exc
+        board = board or open_board(config.hardware, inbox=inbox)
         stack.callback(board.close)
         lights: Lights = board.lights
         buzzer: Buzzer = board.buzzer
@@ -162,7 +159,11 @@ def build(
             stack.callback(album.close)
         started_s = clock() if camera.live else 0.0
         state = decide.start(
-            config, at_s=started_s, totals=teller.totals, look_alikes=teller.look_alikes
+            config,
+            at_s=started_s,
+            totals=teller.totals if camera.live else None,
+            look_alikes=teller.look_alikes,
+            replay=not camera.live,
         )
         outputs.apply(PublishState(state), state)  # subscribers see an idle box too
         loop = Loop(
@@ -225,24 +226,13 @@ def open_recognizer(
 
 
 def open_viewers(config: Config, inbox: Inbox) -> list[Viewer]:
-    """The local page, where it is wanted. A page that cannot be served costs nothing but itself."""
+    """The local page, where it is wanted."""
     if not config.web.enabled:
         return []
-    from edge.web.server import Page, PageFailed
+    from edge.web.server import Page
 
     kept = history_path(config) if config.history.enabled else None
-    try:
-        return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
-    except PageFailed as exc:
-        log.error("%s", exc)
-        return []
-
-
-def may_appear(config: Config) -> bool:
-    """Whether the camera that is missing now may be there at the next start: one that is plugged
-    in may, a file that is not a video will not."""
-    source = config.camera.source
-    return source in ("auto", "picamera2", "webcam") or source.startswith("/dev/")
+    return [Page(config, inbox=inbox, history=kept, wall_clock=local_time)]
 
 
 def for_replay(config: Config) -> Config:
@@ -251,6 +241,42 @@ def for_replay(config: Config) -> Config:
     history = config.history if config.history.path else replace(config.history, enabled=False)
     observe = replace(config.observe, frozen_frames=0, moved=1.0, cut=0.5)
     return replace(config, history=history, observe=observe)
+
+
+def hold(config: Config) -> Lock:
+    """Make sure that no other box has this history, which is also this name at the broker."""
+    path = history_path(config)
+    try:
+        return Lock(path)
+    except Held as exc:
+        text = (
+            f"another Procrastobot{exc.by} runs with the same history, {path}; stop that one"
+            " (the service: sudo systemctl stop procrastobot), or give this one a history.path"
+            " and a box.id of its own"
+        )
+        raise CannotStart(text, EX_CONFIG) from exc
+
+
+def occupied(config: Config) -> bool:
+    """Whether a box runs here now. A recording without a history may be played back beside it."""
+    if config.history.enabled:
+        return False
+    try:
+        Lock(history_path(config)).close()
+    except Held as exc:
+        log.warning("a box%s runs already: of this recording no broker is told", exc.by)
+        return True
+    return False
+
+
+def untold(config: Config) -> Config:
+    """Without a broker: to it, this would be the box that runs already."""
+    return replace(
+        config,
+        mqtt=replace(config.mqtt, host=""),
+        broker=replace(config.broker, enabled=False),
+        web=replace(config.web, enabled=False),
+    )
 
 
 def minute_of_day() -> int:

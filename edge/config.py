@@ -11,6 +11,13 @@ from typing import Any
 
 from edge.domain import WHOLE_PICTURE, Box
 
+# What settings were once called, and are called now; empty: no longer needed. A box whose
+# configuration is older than its program says so, and works.
+OLD_NAMES: dict[str, str] = {}
+
+# A name or an address, as one gives it to a resolver: no kind in front, no port, no user.
+HOST = r"[^\s/@?#\\\[\]:]*|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?"
+
 
 def setting(
     default: Any = MISSING,
@@ -18,7 +25,7 @@ def setting(
     *,
     low: float | None = None,
     high: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str, ...] | tuple[int, ...] = (),
     secret: bool = False,
     pattern: str = "",
     factory: Any = MISSING,
@@ -73,7 +80,7 @@ class CameraConfig:
     )
     height_px: int = setting(960, "Height asked of the camera.", low=120, high=1944)
     fps: float = setting(10.0, "Frames per second asked of the camera.", low=1, high=30)
-    rotate_deg: int = setting(0, "Turn the picture: 0 or 180.", low=0, high=180)
+    rotate_deg: int = setting(0, "Turn the picture by so many degrees.", choices=(0, 180))
     timeout_s: float = setting(
         5.0,
         "No frame for this long: the camera is taken for lost. A stream has twice as long for its"
@@ -312,7 +319,11 @@ class HardwareConfig:
 class MqttConfig:
     """A broker to publish to."""
 
-    host: str = setting("", "Host name or address of the broker; empty: no broker.")
+    host: str = setting(
+        "",
+        "Host name or address of the broker, without mqtt:// and port; empty: no broker.",
+        pattern=HOST,
+    )
     port: int = setting(0, "Port; 0: 1883, or 8883 with TLS.", low=0, high=65535)
     username: str = setting(
         "", "User name; empty: the systemd credential mqtt-username, where there is one."
@@ -364,7 +375,8 @@ class BrokerConfig:
         "127.0.0.1",
         "Address to listen on; 0.0.0.0: the whole network. Beyond this machine it takes a password,"
         " and without one it stays on 127.0.0.1.",
-        pattern=r"[A-Za-z0-9._:%-]+",
+        # One word of mosquitto's configuration.
+        pattern=r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?",
     )
     port: int = setting(1883, "Port to listen on; 0: a free one.", low=0, high=65535)
     username: str = setting(
@@ -386,7 +398,12 @@ class HistoryConfig:
     path: str = setting(
         "", "The database; empty: in the state directory (systemd's, else the user's own)."
     )
-    keep_days: int = setting(365, "Older events are deleted.", low=1, high=3650)
+    keep_days: int = setting(
+        365,
+        "Older events are deleted: when so long has passed by a clock that a time server keeps.",
+        low=1,
+        high=3650,
+    )
     outbox_max: int = setting(
         10000, "At most so many events wait for the broker.", low=100, high=1000000
     )
@@ -399,7 +416,9 @@ class WebConfig:
 
     enabled: bool = setting(False, "Serve the page.")
     host: str = setting(
-        "127.0.0.1", "Address to listen on; 0.0.0.0: the whole network, and then with a password."
+        "127.0.0.1",
+        "Address to listen on; 0.0.0.0: the whole network, and then with a password.",
+        pattern=HOST,
     )
     port: int = setting(8080, "Port to listen on.", low=0, high=65535)
     password: str = setting("", "Password of the page; any user name will do.", secret=True)
@@ -423,7 +442,9 @@ class Config:
     box: BoxConfig = field(default_factory=BoxConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    seats: tuple[SeatConfig, ...] = field(default_factory=lambda: (SeatConfig(),))
+    seats: tuple[SeatConfig, ...] = field(
+        default_factory=lambda: (SeatConfig(),), metadata={"least": 1}
+    )
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     session: SessionConfig = field(default_factory=SessionConfig)

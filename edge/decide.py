@@ -60,6 +60,12 @@ SOUNDS = ("buzzer", "chirp", "loud")
 PARTS = ("lights", *SOUNDS, "off")  # off: end a test
 LONGEST_GRACE_S = 600.0
 BLIND = frozenset({Fault.CAMERA, Fault.DETECTOR})
+# A look speaks for the time since the one before, but for no longer than this: a camera that stalls
+# says nothing.
+LOOK_SPEAKS_S = 5.0
+# So much of a session must have been seen to call it clean. What is missing is less than a camera
+# needs to open and a cloud to pass, and no more than a quarter in which nobody knows of the phone.
+SEEN_SHARE = 0.75
 SURELY = 0.95  # no threshold is raised beyond this: a phone must stay able to alarm
 
 Detail = str | float | int | bool | None
@@ -71,11 +77,13 @@ def start(
     at_s: float,
     totals: tuple[Totals, ...] | None = None,
     look_alikes: tuple[LookAlike, ...] = (),
+    replay: bool = False,
 ) -> State:
     """The state of a box that was just switched on: idle.
 
     totals:      of today so far, one per configured seat in their order; None: none
     look_alikes: what earlier runs learnt
+    replay:      a recording is played back
     """
     if totals is None or len(totals) != len(config.seats):
         totals = (Totals(),) * len(config.seats)
@@ -88,6 +96,7 @@ def start(
         volume=config.nudge.volume,
         look_alikes=look_alikes[-config.policy.learn_most :],
         follow=config.policy.follow,
+        replay=replay,
     )
 
 
@@ -119,6 +128,8 @@ def step(
     if state.denied:
         state = replace(state, denied=tuple(d for d in state.denied if d[1] > at_s))
     if observation is not None and watching(state):
+        if observation.view is View.CLEAR:
+            state = _seen(state)
         state = _look(state, observation, config)
     return _nudge(state, config)
 
@@ -177,10 +188,13 @@ def _account(state: State, at_s: float) -> State:
     if passed_s <= 0:
         return state
     if state.session is Session.FOCUS:
+        blind = bool(state.faults & BLIND)
         totals = tuple(
-            _booked(total, seat.activity, passed_s)
+            _booked(total, Activity.UNSURE if blind else seat.activity, passed_s)
             for seat, total in zip(state.seats, state.totals, strict=True)
         )
+        if not _phone_in_use(state):
+            state = replace(state, clean_s=state.clean_s + passed_s)
     elif state.session is Session.BREAK:
         totals = tuple(replace(t, break_s=t.break_s + passed_s) for t in state.totals)
     elif state.session is Session.PAUSED:
@@ -196,6 +210,30 @@ def _account(state: State, at_s: float) -> State:
         )
     sound_s = state.sound_s + passed_s if sounding else max(0.0, state.sound_s - passed_s)
     return replace(state, at_s=at_s, totals=totals, seats=seats, sound_s=sound_s)
+
+
+def _phone_in_use(state: State) -> bool:
+    return any(seat.activity is Activity.PHONE for seat in state.seats)
+
+
+def _seen(state: State) -> State:
+    """Book that the camera sees the desk now, as it did since the look before."""
+    seen_s = state.at_s - max(state.looked_s, state.at_s - LOOK_SPEAKS_S)
+    clean_seen_s = state.clean_seen_s + (0.0 if _phone_in_use(state) else seen_s)
+    return replace(
+        state,
+        looked_s=state.at_s,
+        seen_s=state.seen_s + seen_s,
+        clean_seen_s=min(state.clean_s, clean_seen_s),
+    )
+
+
+def _end_stretch(state: State, ended_s: float) -> tuple[State, dict[str, Detail]]:
+    """What is to be told of the focus without the phone that ended then, and a new one begun."""
+    clean_s = max(0.0, state.clean_s - (state.at_s - ended_s))
+    unseen_s = max(0.0, clean_s - state.clean_seen_s)
+    told: dict[str, Detail] = {"clean_s": round(clean_s, 3), "unseen_s": round(unseen_s, 3)}
+    return replace(state, clean_s=0.0, clean_seen_s=0.0), told
 
 
 def _booked(total: Totals, activity: Activity, passed_s: float) -> Totals:
@@ -265,6 +303,10 @@ def _begin_focus(state: State, config: Config, minutes: float | None) -> State:
     state = replace(
         state,
         seats=tuple(replace(_unseen(seat, state.at_s), pickups=0) for seat in state.seats),
+        looked_s=state.at_s,
+        seen_s=0.0,
+        clean_s=0.0,
+        clean_seen_s=0.0,
         pauses_used=0,
         snoozes_used=0,
         snooze_until_s=None,
@@ -291,12 +333,19 @@ def _length(minutes: float | None, configured_min: float) -> float:
 
 
 def _end_focus(state: State, config: Config, *, completed: bool, why: str = "") -> State:
-    """Close the books of a focus session: pick-ups that still run end with it."""
+    """Close the books of a focus session: pick-ups that still run end with it.
+
+    What nobody saw is neither praised nor blamed: without `SEEN_SHARE` of it seen, a session is not
+    clean, and the streak stays as it is.
+    """
     state = _close_seats(state)
+    lasted_s = state.focused_s + state.at_s - state.session_since_s
+    seen = state.seen_s >= SEEN_SHARE * lasted_s
+    state, stretch = _end_stretch(state, state.at_s)
     totals = []
     clean_seats = 0
     for seat, total in zip(state.seats, state.totals, strict=True):
-        clean = completed and seat.pickups == 0
+        clean = completed and seen and seat.pickups == 0
         clean_seats += clean
         streak = total.streak
         if clean:
@@ -321,7 +370,9 @@ def _end_focus(state: State, config: Config, *, completed: bool, why: str = "") 
         completed=completed,
         clean=all_clean,
         pickups=state.pickups_this_session,
-        lasted_s=round(state.focused_s + state.at_s - state.session_since_s, 3),
+        lasted_s=round(lasted_s, 3),
+        seen_s=round(state.seen_s, 3),
+        **stretch,
         why=why,
     )
     if all_clean and config.nudge.reward:
@@ -335,6 +386,7 @@ def _pause(state: State, config: Config) -> State:
     left_s = 0.0 if state.until_s is None else max(0.0, state.until_s - state.at_s)
     used = state.pauses_used + 1
     state = _close_seats(state)
+    state, stretch = _end_stretch(state, state.at_s)
     state = replace(
         state,
         session=Session.PAUSED,
@@ -349,7 +401,8 @@ def _pause(state: State, config: Config) -> State:
         faults=state.faults - {Fault.LENS},
     )
     left = max(0, config.session.pauses - used)
-    return _happen(state, EventType.PAUSE, minutes=config.session.pause_max_min, left=left)
+    minutes = config.session.pause_max_min
+    return _happen(state, EventType.PAUSE, minutes=minutes, left=left, **stretch)
 
 
 def _resume(state: State) -> State:
@@ -362,6 +415,7 @@ def _resume(state: State) -> State:
         until_s=state.at_s + state.paused_left_s,
         paused=None,
         paused_left_s=0.0,
+        looked_s=state.at_s,
         seats=tuple(_unseen(seat, state.at_s) for seat in state.seats),
     )
     return _happen(state, EventType.RESUME, session=str(back))
@@ -530,11 +584,16 @@ def _believe(state: State, index: int, pending: Pending, view: SeatView) -> Stat
         state = replace(state, totals=tuple(totals))
         phone = view.phone
         details: dict[str, Detail] = {} if phone is None else _evidence(phone)
-        state = _happen(state, EventType.PICKUP, seat.seat, **details)
+        state, stretch = _end_stretch(state, since_s)
+        state = _happen(state, EventType.PICKUP, seat.seat, **details, **stretch)
     if new is Activity.AWAY:
         took = since_s - seat.phone_active_s <= LEFT_WITH_S or view.dock is Dock.EMPTY
         state = _happen(state, EventType.LEFT, seat.seat, with_phone=took)
-    return _with_seat(state, index, seat)
+    state = _with_seat(state, index, seat)
+    if old is Activity.PHONE and not _phone_in_use(state):
+        clean_s = state.at_s - since_s
+        state = replace(state, clean_s=clean_s, clean_seen_s=clean_s)
+    return state
 
 
 def _evidence(phone: PhoneSight) -> dict[str, Detail]:
@@ -614,7 +673,7 @@ def _nudge(state: State, config: Config) -> State:
         state = replace(state, sound_spent=spent)
     for index, seat in enumerate(state.seats):
         wanted = _wanted(state, seat, config)
-        if wanted.level is seat.level and _same_cause(wanted.reason, seat.reason):
+        if wanted.level is seat.level and _said(wanted.reason) == _said(seat.reason):
             continue
         changed = replace(
             seat,
@@ -635,9 +694,17 @@ def _nudge(state: State, config: Config) -> State:
     return state
 
 
-def _same_cause(one: str, other: str) -> bool:
-    """Reasons carry seconds that run: only their first words say whether it is another one."""
-    return one.split(" for ")[0] == other.split(" for ")[0]
+def _said(reason: str) -> str:
+    """What of a reason is worth telling again when it changes: not the score behind the comma."""
+    return reason.partition(",")[0]
+
+
+def _for(lasted_s: float) -> str:
+    """How long it has lasted, in steps: a reason that stands is told anew with each of them."""
+    if lasted_s < 60:
+        step_s = 1 if lasted_s < 5 else 5
+        return f"for {lasted_s // step_s * step_s:.0f} s"
+    return f"for {lasted_s // 60:.0f} min"
 
 
 def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
@@ -656,13 +723,13 @@ def _wanted(state: State, seat: SeatState, config: Config) -> _Nudge:
     if seat.activity is Activity.UNSURE:
         lost = state.view is not View.CLEAR
         if lost and lasted_s >= policy.unsure_grace_s:
-            return _Nudge(Level.LIGHT, f"view {state.view} for {lasted_s:.0f} s")
+            return _Nudge(Level.LIGHT, f"view {state.view} {_for(lasted_s)}")
         return _CALM
     if seat.suspicion and seat.activity is Activity.WORKING and seat.dock is not Dock.HOLDS:
         empty_s = at_s - seat.dock_since_s
-        return _Nudge(Level.LIGHT, f"no phone in the dock for {empty_s:.0f} s")
+        return _Nudge(Level.LIGHT, f"no phone in the dock {_for(empty_s)}")
     if seat.activity is Activity.AWAY and lasted_s >= policy.away_grace_s:
-        return _Nudge(Level.LIGHT, f"away for {lasted_s:.0f} s")
+        return _Nudge(Level.LIGHT, f"away {_for(lasted_s)}")
     return _CALM
 
 
@@ -685,7 +752,7 @@ def _by_ladder(state: State, seat: SeatState, steps: LadderConfig, config: Confi
         if held:
             level = Level.LIGHT
     median = "" if seat.phone is None else f", median score {seat.phone.median:.2f}"
-    reason = f"phone in hand{held} for {lasted_s:.0f} s{median}"
+    reason = f"phone in hand{held} {_for(lasted_s)}{median}"
     return _Nudge(level, reason)
 
 

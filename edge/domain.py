@@ -551,6 +551,11 @@ class State:
     look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
     denied: tuple[tuple[str, float], ...] = ()  # seats whose alarm was denied, and until when
     minute_of_day: int | None = None
+    replay: bool = False  # what is watched is a recording, and nobody's day
+    looked_s: float = float("-inf")  # when the camera last saw the desk
+    seen_s: float = 0.0  # how much of this focus session it saw
+    clean_s: float = 0.0  # focus since it began or the phone was put down
+    clean_seen_s: float = 0.0  # how much of that it saw
     follow: str = ""  # the seat that light and sound follow; empty: the worst
     happenings: tuple[Happening, ...] = ()  # the latest, oldest first, bounded
     happened: int = 0  # how many there were in all

@@ -22,17 +22,18 @@ from edge.domain import (
     Tell,
     Tune,
 )
+from edge.errors import Trouble
 
 
 class EndOfStream(Exception):
     """A source that can end (file, folder) has no more frames."""
 
 
-class CameraStalled(Exception):
+class CameraStalled(Trouble):
     """The camera delivers nothing any more; only a new process is sure to be clean."""
 
 
-class CameraMissing(Exception):
+class CameraMissing(Trouble):
     """There is no such camera, or it cannot be opened; the text says what to check."""
 
 

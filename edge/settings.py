@@ -8,38 +8,28 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
+import logging
 import os
-import re
 import textwrap
-import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.config import PRESETS, Config, LadderConfig
-from edge.domain import Box
+from edge import toml
+from edge.address import HIDDEN, is_loopback
+from edge.address import shown as shown_address
+from edge.config import OLD_NAMES, Config
+from edge.errors import Misconfigured
+from edge.service import DEFAULT_PATH, with_sudo
+from edge.toml import SettingFault, written
 from edge.wire.commands import MAX_PAYLOAD_BYTES
 
-DEFAULT_PATH = Path("/etc/procrastobot/config.toml")
-HIDDEN = "(hidden)"
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingFault:
-    """One setting that cannot be used: where, and what would do."""
-
-    where: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.where}{self.text}"
-
-
-class ConfigError(Exception):
+class ConfigError(Misconfigured):
     """The configuration cannot be used; the message names every fault."""
 
     def __init__(self, source: str, faults: list[SettingFault]) -> None:
@@ -58,45 +48,117 @@ class ConfigUnreadable(ConfigError):
 
 
 def find() -> Path | None:
-    """The configuration that `run` uses when none is named; None: all defaults."""
+    """The configuration that `run` uses when none is named; None: all defaults.
+
+    Raises ConfigUnreadable where only the service and root may look.
+    """
     named = os.environ.get("PROCRASTOBOT_CONFIG")
     if named:
         return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path(os.path.expanduser("~")) / ".config")
     for path in (DEFAULT_PATH, home / "procrastobot" / "config.toml"):
-        if path.is_file():
-            return path
+        try:
+            path.stat()
+        except PermissionError as exc:
+            raise _unreadable(path, f"cannot be read: {exc.strerror}") from exc
+        except OSError:
+            continue
+        return path
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file came to: the tree, with defaults where something is wrong, and all that is."""
+
+    config: Config
+    source: str
+    reader: toml.Reader  # what is wrong by itself
+    faults: list[SettingFault]  # that, and what contradicts each other
+
+    def checked(self) -> Config:
+        """Raises ConfigError where there is a fault."""
+        if self.faults:
+            raise ConfigError(self.source, self.faults)
+        return self.config
 
 
 def load(path: Path | None) -> Config:
     """Read a file; None gives the defaults. Raises ConfigError, ConfigUnreadable."""
-    if path is None:
-        return Config()
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigUnreadable(str(path), f"cannot be read: {exc.strerror}") from exc
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise ConfigUnreadable(str(path), f"is not UTF-8 text (byte {exc.start})") from exc
-    return parse(text, str(path))
+    return read(path).checked()
 
 
 def parse(text: str, source: str) -> Config:
     """Turn TOML into the tree. Raises ConfigError, ConfigUnreadable."""
+    return _read(text, source).checked()
+
+
+def read(path: Path | None) -> Read:
+    """Read a file, and judge all of it that can be read. Raises ConfigUnreadable."""
+    if path is None:
+        return Read(Config(), "no file: all defaults", _reader(), [])
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigUnreadable(source, f"is not valid TOML: {exc}") from exc
-    faults: list[SettingFault] = []
-    config: Config = _section(Config, tree, "", faults)
-    if not faults:
-        faults.extend(_contradictions(config))
-    if faults:
-        raise ConfigError(source, faults)
-    return config
+        text = toml.read_text(path)
+    except toml.Unreadable as exc:
+        raise _unreadable(path, str(exc)) from exc
+    if text.startswith(toml.BYTE_ORDER_MARK):
+        log.warning("%s: begins with a byte order mark, as Windows writes it; passed over", path)
+    return _read(text, str(path))
+
+
+def _read(text: str, source: str) -> Read:
+    tree, faults = toml.syntax(text)
+    if tree is None:
+        raise _not_toml(source, faults)
+    notes = _renamed(tree)
+    reader = _reader()
+    config: Config = reader.section(Config, tree, "")
+    judged = [*reader.faults, *_contradictions(config, reader)]
+    if faults and not judged:
+        raise _not_toml(source, faults)
+    for note in notes:
+        log.warning("%s: %s", source, note)
+    return Read(config, source, reader, [*faults, *judged])
+
+
+def _reader() -> toml.Reader:
+    return toml.Reader(paths=lambda: [path for path, *_ in declarations()])
+
+
+def _unreadable(path: Path, text: str) -> ConfigUnreadable:
+    return ConfigUnreadable(str(path), text + with_sudo(path))
+
+
+def _not_toml(source: str, faults: list[SettingFault]) -> ConfigUnreadable:
+    lines = [str(fault) for fault in faults]
+    return ConfigUnreadable(source, "is not valid TOML: " + "\n  ".join(lines))
+
+
+def _renamed(tree: dict[str, Any]) -> list[str]:
+    """Put what stands under an old name under its new one; what is no longer needed goes.
+
+    Returns what to say about it. An update must not stop a box for a name that changed.
+    """
+    notes = []
+    for old, new in OLD_NAMES.items():
+        section, _, name = old.partition(".")
+        table = tree.get(section)
+        if not isinstance(table, dict) or name not in table:
+            continue
+        value = table.pop(name)
+        if not new:
+            notes.append(f"{old} is no longer needed, and has no effect; take it out")
+            continue
+        section, _, name = new.partition(".")
+        target = tree.setdefault(section, {})
+        if isinstance(target, dict) and name not in target:
+            target[name] = value
+            notes.append(f"{old} is called {new} now; the old name works for the time being")
+        else:
+            notes.append(
+                f"{old} is called {new} now, which is there too; the old one has no effect"
+            )
+    return notes
 
 
 def override(config: Config, assignments: Mapping[str, object]) -> Config:
@@ -104,96 +166,91 @@ def override(config: Config, assignments: Mapping[str, object]) -> Config:
 
     Values are TOML values and are checked like those of a file. Raises ConfigError.
     """
-    faults: list[SettingFault] = []
+    return overridden(config, assignments).checked()
+
+
+def overridden(config: Config, assignments: Mapping[str, object]) -> Read:
+    """The same, with all that is wrong beside it."""
+    reader = _reader()
     for dotted, value in assignments.items():
         section_name, _, name = dotted.partition(".")
         section = getattr(config, section_name)
         hint = typing.get_type_hints(type(section))[name]
-        declared = next(f for f in fields(section) if f.name == name)
-        checked = _value(hint, value, declared.metadata, dotted, faults)
-        if not faults:
+        declared: Field[Any] = next(f for f in fields(section) if f.name == name)
+        checked = reader.value(hint, value, declared, dotted)
+        if checked is not None:
             changed = dataclasses.replace(section, **{name: checked})
             config = dataclasses.replace(config, **{section_name: changed})
-    if not faults:
-        faults.extend(_contradictions(config))
-    if faults:
-        raise ConfigError("command line", faults)
-    return config
+    faults = [*reader.faults, *_contradictions(config, reader)]
+    return Read(config, "command line", reader, faults)
 
 
-# ---------------------------------------------------------------- reading
+def unsettable(dotted: str) -> str:
+    """Why one setting cannot be set by its dotted name alone; empty when it can."""
+    section, _, name = dotted.partition(".")
+    hint = typing.get_type_hints(Config).get(section)
+    if isinstance(hint, type) and is_dataclass(hint):
+        own = [declared.name for declared in fields(hint)]
+        return "" if name in own else f": no such setting{_reader().nearest(name, own, section)}"
+    if hint is not None:
+        return f": {section} are tables, and need a file"
+    paths = [path for path, *_ in declarations()]
+    close = [path for path in paths if path.endswith(f".{dotted}")]
+    close = close or difflib.get_close_matches(dotted, paths, 1)
+    return ": no such setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
-def _section(cls: type, tree: Mapping[str, Any], where: str, faults: list[SettingFault]) -> Any:
-    hints = typing.get_type_hints(cls)
-    declared = {f.name: f for f in fields(cls)}
-    values: dict[str, Any] = {}
-    for name, raw in tree.items():
-        path = f"{where}.{name}" if where else name
-        if name not in declared:
-            faults.append(SettingFault(path, f": no such setting{_nearest(name, cls, where)}"))
-            continue
-        values[name] = _value(hints[name], raw, declared[name].metadata, path, faults)
-    if faults:
-        # Some values are placeholders now; the faults are raised before anybody sees them.
-        values = {k: v for k, v in values.items() if v is not None}
-    return cls(**values)
+def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
+    """What is wrong between settings that are right one by one."""
+    sound = reader.sound
+    found: list[SettingFault] = []
 
+    def wrong(where: str, text: str) -> None:
+        found.append(SettingFault(where, text))
 
-def _value(
-    hint: Any, raw: Any, metadata: Mapping[str, Any], path: str, faults: list[SettingFault]
-) -> Any:
-    if is_dataclass(hint) and isinstance(hint, type) and hint is not Box:
-        if not isinstance(raw, Mapping):
-            faults.append(SettingFault(path, f" = {_toml(raw)}: must be a table [{path}]"))
-            return None
-        return _section(hint, raw, path, faults)
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return _value(next(a for a in args if a is not type(None)), raw, metadata, path, faults)
-    if origin is tuple and is_dataclass(args[0]):
-        return _tables(args[0], raw, path, faults)
-    if origin is dict:
-        return _modes(raw, path, faults)
-    problem = _problem(hint, raw, metadata)
-    if problem:
-        shown = HIDDEN if metadata.get("secret") else _toml(raw)
-        faults.append(SettingFault(path, f" = {shown}: {problem}"))
-        return None
-    if hint is Box:
-        return Box(*(float(edge) for edge in raw))
-    return float(raw) if hint is float else raw
-
-
-def _tables(cls: Any, raw: Any, path: str, faults: list[SettingFault]) -> Any:
-    if not isinstance(raw, list) or not all(isinstance(item, Mapping) for item in raw):
-        faults.append(SettingFault(path, f" = {_toml(raw)}: must be tables [[{path}]]"))
-        return None
-    if not raw:
-        faults.append(SettingFault(path, " = []: at least one is needed"))
-        return None
-    return tuple(_section(cls, item, f"{path}[{i}]", faults) for i, item in enumerate(raw))
-
-
-def _modes(raw: Any, path: str, faults: list[SettingFault]) -> dict[str, LadderConfig]:
-    """The presets, changed and added to. A new mode starts from `gentle`."""
-    modes = dict(PRESETS)
-    if not isinstance(raw, Mapping):
-        faults.append(SettingFault(path, f" = {_toml(raw)}: must be tables [{path}.NAME]"))
-        return modes
-    for name, table in raw.items():
-        if not isinstance(table, Mapping):
-            faults.append(SettingFault(f"{path}.{name}", f" = {_toml(table)}: must be a table"))
-            continue
-        if problem := _name_problem(name):
-            faults.append(SettingFault(f"{path}.{_key(name)}", f": {problem}"))
-            continue
-        before = len(faults)
-        ladder = _section(LadderConfig, table, f"{path}.{name}", faults)
-        if len(faults) == before:
-            given = {key: getattr(ladder, key) for key in table}
-            modes[name] = dataclasses.replace(modes.get(name, PRESETS["gentle"]), **given)
-    return modes
+    names = [seat.name for seat in config.seats]
+    if sound("seats"):
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                wrong(f"seats[{i}].name", f" = {written(name)}: is the name of another seat")
+        if config.policy.follow and config.policy.follow not in names and sound("policy.follow"):
+            what = f"no such seat; there are {', '.join(names)}"
+            wrong("policy.follow", f" = {written(config.policy.follow)}: {what}")
+    if config.nudge.mode not in config.modes and sound("nudge.mode"):
+        what = f"no such mode; there are {', '.join(config.modes)}"
+        wrong("nudge.mode", f" = {written(config.nudge.mode)}: {what}")
+    quiet = bool(config.nudge.quiet_from), bool(config.nudge.quiet_to)
+    if quiet[0] != quiet[1] and sound("nudge.quiet_from", "nudge.quiet_to"):
+        missing = "quiet_to" if quiet[0] else "quiet_from"
+        wrong(f"nudge.{missing}", ": quiet hours need both a beginning and an end")
+    mqtt, web = config.mqtt, config.web
+    if mqtt.password and mqtt.password_file:
+        wrong("mqtt.password", f" = {HIDDEN}: give this or password_file, not both")
+    if bool(mqtt.cert_file) != bool(mqtt.key_file) and sound("mqtt.cert_file", "mqtt.key_file"):
+        missing = "key_file" if mqtt.cert_file else "cert_file"
+        wrong(f"mqtt.{missing}", ": a client certificate needs its key, and a key its")
+    exposed = web.enabled and not web.password and not is_loopback(web.host)
+    if exposed and sound("web.enabled", "web.password", "web.host"):
+        wrong(
+            "web.password", ": needed when the page is served to more than this machine (web.host)"
+        )
+    both = config.broker.enabled and web.enabled and config.broker.port == web.port != 0
+    if both and sound("broker.enabled", "broker.port", "web.enabled", "web.port"):
+        wrong("web.port", f" = {web.port}: is the port of the broker in the box (broker.port)")
+    for name in ("ca_file", "cert_file", "key_file"):
+        path = getattr(mqtt, name)
+        if path and not mqtt.tls and sound("mqtt.tls"):
+            wrong(f"mqtt.{name}", f" = {written(path)}: needs mqtt.tls = true")
+    for mode, ladder in config.modes.items():
+        if problem := _name_problem(mode):
+            wrong(f"modes.{toml.key(mode)}", f": {problem}")
+        times = (ladder.light_after_s, ladder.sound_after_s, ladder.loud_after_s)
+        steps = [step for step in times if step >= 0]
+        if steps != sorted(steps) and sound(f"modes.{mode}"):
+            wrong(
+                f"modes.{mode}", ": light, sound and loud must come in this order, later and later"
+            )
+    return found
 
 
 def _name_problem(name: str) -> str:
@@ -205,136 +262,6 @@ def _name_problem(name: str) -> str:
     if name.startswith("{") and name.endswith("}"):
         return "a name is not in braces: that is how the fields of a command are"
     return ""
-
-
-def _problem(hint: Any, raw: Any, metadata: Mapping[str, Any]) -> str:
-    """What is wrong with a value, in words that say what would do; empty: nothing."""
-    if hint is Box:
-        return _box_problem(raw)
-    if hint is bool:
-        return "" if isinstance(raw, bool) else "must be true or false"
-    if hint is str:
-        return _text_problem(raw, metadata)
-    if hint is int and (isinstance(raw, bool) or not isinstance(raw, int)):
-        return "must be a whole number" + _range(metadata)
-    if hint is float and (isinstance(raw, bool) or not isinstance(raw, int | float)):
-        return "must be a number" + _range(metadata)
-    low, high = metadata.get("low"), metadata.get("high")
-    outside = (low is not None and raw < low) or (high is not None and raw > high)
-    if outside or not math.isfinite(raw):
-        return "must be" + _range(metadata)
-    return ""
-
-
-def _text_problem(raw: Any, metadata: Mapping[str, Any]) -> str:
-    if not isinstance(raw, str):
-        return "must be text in quotes"
-    choices = metadata.get("choices") or ()
-    if choices and raw not in choices:
-        close = difflib.get_close_matches(raw, choices, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        return f"must be one of {', '.join(choices)}{hint}"
-    pattern = metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, raw):
-        return f"does not fit. {metadata['help']}"
-    if any(ord(char) < 32 for char in raw):
-        return "must not contain control characters"
-    return ""
-
-
-def _box_problem(raw: Any) -> str:
-    wanted = "must be [top, left, bottom, right], each from 0 to 1"
-    if not isinstance(raw, list) or len(raw) != 4:
-        return wanted
-    if any(isinstance(e, bool) or not isinstance(e, int | float) for e in raw):
-        return wanted
-    if not all(0 <= e <= 1 for e in raw):
-        return wanted
-    top, left, bottom, right = raw
-    if top >= bottom or left >= right:
-        return "top must be above bottom, and left before right"
-    return ""
-
-
-def _range(metadata: Mapping[str, Any]) -> str:
-    low, high = metadata.get("low"), metadata.get("high")
-    if low is None or high is None:
-        return ""
-    return f" from {low:g} to {high:g}"
-
-
-def _nearest(name: str, cls: type, where: str) -> str:
-    own = [f.name for f in fields(cls)]
-    close = difflib.get_close_matches(name, own, 1)
-    if close:
-        return f"; did you mean {where}.{close[0]}?" if where else f"; did you mean {close[0]}?"
-    everywhere = {path.rpartition(".")[2]: path for path, *_ in declarations()}
-    if name in everywhere:
-        return f"; did you mean {everywhere[name]}?"
-    close = difflib.get_close_matches(name, everywhere, 1, cutoff=0.8)
-    if close:
-        return f"; did you mean {everywhere[close[0]]}?"
-    return f"; there are {', '.join(own)}"
-
-
-def unsettable(dotted: str) -> str:
-    """Why one setting cannot be set by its dotted name alone; empty when it can."""
-    section, _, name = dotted.partition(".")
-    hint = typing.get_type_hints(Config).get(section)
-    if isinstance(hint, type) and is_dataclass(hint):
-        known = name in {declared.name for declared in fields(hint)}
-        return "" if known else f": no such setting{_nearest(name, hint, section)}"
-    if hint is not None:
-        return f": {section} are tables, and need a file"
-    paths = [path for path, *_ in declarations()]
-    close = [path for path in paths if path.endswith(f".{dotted}")]
-    close = close or difflib.get_close_matches(dotted, paths, 1)
-    return ": no such setting" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _contradictions(config: Config) -> Iterator[SettingFault]:
-    """What is wrong between settings that are right one by one."""
-    names = [seat.name for seat in config.seats]
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            yield SettingFault(f"seats[{i}].name", f" = {_toml(name)}: is the name of another seat")
-    if config.policy.follow and config.policy.follow not in names:
-        found = f" = {_toml(config.policy.follow)}: no such seat; there are {', '.join(names)}"
-        yield SettingFault("policy.follow", found)
-    if config.nudge.mode not in config.modes:
-        found = f" = {_toml(config.nudge.mode)}: no such mode; there are {', '.join(config.modes)}"
-        yield SettingFault("nudge.mode", found)
-    if config.camera.rotate_deg not in (0, 180):
-        yield SettingFault("camera.rotate_deg", f" = {config.camera.rotate_deg}: must be 0 or 180")
-    if bool(config.nudge.quiet_from) != bool(config.nudge.quiet_to):
-        missing = "quiet_to" if config.nudge.quiet_from else "quiet_from"
-        yield SettingFault(f"nudge.{missing}", ": quiet hours need both a beginning and an end")
-    if config.mqtt.password and config.mqtt.password_file:
-        yield SettingFault("mqtt.password", f" = {HIDDEN}: give this or password_file, not both")
-    if bool(config.mqtt.cert_file) != bool(config.mqtt.key_file):
-        missing = "key_file" if config.mqtt.cert_file else "cert_file"
-        yield SettingFault(f"mqtt.{missing}", ": a client certificate needs its key, and a key its")
-    if config.web.enabled and not config.web.password and not _is_loopback(config.web.host):
-        yield SettingFault(
-            "web.password", ": needed when the page is served to more than this machine (web.host)"
-        )
-    for name in ("ca_file", "cert_file", "key_file"):
-        path = getattr(config.mqtt, name)
-        if path and not config.mqtt.tls:
-            yield SettingFault(f"mqtt.{name}", f" = {_toml(path)}: needs mqtt.tls = true")
-        elif path and not Path(path).is_file():
-            yield SettingFault(f"mqtt.{name}", f" = {_toml(path)}: there is no such file")
-    for mode, ladder in config.modes.items():
-        times = (ladder.light_after_s, ladder.sound_after_s, ladder.loud_after_s)
-        steps = [step for step in times if step >= 0]
-        if steps != sorted(steps):
-            yield SettingFault(
-                f"modes.{mode}", ": light, sound and loud must come in this order, later and later"
-            )
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 # ---------------------------------------------------------------- showing
@@ -374,7 +301,7 @@ def shown(config: Config) -> str:
                 lines += [f"[[{section.name}]]", *_pairs(item), ""]
         elif isinstance(value, dict):
             for key, item in value.items():
-                lines += [f"[{section.name}.{_key(key)}]", *_pairs(item), ""]
+                lines += [f"[{section.name}.{toml.key(key)}]", *_pairs(item), ""]
         else:
             lines += [f"[{section.name}]", *_pairs(value), ""]
     return "\n".join(lines)
@@ -385,10 +312,13 @@ def _pairs(section: Any) -> Iterator[str]:
         value = getattr(section, declared.name)
         if value is None:
             continue
+        name = declared.name
         if declared.metadata.get("secret") and value:
-            yield f"# {declared.name} = {HIDDEN}"
+            yield f"# {name} = {HIDDEN}"
+        elif isinstance(value, str) and shown_address(value) != value:
+            yield f"# {name} = {written(value)}  {HIDDEN[:-1]} in part)"
         else:
-            yield f"{declared.name} = {_toml(value)}"
+            yield f"{name} = {written(value)}"
 
 
 def example() -> str:
@@ -411,7 +341,7 @@ def example() -> str:
                     _help(declared.metadata), 98, initial_indent="#   ", subsequent_indent="#   "
                 )
                 default = declared.default
-                value = _toml(default) if default is not None else "[0.7, 0.0, 1.0, 0.3]"
+                value = written(default) if default is not None else "[0.7, 0.0, 1.0, 0.3]"
                 lines.append(f"# {declared.name} = {value}")
             lines.append("")
     return "\n".join(lines)
@@ -432,7 +362,7 @@ def reference() -> str:
             lines += [f"## `{table}`", "", " ".join((cls.__doc__ or "").split()), ""]
             lines += ["| setting | default | meaning |", "| --- | --- | --- |"]
             for declared in fields(cls):
-                default = _toml(declared.default) if declared.default is not None else "none"
+                default = written(declared.default) if declared.default is not None else "none"
                 help_text = _help(declared.metadata).replace("|", "\\|")
                 lines.append(f"| `{declared.name}` | `{default}` | {help_text} |")
             lines.append("")
@@ -442,26 +372,8 @@ def reference() -> str:
 def _help(metadata: Mapping[str, Any]) -> str:
     text = str(metadata["help"])
     if metadata.get("choices"):
-        text += f" One of: {', '.join(metadata['choices'])}."
-    bounds = _range(metadata).strip()
+        text += f" One of: {', '.join(map(str, metadata['choices']))}."
+    bounds = toml.bounds(metadata).strip()
     if bounds:
         text += f" ({bounds})"
     return text
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Box):
-        return _toml([value.ymin, value.xmin, value.ymax, value.xmax])
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    return str(value)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)

@@ -30,9 +30,12 @@ def local_time() -> datetime:
     return datetime.now().astimezone()
 
 
-def history_path(config: Config) -> Path:
-    """Where the history is, whether it exists or not."""
-    return Path(config.history.path) if config.history.path else state_dir() / "history.db"
+def history_path(config: Config, configuration: Path | None = None) -> Path:
+    """Where the history is, whether it exists or not. `configuration`: the file that a command
+    beside the service has read."""
+    if config.history.path:
+        return Path(config.history.path)
+    return state_dir(configuration) / "history.db"
 
 
 def announced_path(config: Config) -> Path:
@@ -95,11 +98,16 @@ class Telling:
 
 
 def open_teller(
-    config: Config, *, inbox: Inbox, wall_clock: Callable[[], datetime] = local_time
+    config: Config,
+    *,
+    inbox: Inbox,
+    replay: bool = False,
+    wall_clock: Callable[[], datetime] = local_time,
 ) -> Telling:
     """Open the history and, where the configuration names one, the way to a broker.
 
     Neither can fail the start: what does not work is logged and left in the inbox as a fault.
+    `replay`: a recording is played back; its events are marked, and the day is not told.
     """
     broker = _broker(config, inbox) if config.broker.enabled else None
     address = configured_address(config)
@@ -130,6 +138,7 @@ def open_teller(
         on_event=grown,
         on_today=show,
         sending=address is not None,
+        replay=replay,
     )
     if address is not None:
         client = MqttClient(
@@ -140,9 +149,10 @@ def open_teller(
             refuse=refuse,
             announced=Announced(announced_path(config)),
             explain=lambda: broker.why if broker is not None else "",
-            wall_clock=wall_clock,
+            wall_clock=recorder.now,
         )
-        client.today(recorder.today)
+        if not replay:
+            client.today(recorder.today)
         clients.append(client)
         client.start()
     recorder.note(EventType.STARTED, {"version": __version__})

@@ -48,7 +48,7 @@ def test_a_pickup_becomes_a_picture_that_only_the_box_can_read(tmp_path):
     album.close()
     folder = tmp_path / "pictures"
     (picture,) = folder.iterdir()
-    assert picture.name == "20261123-120001-000-pickup.jpg"
+    assert picture.name == "000001-20261123-120001-000-pickup.jpg"
     assert folder.stat().st_mode & 0o077 == 0
     with av.open(str(picture)) as container:
         read = next(container.decode(video=0))
@@ -63,6 +63,17 @@ def test_the_oldest_pictures_go_first(tmp_path):
         album.consider(happening(EventType.PICKUP), frame(number))
     album.close()
     assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["2", "3"]
+
+
+def test_the_oldest_are_those_that_were_kept_first_whatever_the_clock_said(tmp_path):
+    wall = Wall()
+    (tmp_path / "20261122-120001-000-pickup.jpg").write_text("of an earlier version")
+    album = Album(tmp_path, 3, save=lambda f, path: path.write_text(str(f.number)), wall_clock=wall)
+    for number, year in enumerate((2041, 2026, 1970, 2026), start=1):
+        wall.now = START.replace(year=year)
+        album.consider(happening(EventType.PICKUP), frame(number))
+    album.close()
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["2", "3", "4"]
 
 
 def test_a_full_card_costs_pictures_and_is_said_once(tmp_path, caplog):

@@ -163,6 +163,61 @@ def test_a_camera_that_stops_is_told_and_ends_the_box(start, broker, subscriber,
     assert subscriber.of("/availability")[-1] == b"offline"
 
 
+def test_a_second_box_with_the_same_history_says_so_and_falsifies_nothing(
+    start, broker, subscriber, stream
+):
+    arguments = ("--source", stream.address, "--set", "session.autostart=true")
+    first = start(*arguments, port=broker.port)
+    subscriber.wait_for(session_is_recorded)
+    code, output = start(*arguments, port=broker.port).end()
+    assert code == 78, "systemd would start it again after 1"
+    assert f"another Procrastobot (process {first.process.pid}) runs" in output
+    assert "Traceback" not in output
+    first.process.send_signal(signal.SIGTERM)
+    assert first.end()[0] == 0
+    assert subscriber.of("/availability").count(b"offline") == 1
+    assert [json.loads(p)["type"] for p in subscriber.of("/event")][:2] == [
+        "started",
+        "session_start",
+    ]
+
+
+def test_a_recording_is_played_back_beside_a_running_box_and_told_to_nobody(
+    start, broker, subscriber, stream, pictures
+):
+    box = start("--source", stream.address, port=broker.port)
+    subscriber.wait_for(lambda heard: any(m.payload == b"online" for m in heard))
+    code, output = start("--source", str(pictures), "--fast", port=broker.port).end()
+    assert code == 0, output
+    assert f"a box (process {box.process.pid}) runs already" in output
+    box.process.send_signal(signal.SIGTERM)
+    box.end()
+    assert subscriber.of("/availability").count(b"offline") == 1
+    assert not focus_is_on(subscriber.heard)
+
+
+def test_a_recording_that_is_kept_is_marked_everywhere_and_counts_nowhere(
+    start, broker, subscriber, pictures, tmp_path
+):
+    history = tmp_path / "kept.db"
+    code, output = start(
+        "--source", str(pictures), "--fast", "--set", f"history.path={history}", port=broker.port
+    ).end()
+    assert code == 0, output
+    subscriber.wait_for(lambda heard: heard[-1].payload == b"offline")
+    told = [json.loads(p) for p in (*subscriber.of("/event"), *subscriber.of("/state"))]
+    assert {each["replay"] for each in told} == {True}
+    assert not subscriber.of("/today")
+    found = subprocess.run(
+        [sys.executable, "-m", "edge", "report", "--json", "--history", str(history)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (day,) = json.loads(found.stdout)["days"]
+    assert (day["focus_s"], day["sessions"], day["longest_clean_s"]) == (0, 0, 0)
+
+
 def test_a_wrong_configuration_ends_with_78_and_every_fault(start, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("[policy]\naway_hold_s = -3\n[mqtt]\nhots = 'x'\n")

@@ -7,6 +7,7 @@ import pytest
 
 from edge import decide
 from edge.config import (
+    LIGHT_ONLY,
     Config,
     NudgeConfig,
     PolicyConfig,
@@ -101,6 +102,17 @@ def test_the_four_activities_share_out_the_focus_time():
     shared = total.working_s + total.phone_s + total.away_s + total.unsure_s
     assert shared == pytest.approx(total.focus_s)
     assert min(total.working_s, total.phone_s, total.away_s, total.unsure_s) > 5
+
+
+def test_the_seconds_of_a_reason_go_on_while_the_level_stands():
+    desk = Desk(configured(modes={"gentle": LIGHT_ONLY})).focus().working(5).using(3)
+    told = []
+    for _ in range(75):
+        desk.using(1)
+        told.append(desk.seat.reason.partition(",")[0])
+    assert set(told) >= {f"phone in hand for {span}" for span in ("5 s", "30 s", "55 s", "1 min")}
+    assert len(set(told)) < 16, "in steps: each of them is published"
+    assert [h.type for h in desk.happenings()].count(EventType.LEVEL) == 1, "and is no event"
 
 
 def test_leaving_with_the_phone_is_recorded_as_such():
@@ -297,6 +309,98 @@ def test_a_clean_session_is_rewarded_and_streaks_count():
     total = desk.state.totals[0]
     assert (total.streak, total.sessions, total.clean_sessions) == (0, 4, 3)
     assert desk.types().count(EventType.REWARD) == 3
+
+
+COVERED = replace(CALM, brightness=0.02, contrast=0.0, detail=0.0)
+
+
+def blind(desk: Desk, seconds: float) -> Desk:
+    """Time passes, and the camera delivers nothing."""
+    until_s = desk.now_s + seconds
+    while desk.now_s < until_s - 1e-6:
+        desk.now_s = round(desk.now_s + 0.5, 6)
+        desk.state = decide.step(
+            desk.state, None, at_s=desk.now_s, config=desk.config, minute_of_day=600
+        )
+        desk.states.append(desk.state)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("stretches", "clean"),
+    [
+        pytest.param([("working", 61)], True, id="seen to its end"),
+        pytest.param([("nobody", 61)], True, id="an empty seat is seen too"),
+        pytest.param([("blind", 61)], False, id="no picture at all"),
+        pytest.param([("covered", 61)], False, id="covered all the time"),
+        pytest.param([("blind", 8), ("working", 53)], True, id="slow to open"),
+        pytest.param([("working", 10), ("blind", 6), ("working", 45)], True, id="a short gap"),
+        pytest.param([("working", 40), ("blind", 21)], False, id="lost for the last third"),
+        pytest.param([("working", 40), ("covered", 21)], False, id="covered for the last third"),
+        pytest.param([("working", 1), ("blind", 60)], False, id="one second of it"),
+    ],
+)
+def test_a_session_is_clean_when_most_of_it_was_seen(stretches, clean):
+    desk = Desk(Config(session=SessionConfig(focus_min=1, auto_break=False)))
+    desk.state = replace(desk.state, totals=(Totals(streak=2),))
+    desk.focus()
+    for what, seconds in stretches:
+        match what:
+            case "blind":
+                blind(desk, seconds)
+            case "covered":
+                desk.looking_at(COVERED, seconds)
+            case _:
+                getattr(desk, what)(seconds)
+    total = desk.state.totals[0]
+    assert total.sessions == 1
+    assert (total.streak, total.clean_sessions) == ((3, 1) if clean else (2, 0))
+    assert (EventType.REWARD in desk.types()) is clean
+    (end,) = [each for each in desk.happenings() if each.type is EventType.SESSION_END]
+    assert end.details["clean"] is clean
+    seen_s = sum(seconds for what, seconds in stretches if what in ("working", "nobody"))
+    # A look speaks for the five seconds before it; a cover is believed after a while.
+    assert min(seen_s, 60) - 1 <= end.details["seen_s"] <= seen_s + decide.LOOK_SPEAKS_S
+
+
+def test_a_pickup_in_a_session_that_was_hardly_seen_still_ends_the_streak():
+    desk = Desk(Config(session=SessionConfig(focus_min=1, auto_break=False)))
+    desk.state = replace(desk.state, totals=(Totals(streak=2),))
+    desk.focus().working(3).using(6).working(3)
+    blind(desk, 50)
+    assert desk.state.totals[0].streak == 0
+
+
+def test_the_time_of_a_camera_that_is_gone_is_nobodys_work():
+    desk = Desk().focus().working(20)
+    desk.tell(FaultChange(Fault.CAMERA, True, "unplugged"))
+    before = desk.state.totals[0]
+    blind(desk, 30)
+    total = desk.state.totals[0]
+    assert total.unsure_s - before.unsure_s == pytest.approx(30)
+    assert total.working_s == before.working_s
+    assert total.focus_s == pytest.approx(
+        total.working_s + total.phone_s + total.away_s + total.unsure_s
+    )
+
+
+def test_the_focus_without_the_phone_is_told_by_what_ends_it():
+    desk = Desk(Config(session=SessionConfig(focus_min=2, auto_break=False)))
+    desk.focus().working(30).using(10).working(20).tell(Press.SHORT)
+    desk.play(5, lambda _: ((), CALM)).tell(Press.SHORT).working(20)
+    blind(desk, 12)
+    desk.working(30)
+    told = {
+        each.type: (each.details["clean_s"], each.details["unseen_s"])
+        for each in desk.happenings()
+        if "clean_s" in each.details
+    }
+    assert list(told) == [EventType.PICKUP, EventType.PAUSE, EventType.SESSION_END]
+    assert told[EventType.PICKUP] == pytest.approx((30, 0), abs=1.0)
+    assert told[EventType.PAUSE] == pytest.approx((20, 0), abs=1.0)
+    end_clean_s, end_unseen_s = told[EventType.SESSION_END]
+    assert end_clean_s == pytest.approx(60, abs=1.0), "since the pause"
+    assert end_unseen_s == pytest.approx(12 - decide.LOOK_SPEAKS_S, abs=1.0)
 
 
 @pytest.mark.parametrize(("pickup", "streak"), [(False, 2), (True, 0)])

@@ -346,6 +346,7 @@ def test_a_pickup_is_timed_from_what_the_clip_shows():
         "to_sound_s": [5.0],
         "to_silence_s": [0.4],
         "to_dark_s": [2.0],
+        "false_pickups": [],
         "false_sounds": 0,
     }
 
@@ -365,6 +366,23 @@ def test_a_sound_without_a_phone_in_the_hand_is_counted():
     )
     assert told.figures()["false_sounds"] == 2
     assert "False sounds: 2." in list(told.lines())
+
+
+def test_what_was_taken_for_a_phone_is_said_with_whether_it_lit():
+    told = story(
+        (0.0, WORK, Activity.WORKING, Level.NONE, False),
+        (3.0, "a calculator in the hand", Activity.PHONE, Level.NONE, False),
+        (3.5, "a calculator in the hand", Activity.PHONE, Level.LIGHT, False),
+        (6.0, WORK, Activity.WORKING, Level.NONE, False),
+        (8.0, HAND, Activity.PHONE, Level.LIGHT, False),
+        (9.0, WORK, Activity.PHONE, Level.LIGHT, False),
+        (11.0, WORK, Activity.WORKING, Level.NONE, False),
+        (12.0, "a cup", Activity.PHONE, Level.NONE, False),
+    )
+    assert told.figures()["false_pickups"] == ["a calculator in the hand", "a cup"]
+    lines = list(told.lines())
+    assert "Wrongly counted as a pick-up, with a light: a calculator in the hand." in lines
+    assert "Wrongly counted as a pick-up: a cup." in lines
 
 
 def test_of_a_source_that_says_nothing_nothing_is_claimed():

@@ -308,3 +308,16 @@ def test_its_systemd_agrees_with_every_unit_and_its_drop_ins(built: Chroot) -> N
     assert command == ["/usr/bin/procrastobot-update", "confirm"]
     assert "tries them once" in built.run(command[0], "--help").stdout
     assert (built.root / "usr/lib/procrastobot/systemd-boot").is_file()
+
+
+def test_a_build_that_was_asked_for_and_is_not_possible_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    done = subprocess.run(
+        [IMAGE.parent / "test-image", "--always"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "image: cannot be built here: needs root\n"

@@ -276,6 +276,21 @@ def test_it_says_its_version_and_accepts_its_configuration(target: Target) -> No
     target.seen(f"{said}; {checked.split('. ')[0]}")
 
 
+def test_somebody_else_is_told_which_sudo_is_missing(target: Target) -> None:
+    """What the guides name, typed by the user of a Raspberry Pi OS."""
+    as_pi = ("setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "procrastobot")
+    for command in (["check"], ["report", "--week"], ["selftest", "--yes"], ["run"]):
+        done = target.chroot.run(*as_pi, *command, check=False)
+        assert done.returncode == 78, done.stdout + done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.rstrip().endswith(f"sudo procrastobot {command[0]}")
+    for command in (["--help"], ["detect", "/srv/phone.png"], ["check", "--example"]):
+        target.chroot.run(*as_pi, *command)
+    report = target.chroot.run("procrastobot", "report", check=False)
+    assert "/var/lib/procrastobot/history.db" in report.stderr
+    target.seen("user 1000: check, report, selftest, run")
+
+
 def test_it_sees_a_phone_in_a_picture(target: Target) -> None:
     command = ("procrastobot", "detect", "/srv/phone.png", "--json", "--threads", "1")
     found = json.loads(target.chroot.run(*command).stdout)

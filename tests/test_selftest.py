@@ -6,14 +6,21 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from edge import telling
 from edge.__main__ import main
 from edge.commands.selftest import PARTS, Finding, Verdict, examine
 from edge.config import CameraConfig, Config, HardwareConfig, HistoryConfig, MqttConfig
+from edge.domain import EventType, Totals
+from edge.history import clock
+from edge.history.days import Day
+from edge.history.store import open_store
 from tests.broker import Mosquitto, find_mosquitto
 from tests.camera_fakes import write_picture
 
@@ -72,6 +79,42 @@ def test_what_the_person_there_did_not_see_has_failed(config: Config) -> None:
     assert finding.verdict is Verdict.FAILED
     assert "blue (GPIO 22)" in finding.text
     assert "WIRING.md" in finding.advice
+
+
+def test_a_history_is_looked_through_and_what_is_odd_about_it_is_named(config: Config) -> None:
+    assert one(config, "history").verdict is Verdict.SKIPPED
+    path = Path(config.history.path)
+    with closing(open_store(path)) as store:
+        for date in ("2026-03-05", "2041-11-24"):
+            day = Day(date, ("desk",), (Totals(focus_s=60),))
+            store.add(EventType.STARTED, datetime(2026, 3, 5, tzinfo=UTC), details={}, day=day)
+    (path.parent / "history.db.broken-20260305T120000").touch()
+    finding = one(config, "history")
+    assert finding.verdict is Verdict.OK
+    assert "1 days, 2 events" in finding.text
+    assert "2041-11-24" in finding.advice
+    assert "history.db.broken-20260305T120000" in finding.advice
+    content = bytearray(path.read_bytes())
+    content[content.index(b"tablenotenote") + 5] ^= 0x80
+    path.write_bytes(content)
+    damaged = one(config, "history")
+    assert damaged.verdict is Verdict.FAILED
+    assert "2 events can be read; it is damaged" in damaged.text
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(True, "kept by a time server"), (False, "kept by no time server"), (None, "nobody says")],
+)
+def test_the_clock_says_who_keeps_it(config: Config, monkeypatch, kept, said) -> None:
+    monkeypatch.setattr(clock, "synchronized", lambda: kept)
+    finding = one(config, "clock")
+    assert (finding.verdict, said in finding.text) == (Verdict.OK, True)
+
+
+def test_a_clock_from_before_the_program_is_wrong(config: Config, monkeypatch) -> None:
+    monkeypatch.setattr(telling, "local_time", lambda: datetime(1970, 1, 1, tzinfo=UTC))
+    assert one(config, "clock").verdict is Verdict.FAILED
 
 
 def test_pictures_from_a_file_are_not_called_a_camera(config: Config) -> None:
@@ -199,3 +242,11 @@ def test_the_broker_in_the_box_is_tried_beside_the_one_that_runs(config: Config)
     wanted = replace(config, broker=replace(config.broker, enabled=True))
     finding = one(wanted, "broker")
     assert (finding.verdict, finding.text) == (Verdict.OK, "the one in the box can be started")
+
+
+def test_a_network_camera_is_a_line_without_its_address(config: Config) -> None:
+    source = "rtsp://viewer:geheim99@127.0.0.1:9/live"
+    finding = one(replace(config, camera=CameraConfig(source=source)), "camera")
+    assert finding.verdict is Verdict.FAILED
+    assert finding.text.startswith("address cannot be opened")
+    assert not any(part in str(finding) for part in ("geheim99", "viewer", "127.0.0.1"))

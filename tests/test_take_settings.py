@@ -355,6 +355,278 @@ def test_name_and_zone_are_in_force_at_every_start(card: Card) -> None:
     assert os.readlink(card.localtime).endswith("/zones/Europe/Berlin")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("procrastobot.toml.txt", "config.toml"),
+        ("Procrastobot.toml", "config.toml"),
+        ("PROCRASTOBOT.TOML", "config.toml"),
+        ("procrastobot.txt", "config.toml"),
+        ("procrastobot", "config.toml"),
+        ("procrastobot.toml.txt.txt", "config.toml"),
+        (" procrastobot.toml ", "config.toml"),
+        ("hostname", "hostname"),
+        ("hostname.txt.txt", "hostname"),
+        ("Hostname.TXT", "hostname"),
+        ("hostname.toml", "hostname"),
+        ("mqtt-password", "procrastobot.mqtt-password"),
+        ("mqtt_password.txt", "procrastobot.mqtt-password"),
+        ("MQTT Password.txt", "procrastobot.mqtt-password"),
+        ("mqtt\u2013username.txt", "procrastobot.mqtt-username"),
+        ("procrastobot_wifi.txt", "Home.psk"),
+        ("procrastobot-wifi.txt.txt", "Home.psk"),
+        ("board.toml.txt", "board.toml"),
+        ("rpi-preseed.toml.txt", "hostname"),
+        ("wpa_supplicant.conf", "Home.psk"),
+        ("wpa_supplicant.conf.txt", "Home.psk"),
+        ("WPA_Supplicant.conf", "Home.psk"),
+    ],
+)
+def test_a_name_that_is_unmistakable_is_taken(card: Card, name: str, meant: str) -> None:
+    content = {
+        "config.toml": "[nudge]\nmode = 'strict'\n",
+        "hostname": "desk-box\n",
+        "board.toml": "[buzzer]\npin = 4\n",
+        "Home.psk": "network = Home\npassword = correct horse\n",
+    }.get(meant, "one\n")
+    if "wpa" in name.lower():
+        content = 'network={\n ssid="Home"\n psk="correct horse"\n}\n'
+    if "preseed" in name:
+        content = 'config_version = "1.0"\n[system]\nhostname = "desk-box"\n'
+    (card.boot / name).write_text(content, encoding="utf-8")
+    said = card.take()
+    taken = [
+        path.name for each in (card.etc, card.secrets, card.networks) for path in each.iterdir()
+    ]
+    assert taken == [meant]
+    assert card.left() == []
+    assert f"{name} is taken over as " in said or name == "wpa_supplicant.conf"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("procrastobot-wifi.rtf", "save it as plain text, under the name procrastobot-wifi.txt"),
+        ("procrastobot.toml.rtf", "save it as plain text, under the name procrastobot.toml"),
+        ("hostname.docx", "save it as plain text, under the name hostname.txt"),
+        ("procrastobot (1).toml", "is it procrastobot.toml?"),
+        ("procrastobot - Copy.toml", "there are rpi-preseed.toml"),
+        ("procrastobot.example (1).toml", "is it procrastobot.toml?"),
+        ("procastobot.toml", "is it procrastobot.toml?"),
+        ("procrastobot.json", "is it procrastobot.toml?"),
+        ("mqtt-passwort.txt", "is it mqtt-password.txt?"),
+        ("mqtt-port.txt", "there are rpi-preseed.toml"),
+        ("mqttpassword.txt", "is it mqtt-password.txt?"),
+        ("hostnam.txt", "is it hostname.txt?"),
+        ("wifi.txt", "a network goes into procrastobot-wifi.txt"),
+        ("config.toml", "are read from procrastobot.toml"),
+        ("ssh", "ssh opens to keys only"),
+        ("ssh.txt", "ssh opens to keys only"),
+        ("userconf.txt", "there is no login with a password"),
+        ("custom.toml", "a newer one writes rpi-preseed.toml"),
+        ("firstrun.sh", "is not run here"),
+        ("update.txt.txt", "is it update.txt?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_named_and_stays(card: Card, name: str, words: str) -> None:
+    (card.boot / name).write_text("x\n")
+    card.take()
+    assert card.left() == sorted([name, "procrastobot-faults.txt"])
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert faults.startswith(f"{name}: ")
+    assert words in faults
+    assert list(card.etc.iterdir()) == []
+
+
+def test_what_belongs_on_a_boot_partition_is_not_named(card: Card) -> None:
+    names = [
+        "config.txt",
+        "cmdline.txt",
+        "bootcode.bin",
+        "start4.elf",
+        "fixup4.dat",
+        "kernel8.img",
+        "initramfs8",
+        "issue.txt",
+        "LICENCE.broadcom",
+        "bcm2711-rpi-4-b.dtb",
+        "autoboot.txt",
+        "tryboot.txt",
+        "README.txt",
+        "os_config.json",
+        "procrastobot.example.toml",
+        "procrastobot.update",
+        "update-failed.txt",
+        ".DS_Store",
+        "._procrastobot.toml",
+        "~$procrastobot.docx",
+        "user-data",
+        "meta-data",
+        "network-config",
+        "vmlinuz",
+    ]
+    for name in names:
+        (card.boot / name).write_text("x")
+    (card.boot / "System Volume Information").mkdir()
+    (card.boot / "procrastobot").mkdir()
+    card.take()
+    assert "procrastobot-faults.txt" not in card.left()
+
+
+def test_of_two_for_the_same_the_exact_one_counts_else_neither(card: Card) -> None:
+    (card.boot / "hostname.txt").write_text("right\n")
+    (card.boot / "hostname").write_text("wrong\n")
+    (card.boot / "procrastobot.toml.txt").write_text("[nudge]\nmode = 'strict'\n")
+    (card.boot / "procrastobot.txt").write_text("[nudge]\nmode = 'gentle'\n")
+    card.take()
+    assert (card.etc / "hostname").read_text() == "right\n"
+    assert not (card.etc / "config.toml").exists()
+    left = ["hostname", "procrastobot-faults.txt", "procrastobot.toml.txt", "procrastobot.txt"]
+    assert card.left() == left
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert "hostname: there is hostname.txt too; one of them, as hostname.txt" in faults
+    assert "procrastobot.txt: there is procrastobot.toml.txt too" in faults
+
+
+def test_the_same_faults_are_not_written_anew_at_every_start(card: Card) -> None:
+    (card.boot / "ssh").write_text("")
+    card.take()
+    answer = card.boot / "procrastobot-faults.txt"
+    os.utime(answer, ns=(0, 0))
+    card.take()
+    assert answer.stat().st_mtime_ns == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{\\rtf1\\ansi network = Home}", "no plain text but a document"),
+        (b"PK\x03\x04", "no plain text but a document"),
+        (b"\xff\xfea", "begins as a text in UTF-16"),
+        (b"network = Home\xff", "no text in UTF-8"),
+    ],
+)
+def test_a_document_under_a_right_name_is_called_one(
+    card: Card, content: bytes, words: str
+) -> None:
+    (card.boot / "procrastobot-wifi.txt").write_bytes(content)
+    card.take()
+    assert words in (card.boot / "procrastobot-faults.txt").read_text()
+    assert list(card.networks.iterdir()) == []
+
+
+def test_a_text_of_windows_in_utf_16_is_read(card: Card) -> None:
+    text = "network = Café\r\npassword = correct horse\r\n"
+    (card.boot / "procrastobot-wifi.txt").write_bytes(text.encode("utf-16"))
+    card.take()
+    assert [path.name for path in card.networks.iterdir()] == ["=436166c3a9.psk"]
+
+
+SUPPLICANT = """\
+ctrl_interface=DIR=/var/run/wpa_supplicant GROUP=netdev
+update_config=1
+country=de
+# mine
+network={
+    ssid="Home"
+    psk="correct = horse"
+    key_mgmt=WPA-PSK
+    scan_ssid=1
+}
+network={
+    ssid=436166c3a9
+    psk=%s
+}
+network={
+    ssid="guests"
+    key_mgmt=NONE
+}
+""" % ("0aB1" * 16)
+
+
+def test_a_wpa_supplicant_conf_is_taken_over(card: Card) -> None:
+    (card.boot / "wpa_supplicant.conf").write_text(SUPPLICANT)
+    card.take()
+    found = {path.name: path.read_text() for path in card.networks.iterdir()}
+    assert found == {
+        "Home.psk": "[Security]\nPassphrase=correct = horse\n[Settings]\nHidden=true\n",
+        "=436166c3a9.psk": f"[Security]\nPreSharedKey={'0ab1' * 16}\n",
+        "guests.open": "",
+    }
+    assert (card.etc / "wifi-country").read_text() == "DE\n"
+    assert card.left() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no whole network"),
+        ("network={\n ssid='x'", "no whole network"),
+        ("network={ ssid='x' }\n", "line 1 is not understood"),
+        ('network={\nssid="x"\npsk=geheim99\n}', "no psk="),
+        ('network={\nssid="x"\n}', "not clear whether a network has a password"),
+        ('network={\nssid="x"\nkey_mgmt=WPA-EAP\n}', "wants more than a password"),
+        ('network={\nssid="x"\nkey_mgmt=NONE\nwep_key0=abcde\n}', "wants more than a password"),
+        ("network={\npsk=geheim99\n}", "has no ssid"),
+        ("network={\nblob\n}", "line 2 is not understood"),
+    ],
+)
+def test_a_wpa_supplicant_conf_that_is_not_understood_stays(
+    card: Card, text: str, words: str
+) -> None:
+    (card.boot / "wpa_supplicant.conf").write_text(text)
+    card.take()
+    assert card.left() == ["procrastobot-faults.txt", "wpa_supplicant.conf"]
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert words in faults
+    assert "geheim99" not in faults
+    assert list(card.networks.iterdir()) == []
+
+
+def test_a_board_that_would_stop_the_box_is_not_taken(card: Card) -> None:
+    (card.boot / "board.toml").write_text("[buzzer]\npin = 99\n")
+    card.take()
+    assert card.left() == ["board.toml", "procrastobot-faults.txt"]
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert "buzzer.pin" in faults
+    assert str(card.etc) not in faults
+    assert list(card.etc.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mqtt-ca.txt", "secret", "is not in PEM"),
+        ("mqtt-password.txt", "", "one line of text"),
+        ("mqtt-password.txt", "two\nlines", "one line of text"),
+    ],
+)
+def test_a_secret_that_cannot_be_one_stays(card: Card, name, content, words) -> None:
+    (card.boot / name).write_text(content)
+    card.take()
+    assert words in (card.boot / "procrastobot-faults.txt").read_text()
+    assert list(card.secrets.iterdir()) == []
+
+
+def test_what_is_to_be_known_of_a_good_configuration_is_said(card: Card) -> None:
+    text = "[camera]\nsource = '/dev/no-such-camera'\n"
+    (card.boot / "procrastobot.toml").write_text(text)
+    card.take()
+    assert settings.load(card.etc / "config.toml").camera.source == "/dev/no-such-camera"
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert "there is no /dev/no-such-camera" in faults
+    assert card.left() == ["procrastobot-faults.txt"]
+
+
+def test_a_data_partition_that_is_full_keeps_the_name_in_force(card: Card) -> None:
+    (card.etc / "hostname").write_text("focus\n")
+    (card.boot / "mqtt-password.txt").write_text("hush\n")
+    card.secrets.rmdir()
+    said = card.take()
+    assert "cannot be taken over now" in said
+    assert card.left() == ["mqtt-password.txt", "procrastobot-faults.txt"]
+
+
 def test_the_card_explains_every_file_that_it_takes() -> None:
     readme = (ROOT / "deploy/image/boot/README.txt").read_text()
     spoken = {line.split()[0] for line in readme.splitlines() if line.startswith("  ")}

@@ -17,11 +17,12 @@ import pytest
 from edge import app
 from edge.__main__ import main
 from edge.commands import bench
+from edge.commands.detect import drawn
 from edge.commands.progress import progress
 from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
 from edge.devices.camera_picture import load_picture
-from edge.domain import Box
-from edge.vision.draw import RED, draw_box, save_jpeg, text_mask
+from edge.domain import Box, Detection, Frame
+from edge.vision.draw import BLUE, RED, apart, draw_box, save_jpeg, text_mask
 from edge.vision.labels import canonical
 from tests import reference
 from tests.camera_fakes import write_film, write_picture
@@ -349,6 +350,38 @@ def test_a_box_is_drawn_where_it_is_with_its_words_in_the_picture():
     assert not red[52:98, 183:197].any()
     assert not (image == RED).all()  # the words are black on red
     assert red[:50].any()
+
+
+def test_labels_that_would_cover_each_other_are_written_apart():
+    # As in many pictures: the phone's box and the person's begin in the same corner.
+    labels = [(10, 10, 60, 9), (10, 10, 70, 9), (12, 8, 50, 9), (190, 95, 60, 9), (0, 0, 300, 9)]
+    places = apart(labels, width=200, height=100)
+    assert places[0] == (10, 10), "the first one is where it was wanted"
+    taken = np.zeros((100, 200), int)
+    for (x, y), (*_, wide, tall) in zip(places, labels, strict=True):
+        assert x >= 0
+        assert 0 <= y <= 100 - tall
+        taken[y : y + tall, x : x + wide] += 1
+    assert taken.max() == 1
+
+
+def test_where_there_is_no_room_left_labels_stay_in_the_picture():
+    labels = [(0, 0, 30, 9)] * 5
+    for x, y in apart(labels, width=20, height=20):
+        assert (x, 0 <= y <= 11) == (0, True)
+    assert apart([(5, 5, 4, 9)], width=3, height=3) == [(0, 0)]
+
+
+def test_the_label_of_a_phone_is_on_top_of_a_surer_person(tmp_path):
+    frame = Frame(np.zeros((240, 320, 3), np.uint8), 0.0)
+    same = Box(0.2, 0.2, 0.9, 0.9)
+    seen = (Detection("person", 0.95, same), Detection("phone", 0.55, same))
+    image = drawn(frame, seen)
+    red, blue = ((image == ink).all(axis=2) for ink in (RED, BLUE))
+    for ground in (red, blue):
+        rows = np.flatnonzero(ground.sum(axis=1) > 30)
+        assert len(rows) >= 7, "a line of words on this ground"
+    assert red[100:200, 64].all(), "the phone's box lies over the person's"
 
 
 def test_letters_are_told_apart():

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from edge.address import shown as shown_address
 from edge.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
     from edge import app
     from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
+    from edge.errors import EX_CONFIG
     from edge.ports import CameraMissing
-    from edge.vision.manifest import ModelError
 
     config = Config(
         # One look at each frame: what else the box does is compared with that one inference.
@@ -116,12 +117,9 @@ def run(args: argparse.Namespace) -> int:
             )
             size = f"{config.camera.width_px}x{config.camera.height_px}"
             description = f"{'; '.join(e.spec.description for e in eyes)}; camera {size}"
-    except app.CannotStart as exc:
+    except CameraMissing as exc:
         print(exc, file=sys.stderr)
-        return exc.exit_code
-    except (CameraMissing, ModelError) as exc:
-        print(exc, file=sys.stderr)
-        return 78
+        return EX_CONFIG  # what was named is not there, and will not come
     invoke_ms, tick_ms = median(invokes) * 1000, median(ticks) * 1000
     figures: dict[str, float | str] = {
         "runtime": eyes[0].runtime,
@@ -146,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
 def in_words(
     figures: dict[str, float | str], description: str, args: argparse.Namespace, detections: int
 ) -> str:
-    shown = args.source or "pictures of noise"
+    shown = shown_address(args.source) or "pictures of noise"
     lines = [
         f"{description}; {args.threads} threads; {shown}",
         f"{args.frames} ticks, {detections} detections in the last",
@@ -331,7 +329,9 @@ def pictures(source: str, config: Config, most: int = 16) -> list[Developer]:
         replace(config.camera, source=source, realtime=False, picture_s=0.1), clock=time.monotonic
     )
     if camera.live:
-        raise CameraMissing(f"{source} is a live source; a file or a folder of pictures is wanted")
+        raise CameraMissing(
+            f"{shown_address(source)} is a live source; a file or a folder of pictures is wanted"
+        )
     camera.open()
     shots: list[Developer] = []
     try:
@@ -349,7 +349,7 @@ def pictures(source: str, config: Config, most: int = 16) -> list[Developer]:
     finally:
         camera.close()
     if not shots:
-        raise CameraMissing(f"{source} has no pictures")
+        raise CameraMissing(f"{shown_address(source)} has no pictures")
     return shots
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edge.config import ObserveConfig
 
 NAME = "check"
 HELP = "check a configuration file and name every fault at once"
@@ -30,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import settings
+    from edge import checkup, settings
 
     if args.example:
         sys.stdout.write(settings.example())
@@ -39,32 +35,27 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(settings.reference())
         return 0
     path = args.file or args.config or settings.find()
-    config = settings.load(path)
+    found = settings.read(path)
     if args.show:
-        sys.stdout.write(settings.shown(config))
+        sys.stdout.write(settings.shown(found.checked()))
         return 0
-    source = path or "no file: all defaults"
-    if config.camera.fps < config.observe.fewest_fps:
-        problem = f" = {config.camera.fps:g}: {too_few_frames(config.observe)}"
-        raise settings.ConfigError(str(source), [settings.SettingFault("camera.fps", problem)])
-    print(f"{source}: good. {_summary(config)}")
+    world = checkup.examine(found.config, found.reader, path=path)
+    for note in world.notes:
+        print(f"{found.source}: {note}", file=sys.stderr)
+    faults = [*found.faults, *world.faults, *world.hindrances]
+    if faults:
+        raise settings.ConfigError(found.source, faults)
+    print(f"{found.source}: good. {_summary(found.config)}")
     return 0
 
 
-def too_few_frames(config: ObserveConfig) -> str:
-    return (
-        f"no phone is confirmed with fewer than {config.fewest_fps:.3g} frames a second"
-        f" (observe.confirm_frames = {config.confirm_frames} of them within observe.window_s ="
-        f" {config.window_s:g})"
-    )
-
-
 def _summary(config: object) -> str:
+    from edge.address import shown
     from edge.config import Config
 
     assert isinstance(config, Config)
     seats = ", ".join(seat.name for seat in config.seats)
-    broker = f"broker {config.mqtt.host}" if config.mqtt.host else "no broker"
+    broker = f"broker {shown(config.mqtt.host)}" if config.mqtt.host else "no broker"
     if config.broker.enabled and not config.mqtt.host:
         broker = "the broker in the box"
     return f"Box {config.box.id}, seats: {seats}, mode {config.nudge.mode}, {broker}."

@@ -61,18 +61,13 @@ def run(args: argparse.Namespace) -> int:
     from edge.devices.camera_picture import PICTURE_SUFFIXES, UnreadablePicture, load_picture
     from edge.domain import Frame
     from edge.vision.draw import save_jpeg
-    from edge.vision.manifest import ModelError
 
     if args.floor is not None and not 0 <= args.floor <= 1:
         print("--floor must be from 0 to 1", file=sys.stderr)
         return 2
-    try:
-        chosen = chosen_model(args, floor=args.floor)
-        eyes = opened_model(args, chosen)
-        look = taught(chosen, eyes, args.runtime).look if args.taught else eyes.look
-    except ModelError as exc:
-        print(exc, file=sys.stderr)
-        return 78
+    chosen = chosen_model(args, floor=args.floor)
+    eyes = opened_model(args, chosen)
+    look = taught(chosen, eyes, args.runtime).look if args.taught else eyes.look
     failed = False
     files: list[Path] = []
     for path in args.pictures:
@@ -163,14 +158,17 @@ def in_words(frame: Frame, seen: tuple[Detection, ...]) -> str:
 
 
 def drawn(frame: Frame, seen: tuple[Detection, ...]) -> NDArray[np.uint8]:
-    """A copy of the picture with every box in it, the best on top."""
-    from edge.vision.draw import colour_of, draw_box
+    """A copy of the picture with every box in it, phones on top, then the best."""
+    from edge.domain import PHONE
+    from edge.vision.draw import colour_of, draw_boxes
 
     image = frame.image.copy()
     scale = max(1, round(min(image.shape[:2]) / 240))
-    for each in reversed(seen):
-        words = f"{each.label} {each.score:.2f}"
-        draw_box(image, each.box, colour_of(each.label), words=words, width_px=scale, scale=scale)
+    boxes = [
+        (each.box, colour_of(each.label), f"{each.label} {each.score:.2f}")
+        for each in sorted(seen, key=lambda each: (each.label != PHONE, -each.score))
+    ]
+    draw_boxes(image, boxes, width_px=scale, scale=scale)
     return image
 
 

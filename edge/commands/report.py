@@ -32,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edge import settings
-    from edge.history.report import read, table
-    from edge.history.store import Unusable, open_for_reading
+    from edge.history.report import read_file, table
+    from edge.history.store import Unusable
+    from edge.service import with_sudo
     from edge.telling import history_path, local_time
 
     try:
@@ -41,14 +42,15 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         print(f"--day {args.day}: a date like 2026-11-02 is wanted", file=sys.stderr)
         return 2
-    first = last - timedelta(days=6 if args.week else 0)
-    path = args.history or history_path(settings.load(args.config or settings.find()))
+    first = last - timedelta(days=min(6 if args.week else 0, (last - date.min).days))
+    path = args.history
+    if path is None:
+        configuration = args.config or settings.find()
+        path = history_path(settings.load(configuration), configuration)
     try:
-        store = open_for_reading(path)
-    except Unusable as exc:
-        print(exc, file=sys.stderr)
+        report = read_file(path, first, last, now=local_time())
+    except (Unusable, PermissionError) as exc:
+        print(f"{exc}{with_sudo(path)}", file=sys.stderr)
         return 1
-    report = read(store, first, last, zone=local_time().tzinfo)
-    store.close()
     print(json.dumps(report.as_json(), indent=2) if args.json else table(report))
     return 0

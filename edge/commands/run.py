@@ -8,6 +8,10 @@ import sys
 import tomllib
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.config import Config
 
 NAME = "run"
 HELP = "be the box: watch, judge, nudge and tell until stopped"
@@ -21,7 +25,7 @@ EPILOG = """examples:
 A file or a folder starts a focus session at once; a camera waits for the button, MQTT or
 session.autostart, and is tried again every few seconds while it cannot be opened. Exit
 codes: 0 stopped or end of the file; 1 camera lost (systemd starts the box again); 78 wrong
-configuration or model (it does not).
+configuration or model, or another box that runs with the same history (it does not).
 """
 
 
@@ -52,18 +56,31 @@ def run(args: argparse.Namespace) -> int:
     from edge import app, logs, settings
 
     path = args.config or settings.find()
-    config = settings.override(settings.load(path), assignments(args))
+    config = whole(path, assignments(args))
     logs.set_up(config.box.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
     try:
         with app.build(config, show=sys.stdout) as box:
             return box.run()
-    except app.CannotStart as exc:
-        print(exc, file=sys.stderr)
-        return exc.exit_code
     except StopRequested:
         return 0
+
+
+def whole(path: Path | None, assigned: dict[str, object]) -> Config:
+    """The settings of file and command line. Raises ConfigError with all that would stop the box
+    for good, in both and in what they name."""
+    from edge import checkup, settings
+
+    found = settings.read(path)
+    changed = settings.overridden(found.config, assigned)
+    world = checkup.examine(changed.config, found.reader, path=path)
+    faults = [*found.faults, *(each for each in changed.faults if each not in found.faults)]
+    faults += world.faults
+    if faults:
+        in_file = found.faults or world.faults
+        raise settings.ConfigError(found.source if in_file else changed.source, faults)
+    return changed.config
 
 
 def _request_stop(number: int, _: FrameType | None) -> None:
@@ -75,7 +92,9 @@ def _request_stop(number: int, _: FrameType | None) -> None:
 
 def pairs(given: list[str]) -> dict[str, object]:
     """NAME=VALUE of `--set` as settings. Raises ConfigError, naming every one that is wrong."""
-    from edge.settings import ConfigError, SettingFault, unsettable
+    from edge.address import shown
+    from edge.settings import ConfigError, unsettable
+    from edge.toml import SettingFault
 
     chosen: dict[str, object] = {}
     faults = []
@@ -83,7 +102,7 @@ def pairs(given: list[str]) -> dict[str, object]:
         name, equals, value = pair.partition("=")
         problem = unsettable(name) if equals else ": NAME=VALUE is wanted"
         if problem:
-            faults.append(SettingFault(f"--set {name}", problem))
+            faults.append(SettingFault(f"--set {shown(name)}", problem))
             continue
         try:
             chosen[name] = tomllib.loads(f"value = {value}")["value"]

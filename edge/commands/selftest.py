@@ -49,6 +49,8 @@ PARTS = (
     "detector",
     "broker",
     "disk",
+    "history",
+    "clock",
     "power",
     "systemd",
 )
@@ -94,22 +96,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import settings
+    from edge import service, settings
 
     wanted = tuple(part.strip() for part in args.only.split(",")) if args.only else PARTS
     unknown = sorted(set(wanted) - set(PARTS))
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
-    config = settings.load(args.config or settings.find())
+    path = args.config or settings.find()
+    config = settings.load(path)
     if args.source:
         config = settings.override(config, {"camera.source": args.source})
     attended = sys.stdin.isatty() and sys.stdout.isatty() and not args.yes and not args.json
     findings = []
-    for finding in examine(config, wanted, _ask if attended else None):
-        findings.append(finding)
-        if not args.json:
-            print(finding, flush=True)
+    with service.credentials(path):
+        for finding in examine(config, wanted, _ask if attended else None, path):
+            findings.append(finding)
+            if not args.json:
+                print(finding, flush=True)
     versions = report()
     if args.json:
         print(json.dumps({"findings": [asdict(each) for each in findings], "report": versions}))
@@ -118,8 +122,13 @@ def run(args: argparse.Namespace) -> int:
     return int(any(finding.verdict is Verdict.FAILED for finding in findings))
 
 
-def examine(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Finding]:
-    """Each wanted part's finding, as soon as it is known. Raises nothing for a broken part."""
+def examine(
+    config: Config, wanted: tuple[str, ...], ask: Ask, path: Path | None = None
+) -> Iterator[Finding]:
+    """Each wanted part's finding, as soon as it is known. Raises nothing for a broken part.
+
+    `path`: the file that the configuration comes from.
+    """
     if set(wanted) & set(PARTS[:4]):
         yield from _board(config, wanted, ask)
     frame: Frame | None = None
@@ -129,7 +138,9 @@ def examine(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Findi
     checks: dict[str, Callable[[], Finding]] = {
         "detector": lambda: _detector(config, frame),
         "broker": lambda: _broker(config),
-        "disk": lambda: _disk(config),
+        "disk": lambda: _disk(config, path),
+        "history": lambda: _history(config, path),
+        "clock": _clock,
         "power": _power,
         "systemd": _systemd,
     }
@@ -252,10 +263,16 @@ def _driven(part: str, board: Board, where: str, ask: Ask, wrong: list[str]) -> 
 
 
 def _camera(config: Config) -> tuple[Finding, Frame | None]:
-    from edge.commands.check import too_few_frames
+    from edge.address import shown
+    from edge.checkup import too_few_frames
     from edge.devices.camera import open_camera
     from edge.ports import CameraMissing, CameraStalled, EndOfStream
     from edge.vision.scene import Scene
+
+    def told(text: object) -> str:
+        # Which one it is is the owner's business and stays out of the report.
+        source = config.camera.source
+        return str(text).replace(shown(source), "address") if "://" in source else str(text)
 
     frames: list[Frame] = []
     started_s = time.monotonic()
@@ -270,14 +287,15 @@ def _camera(config: Config) -> tuple[Finding, Frame | None]:
         finally:
             camera.close()
     except (CameraMissing, CameraStalled) as exc:
-        return Finding("camera", Verdict.FAILED, str(exc)), None
+        return Finding("camera", Verdict.FAILED, told(exc)), None
+    description = told(camera.description)
     if not frames:
-        return Finding("camera", Verdict.FAILED, f"{camera.description}: no pictures"), None
+        return Finding("camera", Verdict.FAILED, f"{description}: no pictures"), None
     last = frames[-1]
     stats = Scene().measure(last)
     fps = pace(frames)
     text = (
-        f"{camera.description}: {len(frames)} pictures in {time.monotonic() - started_s:.1f} s,"
+        f"{description}: {len(frames)} pictures in {time.monotonic() - started_s:.1f} s,"
         f" {fps:.1f} a second, brightness {stats.brightness:.2f}, detail {stats.detail:.3f}"
     )
     if not camera.live:
@@ -352,10 +370,10 @@ def _broker(config: Config) -> Finding:
     return Finding("broker", Verdict.OK, "it takes our connection")
 
 
-def _disk(config: Config) -> Finding:
+def _disk(config: Config, path: Path | None) -> Finding:
     from edge.telling import history_path
 
-    folder = history_path(config).parent
+    folder = history_path(config, path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -372,6 +390,52 @@ def _disk(config: Config) -> Finding:
     if free_mib < LITTLE_SPACE_MIB:
         return Finding("disk", Verdict.FAILED, text, "make room")
     return Finding("disk", Verdict.OK, text)
+
+
+def _history(config: Config, configuration: Path | None) -> Finding:
+    from edge.history.report import standing
+    from edge.history.store import Unusable
+    from edge.telling import history_path, local_time
+
+    if not config.history.enabled:
+        return Finding("history", Verdict.SKIPPED, "it is switched off (history.enabled)")
+    path = history_path(config, configuration)
+    try:
+        found = standing(path, now=local_time())
+    except FileNotFoundError:
+        return Finding("history", Verdict.SKIPPED, "none yet; it begins with `procrastobot run`")
+    except Unusable as exc:
+        return Finding("history", Verdict.FAILED, str(exc), "run as the service's user or root")
+    text = f"{path}: {found.days} days, {found.events} events"
+    if found.damaged:
+        advice = "the box sets it aside at its next start, and goes on with what can be read"
+        return Finding("history", Verdict.FAILED, f"{text} can be read; it is damaged", advice)
+    notes = []
+    if found.never:
+        days = ", ".join(found.never)
+        notes.append(f"days that cannot be, by a clock that was wrong, count nowhere: {days}")
+    if found.broken:
+        notes.append(f"set aside for damage: {', '.join(each.name for each in found.broken)}")
+    return Finding("history", Verdict.OK, text, "; ".join(notes))
+
+
+def _clock() -> Finding:
+    from edge.history.clock import FIRST_DAY, synchronized
+    from edge.telling import local_time
+
+    now = local_time()
+    text = f"{now:%Y-%m-%d %H:%M %Z}"
+    if now.date() < FIRST_DAY:
+        advice = "it is wrong: let the box reach a time server (timedatectl set-ntp true)"
+        return Finding("clock", Verdict.FAILED, text, advice)
+    match synchronized():
+        case True:
+            return Finding("clock", Verdict.OK, f"{text}, kept by a time server")
+        case False:
+            advice = "nothing in the history is erased for its age on the word of such a clock"
+            return Finding("clock", Verdict.OK, f"{text}, kept by no time server", advice)
+        case None:
+            return Finding("clock", Verdict.OK, f"{text}; nobody says whether it is kept")
 
 
 def _power() -> Finding:

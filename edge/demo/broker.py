@@ -11,6 +11,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import Trouble
+
 if TYPE_CHECKING:
     from amqtt.broker import Broker as AmqttBroker
 
@@ -18,7 +20,7 @@ MAX_CONNECTIONS = 50
 START_TIMEOUT_S = 10.0
 
 
-class NoBroker(Exception):
+class NoBroker(Trouble):
     """There is none; the text says why."""
 
 
@@ -33,7 +35,7 @@ class DemoBroker:
         try:
             import amqtt  # noqa: F401
         except ImportError as exc:
-            raise NoBroker("amqtt, of the extra demo, is not installed") from exc
+            raise NoBroker("the package amqtt is not there; deploy/try installs it") from exc
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._error: BaseException | None = None

@@ -33,6 +33,7 @@ from edge.devices.camera_timing import Clock, Sleep
 from edge.devices.terminal import in_words, levels, tune_in_words
 from edge.domain import Command, Detection, Frame, Level, NotAPhone, Press
 from edge.effects import pattern_of, tune_of
+from edge.errors import EX_CONFIG, Trouble
 from edge.loop import Loop
 from edge.mqtt.listener import Heard, Listener
 from edge.mqtt.topics import Topics
@@ -497,8 +498,8 @@ def play(options: Options, out: TextIO) -> int:
                 onlooker.listen_for_last_words()
         except CameraMissing as exc:
             log_lines.write(f"{exc}\n")
-            code = app.EX_CONFIG
-        except app.CannotStart as exc:
+            code = EX_CONFIG
+        except Trouble as exc:
             log_lines.write(f"{exc}\n")
             code = exc.exit_code
         finally:

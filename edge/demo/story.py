@@ -83,6 +83,24 @@ class Story:
             before = moment.sounds
         return count
 
+    def false_pickups(self) -> list[tuple[str, bool]]:
+        """What the clip showed when a phone was believed in a hand and was not, and whether it lit.
+
+        What lasts on from a phone that was there a moment ago counts as none.
+        """
+        found: list[tuple[str, bool]] = []
+        believed = False
+        for moment in self._moments:
+            began = moment.activity is Activity.PHONE and not believed
+            believed = moment.activity is Activity.PHONE
+            if not moment.shows or moment.shows == PHONE_IN_HAND:
+                continue
+            if began:
+                found.append((moment.shows, moment.level > Level.NONE))
+            elif believed and found and found[-1][0] == moment.shows and moment.level > Level.NONE:
+                found[-1] = (moment.shows, True)
+        return found
+
     def figures(self) -> dict[str, Any]:
         """For --json. Times in seconds of the clip."""
         pickups = self.pickups()
@@ -94,6 +112,7 @@ class Story:
             "to_sound_s": [_rounded(p.sound_s) for p in pickups],
             "to_silence_s": [_rounded(p.silent_s) for p in pickups],
             "to_dark_s": [_rounded(p.dark_s) for p in pickups],
+            "false_pickups": [shows for shows, _ in self.false_pickups()],
             "false_sounds": self.false_sounds(),
         }
 
@@ -109,6 +128,8 @@ class Story:
             if pickup.silent_s is not None:
                 parts.append(f"silent {pickup.silent_s:.1f} s after it was put down")
             yield f"The phone in the hand at {pickup.begins_s:.1f} s: {', '.join(parts)}."
+        for shows, lit in self.false_pickups():
+            yield f"Wrongly counted as a pick-up{', with a light' if lit else ''}: {shows}."
         others = list(dict.fromkeys(m.shows for m in self._moments if m.shows != PHONE_IN_HAND))
         if any(others):
             count = self.false_sounds()

@@ -24,6 +24,7 @@ from edge.domain import (
     State,
     Tune,
 )
+from edge.vision.draw import apart
 
 PANEL_WIDTH = 36
 NAME_WIDTH = 9
@@ -203,11 +204,15 @@ def _picture(screen: Screen, at: Layout, snap: Snapshot) -> None:
         return
     small = thumbnail(snap.image, at.columns, 2 * at.rows)
     screen.picture(0, 1, with_boxes(small, snap.detections))
-    for found in by_importance(snap.detections):
-        x, y = int(found.box.xmin * at.columns), 1 + int(found.box.ymin * at.rows)
-        label = f"{found.label} {found.score:.2f}".replace(" 0.", " .")
-        x = max(0, min(x, at.columns - len(label)))
-        screen.put(x, y, label, ink=GROUND, ground=_colour(found), width=at.columns - x)
+    shown = by_importance(snap.detections)[::-1]
+    labels = [f"{found.label} {found.score:.2f}".replace(" 0.", " .") for found in shown]
+    wanted = [
+        (int(found.box.xmin * at.columns), int(found.box.ymin * at.rows), len(label), 1)
+        for found, label in zip(shown, labels, strict=True)
+    ]
+    places = apart(wanted, width=at.columns, height=at.rows)
+    for found, label, (x, y) in zip(shown, labels, places, strict=True):
+        screen.put(x, 1 + y, label, ink=GROUND, ground=_colour(found), width=at.columns - x)
 
 
 def _panel(screen: Screen, at: Layout, snap: Snapshot) -> None:

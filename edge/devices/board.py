@@ -18,6 +18,7 @@ from edge.devices.buzzer import ActiveBuzzer, NoBuzzer, PassiveBuzzer, open_buzz
 from edge.devices.lights import GpioLights
 from edge.devices.pins import Pins, PinsMissing, machine, open_pins
 from edge.devices.profile import BoardProfile, ProfileError
+from edge.errors import Misconfigured, Trouble
 from edge.ports import Inbox
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,14 @@ log = logging.getLogger(__name__)
 RECORD = "dark-pins"  # in the runtime directory, for the service's ExecStopPost=
 
 
-class BoardError(Exception):
+class BoardError(Misconfigured):
     """The board cannot be used as configured; the text says what to change."""
 
 
 class BoardBusy(BoardError):
     """The pins are there but cannot be had now; another start may find them free."""
+
+    exit_code = Trouble.exit_code
 
 
 class Guard:
@@ -106,18 +109,10 @@ class Board:
         self.close()
 
 
-def choose_profile(name: str) -> BoardProfile:
-    """The profile of `hardware.board`. Raises ProfileError.
-
-    auto is the circuit of WIRING.md on a Raspberry Pi, and the same with simulated pins elsewhere.
-    """
-    return profile.load("pi" if name == "auto" else name)
-
-
 def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
     """Open what the configuration names. Raises BoardError; then nothing stays open or lit."""
     try:
-        chosen = choose_profile(config.board)
+        chosen = profile.choose(config.board)
         pins = open_pins(chosen, "simulated" if chosen.empty else config.pins)
     except (ProfileError, PinsMissing) as exc:
         raise BoardError(f"hardware: {exc}") from exc
@@ -158,4 +153,4 @@ def _leave_record(target: str, dark: dict[int, int]) -> None:
         guard.record(str(Path(directory) / RECORD), target, dark)
 
 
-__all__ = ["Board", "BoardError", "Guard", "choose_profile", "machine", "open_board"]
+__all__ = ["Board", "BoardError", "Guard", "machine", "open_board"]

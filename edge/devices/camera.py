@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.address import shown
 from edge.config import CameraConfig
 from edge.devices.camera_live import LiveCamera
 from edge.devices.camera_timing import Clock, Sleep
@@ -44,27 +46,36 @@ def open_camera(config: CameraConfig, *, clock: Clock, sleep: Sleep = time.sleep
         return _device(config, Webcam(), clock)
     if ADDRESS.fullmatch(source):
         return _stream(config, source, clock)
-    if Path(config.source).exists():
+    # os.path: a name that no file can have is no error there.
+    if os.path.exists(config.source):
         source = config.source  # a file that is there is meant, whatever its name
-    path = Path(source.removeprefix("file://")).expanduser()
-    if path.is_char_device() or str(path).startswith("/dev/"):
+    path = Path(os.path.expanduser(source.removeprefix("file://")))
+    if str(path).startswith("/dev/") or (os.path.exists(path) and path.is_char_device()):
         from edge.devices.camera_v4l2 import Webcam
 
         return _device(config, Webcam(path), clock)
-    if path.is_dir():
+    if os.path.isdir(path):
         from edge.devices.camera_folder import FolderCamera
 
         return FolderCamera(config, path, clock=clock, sleep=sleep)
-    if path.is_file():
+    if os.path.isfile(path):
         from edge.devices.camera_video import FileCamera
 
         return FileCamera(config, path, clock=clock, sleep=sleep)
     from edge.devices.camera_picture import readable
 
     raise CameraMissing(
-        f"there is no {readable(source)}; camera.source takes auto, picamera2, webcam, a device"
-        " such as /dev/video0, a video file, a folder of pictures, or an rtsp:// or http:// address"
+        f"there is no {readable(shown(source))}; camera.source takes auto, picamera2, webcam, a"
+        " device such as /dev/video0, a video file, a folder of pictures, or an rtsp:// or"
+        " http:// address"
     )
+
+
+def may_appear(config: CameraConfig) -> bool:
+    """Whether the camera that is missing now may be there at the next start: one that is plugged
+    in may, a file that is not a video will not."""
+    source = config.source.strip()
+    return source in ("auto", "picamera2", "webcam") or source.startswith("/dev/")
 
 
 def _automatic(config: CameraConfig, clock: Clock) -> Camera:

@@ -17,6 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from edge.errors import Trouble
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 # Codecs whose every packet is a whole picture.
@@ -32,7 +34,7 @@ ONE_THREAD: dict[str, Any] = (
 )
 
 
-class UnreadablePicture(Exception):
+class UnreadablePicture(Trouble):
     """The file is not a picture, or is a damaged one."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from av.container import InputContainer
 from av.error import ExitError, FFmpegError
 from numpy.typing import NDArray
 
+from edge.address import shown
 from edge.config import CameraConfig
 from edge.devices.camera_live import Nothing, Shot
 from edge.devices.camera_picture import (
@@ -43,11 +43,6 @@ ASKED_PER_S = 5.0
 # One that gives the same picture, to the byte, has taken no new one; that it has none counts as
 # seen so often.
 SAME_PICTURE_S = 1.0
-
-
-def without_password(address: str) -> str:
-    """The address as it may appear in a log: what stands before the @ is left out."""
-    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 def checked(container: InputContainer, name: str, advice: str = "") -> InputContainer:
@@ -219,7 +214,7 @@ class StreamSource:
         self._opening_s = opening_s
         self._config = config
         self._find: Callable[[], str] = address if callable(address) else lambda: str(address)
-        self.name = without_password(self._find())
+        self.name = shown(self._find())
         self._clock = clock
         self._format = container_format
         self._options = options or {}
@@ -244,7 +239,7 @@ class StreamSource:
 
     def open(self) -> None:
         address = self._find()
-        self.name = without_password(address)
+        self.name = shown(address)
         try:
             self._container = self._connect(address)
         except ExitError as exc:  # what FFmpeg calls its time-out

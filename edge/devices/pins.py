@@ -10,11 +10,12 @@ from typing import Any
 
 from edge.devices import guard
 from edge.devices.profile import HEADER_CHIPS, BoardProfile
+from edge.errors import Misconfigured
 
 MODEL = Path("/proc/device-tree/model")
 
 
-class PinsMissing(Exception):
+class PinsMissing(Misconfigured):
     """Real pins were asked for, and there are none to be had; the text says why."""
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -24,7 +23,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from edge.address import is_loopback
 from edge.config import BrokerConfig
+from edge.errors import Trouble
 from edge.mqtt.credentials import broker_password
 from edge.mqtt.keeper import CONFIG, NOT_INSTALLED, Keeper, find_mosquitto, unprivileged
 
@@ -43,7 +44,7 @@ MEMORY_BYTES = 32 * 2**20
 ROUNDS = 1000
 
 
-class BrokerFailed(Exception):
+class BrokerFailed(Trouble):
     """It cannot run; the text says why."""
 
 
@@ -96,7 +97,7 @@ def open_broker(config: BrokerConfig) -> Broker | None:
             shutil.chown(folder, user)
         port = config.port or _free_port()
         write(config, folder, port=port, password=password)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         raise BrokerFailed(f"the broker in the box cannot be prepared: {exc}") from exc
     return Broker(folder, port, Keeper(folder))
 
@@ -104,13 +105,6 @@ def open_broker(config: BrokerConfig) -> Broker | None:
 def host_of(config: BrokerConfig, password: str) -> str:
     """Where it listens: without a password on the loopback only, whatever is configured."""
     return config.host if is_loopback(config.host) or password else "127.0.0.1"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def configuration(
@@ -205,7 +199,7 @@ def main() -> int:
         write(config, args.output, port=config.port or 1883, password=password)
     except settings.ConfigError:
         return 1  # the box says what is wrong with it
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         log.error("the broker in the box cannot be prepared: %s", exc)
         return 1
     return 0

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge import __version__
+from edge.address import is_loopback, reachable
 from edge.config import Config
 from edge.domain import EventType
 from edge.mqtt.topics import Topics
@@ -43,6 +44,7 @@ def message(config: Config, *, gone: Mapping[str, str] | None = None) -> bytes:
                 "manufacturer": "Procrastobot",
                 "model": "Procrastobot",
                 "sw_version": __version__,
+                **_page(config),
             },
             "origin": {"name": "procrastobot", "sw_version": __version__},
             "availability_topic": topics.availability,
@@ -123,6 +125,14 @@ def _brief(value: Any, base: str) -> Any:
     if isinstance(value, str) and value.startswith(f"{base}/"):
         return "~" + value[len(base) :]
     return value
+
+
+def _page(config: Config) -> dict[str, str]:
+    """Where Home Assistant's "Visit" leads: to the page, if it is there for others."""
+    web = config.web
+    if not web.enabled or web.port == 0 or is_loopback(web.host):
+        return {}
+    return {"configuration_url": reachable(web.host, web.port)[0]}
 
 
 def platforms(config: Config) -> dict[str, str]:

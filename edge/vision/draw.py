@@ -5,6 +5,7 @@ The letters are a 5x7 bitmap font of this project's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,58 @@ def write_text(
     area[mask] = ink
 
 
+def apart(
+    labels: Sequence[tuple[int, int, int, int]], *, width: int, height: int
+) -> list[tuple[int, int]]:
+    """Where to write labels so that all can be read: the upper left of each.
+
+    A label is (x, y, wide, tall) as it is wanted; the first ones count most. One that would cover
+    another goes to the nearest line below or above that is free, inside the picture.
+    """
+    taken: list[tuple[int, int, int, int]] = []
+    for x, y, wide, tall in labels:
+        x = max(0, min(x, width - wide))
+        lines = range(max(1, height - tall + 1))
+        for line in sorted(lines, key=lambda line: (abs(line - y), -line)):
+            if not any(
+                x < ox + ow and ox < x + wide and line < oy + ot and oy < line + tall
+                for ox, oy, ow, ot in taken
+            ):
+                y = line
+                break
+        taken.append((x, max(0, min(y, lines[-1])), wide, tall))
+    return [(x, y) for x, y, *_ in taken]
+
+
+def draw_boxes(
+    image: Image,
+    boxes: Sequence[tuple[Box, Rgb, str]],
+    *,
+    width_px: int = 2,
+    scale: int = 2,
+) -> None:
+    """Draw boxes, in place, the first ones on top, each with its words above it or close by."""
+    height, width = image.shape[:2]
+    for box, colour, _ in reversed(boxes):
+        draw_box(image, box, colour, width_px=width_px)
+    tall = (GLYPH_HEIGHT + 2) * scale
+    wanted = []
+    for box, _, words in boxes:
+        top = round(box.ymin * height)
+        wide = (len(words) * (GLYPH_WIDTH + 1) + 1) * scale
+        wanted.append((round(box.xmin * width), top - tall if top >= tall else top, wide, tall))
+    places = apart(wanted, width=width, height=height)
+    for (x_px, y_px), (_, colour, words) in zip(places, boxes, strict=True):
+        write_text(image, words, x_px, y_px, ink=BLACK, ground=colour, scale=scale)
+
+
 def draw_box(
     image: Image, box: Box, colour: Rgb, *, words: str = "", width_px: int = 2, scale: int = 2
 ) -> None:
     """Draw one box, in place, with its words above it (or inside, where there is no room)."""
+    if words:
+        draw_boxes(image, [(box, colour, words)], width_px=width_px, scale=scale)
+        return
     height, width = image.shape[:2]
     top, bottom = round(box.ymin * height), round(box.ymax * height)
     left, right = round(box.xmin * width), round(box.xmax * width)
@@ -81,19 +130,6 @@ def draw_box(
     image[max(top, bottom - width_px) : bottom, left:right] = colour
     image[top:bottom, left : left + width_px] = colour
     image[top:bottom, max(left, right - width_px) : right] = colour
-    if words:
-        tall = (GLYPH_HEIGHT + 2) * scale
-        wide = (len(words) * (GLYPH_WIDTH + 1) + 1) * scale
-        y_px = top - tall if top >= tall else top
-        write_text(
-            image,
-            words,
-            min(left, max(0, width - wide)),
-            y_px,
-            ink=BLACK,
-            ground=colour,
-            scale=scale,
-        )
 
 
 def save_jpeg(image: Image, path: Path) -> None:

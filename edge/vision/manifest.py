@@ -15,9 +15,9 @@
     floor = 0.25                # nothing below this score is reported
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
     nms_iou = 0.65              # not ssd, optional: boxes that overlap more are one object
-    phone_rivals = ["wallet"]   # yolox only, optional: what else claims a thing that may be a phone
-    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from its
-                                # top left corner (0)
+    phone_rivals = ["wallet"]   # yolox only, optional: what else claims what may be a phone
+    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from
+                                # its top left corner (0)
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
@@ -46,6 +46,7 @@ Shapes and quantization parameters are read from the model file itself (`vision/
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,7 @@ from typing import Any, TypeVar
 from edge import resources
 from edge.config import ModelConfig
 from edge.domain import PHONE, Thresholds
+from edge.errors import Misconfigured
 
 FORMAT = 1
 NO_LABEL = "???"
@@ -66,7 +68,7 @@ NMS_IOU = 0.65
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-class ModelError(Exception):
+class ModelError(Misconfigured):
     """A model or its manifest cannot be used; the text is one line that says what is wrong."""
 
 
@@ -226,7 +228,7 @@ def default_path() -> Path:
 
 def load_eyes(config: ModelConfig) -> EyeSet:
     """The eyes that the configuration names, with their files checked. Raises ModelError."""
-    path = Path(config.manifest).expanduser() if config.manifest else default_path()
+    path = Path(os.path.expanduser(config.manifest)) if config.manifest else default_path()
     chosen = load(path).eyes(config.name)
     for spec in chosen.eyes:
         check_file(spec)

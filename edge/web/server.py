@@ -7,12 +7,17 @@ commands come back through the inbox, understood by the same parser as those of 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import ipaddress
 import json
 import logging
+import re
 import socket
+import socketserver
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -20,10 +25,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from edge.address import host_of, reachable, url
 from edge.config import Config
 from edge.domain import EventType, Happening, State
-from edge.history.report import read
-from edge.history.store import Unusable, open_for_reading
+from edge.history.report import read_file
+from edge.history.store import Unusable
 from edge.ports import Inbox
 from edge.wire.commands import MAX_PAYLOAD_BYTES, Refusal, Vocabulary, understand
 from edge.wire.state import WallTime, state_payload
@@ -36,18 +42,23 @@ FILES = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
 }
 DAYS = 7
+# The unit has 64 tasks for the whole box: no neighbour may take them. Who has the most connections
+# open loses the oldest of them to whoever comes next.
+MOST_CONNECTIONS = 8
+MOST_FROM_ONE = 6  # browsers open so many to one host
+RETRY_S = 5.0  # from one attempt to listen to the next: an address may come late
 # A header that no form and no image of another site can send: a page elsewhere cannot press our
 # buttons through its reader's browser (cross-site request forgery).
 ASKED_FOR = "X-Procrastobot"
-TIMEOUT_S = 10
+TIMEOUT_S = 10.0  # from the beginning of a connection to its end, however it drips
 # "data:" is the empty icon of the page, without which browsers ask for a file.
+# What routers call their home network; RFC 8375 and RFC 6762 have the first two.
+HOME_DOMAINS = frozenset(
+    ("home.arpa", "local", "lan", "home", "internal", "localdomain", "fritz.box", "speedport.ip")
+)
 POLICY = (
     "default-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-
-
-class PageFailed(Exception):
-    """The page cannot be served; the text says why."""
 
 
 class Page:
@@ -61,7 +72,7 @@ class Page:
         history: Path | None,
         wall_clock: Callable[[], datetime],
     ) -> None:
-        """Listens at once. Raises PageFailed."""
+        """Listens at once; where that fails, again and again until it can."""
         self._config = config
         self._inbox = inbox
         self._history = history
@@ -73,21 +84,38 @@ class Page:
             path: ((Path(__file__).parent / name).read_bytes(), kind)
             for path, (name, kind) in FILES.items()
         }
-        address = (config.web.host, config.web.port)
-        try:
-            self._server = _Server(address, _handler_for(self))
-        except (OSError, OverflowError) as exc:
-            text = f"the page cannot be served at {address[0]}:{address[1]}: {exc}"
-            raise PageFailed(text) from exc
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="page", daemon=True, args=(0.2,)
-        )
+        self._server: _Server | None = None
+        self._why = ""
+        self._closing = threading.Event()
+        self._listen()
+        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
         self._thread.start()
-        log.info("page: http://%s:%s/", config.web.host, self.port)
 
     @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
+    def port(self) -> int | None:
+        """Where it listens; None: it does not yet."""
+        return None if self._server is None else int(self._server.server_address[1])
+
+    def _serve(self) -> None:
+        said = ""
+        while self._server is None:
+            if self._why != said:
+                said = self._why
+                log.warning("%s; it is tried again every %g s", said, RETRY_S)
+            if self._closing.wait(RETRY_S):
+                return
+            self._listen()
+        self._server.serve_forever(0.2)
+
+    def _listen(self) -> None:
+        web = self._config.web
+        try:
+            self._server = _Server((web.host, web.port), _handler_for(self))
+        except OSError as exc:
+            where = url("http", web.host, web.port)
+            self._why = f"the page cannot be served at {where} ({exc.strerror or exc})"
+            return
+        log.info("page: %s", " or ".join(reachable(web.host, self._server.server_address[1])))
 
     def publish(self, state: State) -> None:
         wall = WallTime(state.at_s, self._wall_clock())
@@ -107,8 +135,10 @@ class Page:
             self._refused = {"number": number, "why": str(happening.details.get("why", ""))}
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._closing.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.close_all()
         self._thread.join(5)
 
     # ------------------------------------------------------------ what the handlers ask
@@ -122,15 +152,11 @@ class Page:
         if self._history is None:
             return {"days": []}
         today = self._wall_clock()
+        first = today.date() - timedelta(days=DAYS - 1)
         try:
-            store = open_for_reading(self._history)
+            return read_file(self._history, first, today.date(), now=today).as_json()
         except Unusable as exc:
             return {"days": [], "why": str(exc)}
-        try:
-            first = today.date() - timedelta(days=DAYS - 1)
-            return read(store, first, today.date(), zone=today.tzinfo).as_json()
-        finally:
-            store.close()
 
     def file(self, path: str) -> tuple[bytes, str] | None:
         return self._files.get(path)
@@ -143,14 +169,17 @@ class Page:
         self._inbox.put(found)
         return ""
 
-    def may_ask(self, host: str) -> bool:
+    def may_ask(self, authority: str) -> bool:
         """Whether the name in the request is one of ours: a foreign name that resolves to this
         box (DNS rebinding) would let a page elsewhere read us."""
-        name = host.rsplit(":", 1)[0].strip("[]").lower() if host else ""
-        if name in ("localhost", self._config.web.host.lower()):
+        name = host_of(authority)
+        if name is None:
+            return False
+        own = socket.gethostname().lower().partition(".")[0]
+        if name in ("localhost", own, self._config.web.host.lower()):
             return True
-        own = socket.gethostname().lower()
-        if name in (own, f"{own}.local", f"{own}.lan", f"{own}.home", f"{own}.fritz.box"):
+        first, _, domain = name.partition(".")
+        if name.endswith(".localhost") or (first == own and domain in HOME_DOMAINS):
             return True
         try:
             ipaddress.ip_address(name)
@@ -174,16 +203,83 @@ class Page:
 
 
 class _Server(ThreadingHTTPServer):
+    """A bounded number of connections, each for a bounded time."""
+
     daemon_threads = True
+    block_on_close = False
     request_queue_size = 16
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, tuple[str, float]] = {}  # the oldest first
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        # Without HTTPServer's look-up of the name, which can take the resolver's patience.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name = str(self.server_address[0])
+        self.server_port = int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._make_room(client_address[0])
+        if not self._slots.acquire(timeout=1):
+            self.shutdown_request(request)
+            return
+        with self._lock:
+            self._open[request] = (client_address[0], time.monotonic())
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread to be had
+            self._forget(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._forget(request)
+
+    def service_actions(self) -> None:
+        """Every 0.2 s: a connection that is too old ends, whatever it waits for."""
+        oldest_s = time.monotonic() - TIMEOUT_S
+        with self._lock:
+            for request, (_, since_s) in self._open.items():
+                if since_s < oldest_s:
+                    _hang_up(request)
+
+    def close_all(self) -> None:
+        self.server_close()
+        with self._lock:
+            for request in self._open:
+                _hang_up(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         log.debug("a request of %s broke off", client_address, exc_info=True)
+
+    def _make_room(self, client: str) -> None:
+        with self._lock:
+            count = Counter(host for host, _ in self._open.values())
+            if count[client] >= MOST_FROM_ONE:
+                greedy = client
+            elif len(self._open) >= MOST_CONNECTIONS:
+                greedy = count.most_common(1)[0][0]
+            else:
+                return
+            _hang_up(next(each for each, (host, _) in self._open.items() if host == greedy))
+
+    def _forget(self, request: socket.socket) -> None:
+        with self._lock:
+            del self._open[request]
+        self._slots.release()
+
+
+def _hang_up(request: socket.socket) -> None:
+    """Its thread wakes up, and closes it."""
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
@@ -195,11 +291,12 @@ def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if not self._admitted():
                 return
-            if self.path == "/api/state":
+            path = self._target()[1]
+            if path == "/api/state":
                 self._answer_json(HTTPStatus.OK, page.state())
-            elif self.path == "/api/days":
+            elif path == "/api/days":
                 self._answer_json(HTTPStatus.OK, page.days())
-            elif (file := page.file(self.path)) is not None:
+            elif (file := page.file(path)) is not None:
                 self._answer(HTTPStatus.OK, *file)
             else:
                 self._answer_json(HTTPStatus.NOT_FOUND, {"error": "there is no such page"})
@@ -207,7 +304,7 @@ def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             if not self._admitted():
                 return
-            prefix, _, name = self.path.rpartition("/")
+            prefix, _, name = self._target()[1].rpartition("/")
             if prefix != "/api/command":
                 self._answer_json(HTTPStatus.NOT_FOUND, {"error": "there is no such page"})
             elif ASKED_FOR not in self.headers:
@@ -222,8 +319,18 @@ def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
             else:
                 self._answer_json(HTTPStatus.ACCEPTED, {"accepted": name})
 
+        def _target(self) -> tuple[str, str]:
+            """(host and port, path) that are asked for. A target in absolute form, as for a proxy,
+            names its host itself (RFC 9112, 3.2.2); two different hosts are none."""
+            path = self.path.partition("#")[0].partition("?")[0]
+            absolute = re.match(r"https?://([^/]*)(/?.*)", path, re.IGNORECASE)
+            if absolute:
+                return absolute[1], absolute[2] or "/"
+            hosts = self.headers.get_all("Host", [""])
+            return hosts[0] if len(hosts) == 1 else "", path
+
         def _admitted(self) -> bool:
-            if not page.may_ask(self.headers.get("Host", "")):
+            if not page.may_ask(self._target()[0]):
                 self._answer_json(
                     HTTPStatus.MISDIRECTED_REQUEST, {"error": "not a name of this box"}
                 )
@@ -241,7 +348,7 @@ def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
         def _payload(self) -> bytes | None:
             """The body; None when it is too long, or of a length that nobody knows."""
             length = self.headers.get("Content-Length", "")
-            if not length.isdigit() or int(length) > MAX_PAYLOAD_BYTES:
+            if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MAX_PAYLOAD_BYTES:
                 return None
             return self.rfile.read(int(length))
 
@@ -263,7 +370,7 @@ def _handler_for(page: Page) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            # Not at INFO: the page asks every second.
-            log.debug(format, *args)
+            # Not at INFO: the page asks every second. Not what was asked: it may hold a password.
+            log.debug("%s asks", self.client_address[0])
 
     return Handler

@@ -31,7 +31,9 @@ EVENTS: dict[EventType, Event] = {
     ),
     EventType.SESSION_START: Event("A focus session began.", "session", "session_started"),
     EventType.SESSION_END: Event(
-        "It ended: completed or not, clean or not.", "session", "session_ended"
+        "It ended: completed or not; clean: most of it seen, and no pick-up.",
+        "session",
+        "session_ended",
     ),
     EventType.BREAK_START: Event("A break began.", "session"),
     EventType.BREAK_END: Event("It ended.", "session"),
@@ -75,14 +77,21 @@ EVENT: dict[str, Field] = {
         "counts up by one for each event of this box: a gap is a loss",
         lambda event, _: event.number,
     ),
-    "type": Field("see below", lambda event, _: event.type.value),
+    "type": Field("see below", lambda event, _: str(event.type)),
     "at": Field("when it happened", lambda event, _: event.at.isoformat(timespec="milliseconds")),
     "seat": Field("its seat; null: the whole box", lambda event, _: event.seat),
     "late": Field(
         f"true: it waited for the broker for more than {LATE_AFTER_S:g} s; do not act on it",
         lambda event, now: abs((now - event.at).total_seconds()) > LATE_AFTER_S,
     ),
-    "details": Field("more of it, by its type", lambda event, _: dict(event.details)),
+    "replay": Field(
+        "true: it happened in a recording that was played back, and counts nowhere",
+        lambda event, _: event.replay,
+    ),
+    "details": Field(
+        "more of it, by its type; `left_out`: so many before it were too many to tell",
+        lambda event, _: dict(event.details),
+    ),
 }
 
 

@@ -204,6 +204,10 @@ STATE: dict[str, Field[_Box]] = {
         lambda box: box.state.view.value,
         {"view": _sensor("View", "eye", entity_category="diagnostic")},
     ),
+    "replay": Field(
+        "true: it plays back a recording; nobody sits there, and nothing of it counts",
+        lambda box: box.state.replay,
+    ),
     "faults": Field(
         "what the box cannot do now: `camera`, `lens`, `detector`, `disk`, `broker`",
         lambda box: sorted(fault.value for fault in box.state.faults),
@@ -325,7 +329,9 @@ TODAY: dict[str, Field[_Today]] = {
             )
         },
     ),
-    "clean_sessions": _figure("clean_sessions", "of them without a pick-up"),
+    "clean_sessions": _figure(
+        "clean_sessions", "of them seen for the most part, and without a pick-up"
+    ),
     "streak": _figure(
         "streak",
         "clean sessions in a row, up to now",

@@ -1,0 +1,88 @@
+"""The service that `deploy/install.sh` and the images set up, seen from a shell beside it.
+
+A command typed at the box means that box: its configuration, its history, its secrets. Where only
+root may look, it says in one line which `sudo` is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+DEFAULT_PATH = Path("/etc/procrastobot/config.toml")
+STATE = Path("/var/lib/procrastobot")  # StateDirectory= of the unit
+CREDENTIALS = Path("/etc/credstore")  # where LoadCredential= of the unit finds procrastobot.NAME
+PREFIX = "procrastobot."
+USER = "procrastobot"
+
+
+def is_of(configuration: Path | None) -> bool:
+    """Whether this configuration is the service's, and we are beside it and not within."""
+    if configuration is None or "STATE_DIRECTORY" in os.environ:
+        return False
+    # The folder counts: a configuration on trial lies beside the one in force.
+    return Path(os.path.abspath(configuration)).parent == DEFAULT_PATH.parent
+
+
+def with_sudo(path: Path) -> str:
+    """The end of a message about a file of the service that this user may not read; else empty."""
+    if os.geteuid() == 0 or not _closed(path):
+        return ""
+    name = "procrastobot" if shutil.which("procrastobot") else os.path.abspath(sys.argv[0])
+    command = next((each for each in sys.argv[1:] if not each.startswith("-")), "")
+    return f"; only root and the service may: sudo {name} {command}".rstrip()
+
+
+def _closed(path: Path) -> bool:
+    """Whether it is there, or may be there, and this user must not read it."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return not os.access(path, os.R_OK, effective_ids=True)
+
+
+@contextlib.contextmanager
+def credentials(configuration: Path | None) -> Iterator[None]:
+    """Within this the secrets are those that systemd gives to the service."""
+    if "CREDENTIALS_DIRECTORY" in os.environ or not is_of(configuration):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in CREDENTIALS.glob(f"{PREFIX}*") if os.access(CREDENTIALS, os.R_OK) else ():
+            (Path(folder) / path.name.removeprefix(PREFIX)).symlink_to(path)
+        os.environ["CREDENTIALS_DIRECTORY"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["CREDENTIALS_DIRECTORY"]
+
+
+def may(path: Path, mode: int, *, beside: bool) -> bool:
+    """os.access; for root beside the service it is the service that is asked about."""
+    if not beside or os.geteuid() != 0:
+        return os.access(path, mode)
+    try:
+        user = pwd.getpwnam(USER)
+    except KeyError:
+        return os.access(path, mode)
+    child = os.fork()
+    if child == 0:
+        answer = 2  # where it cannot become the service's user, in a confined unit
+        try:
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            answer = 0 if os.access(path, mode) else 1
+        finally:
+            os._exit(answer)
+    answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return os.access(path, mode) if answer not in (0, 1) else answer == 0
