@@ -98,13 +98,12 @@ def configured(script: Script, base: Config | None = None) -> Config:
 class Drawn:
     """Eyes whose looks were drawn beforehand; a frame's number is its tick."""
 
-    count = 1
-
     def __init__(self, world: World) -> None:
         self._world = world
+        self.count = world.eyes
 
     def look(self, frame: Frame, glance: Glance) -> Look:
-        return Look(self._world.look(frame.number, glance.window), glance)
+        return Look(self._world.look(frame.number, glance.window, glance.eye), glance)
 
 
 def play(
