@@ -35,7 +35,7 @@ WHOLLY = 0.85  # of its picture a box covers that is a mistake of the labels
 SHARES = (1.0, 0.7, 0.5)  # of their sides that pictures are shown with: things farther away
 STAGES = 24  # different rests of the frame
 MOST_PICTURES = 60  # of phones; half as many of each other kind
-STILL_EVERY = 3  # one phone in so many is looked at again and again
+STILL_EVERY = 2  # one phone in so many is looked at again and again
 COPIES = 6  # of each of these, with sensor noise
 FEWEST_BOXES = 3  # among them that tell how a box wobbles
 SENSOR_SIGMA = 4.0  # grey levels; what a small sensor shows indoors
@@ -53,7 +53,7 @@ Pair = tuple[float, float]  # scores in the whole picture and in a closer look
 class _Found:
     records: dict[str, list[tuple[float, ...]]] = field(default_factory=dict)
     ghosts: list[list[Pair]] = field(default_factory=list)
-    ghost_share: float = 0.0  # of a frame, in which they were looked for
+    scenes: int = 0  # in which they were looked for
     still: list[FloatArray] = field(default_factory=list)  # each (copies, eyes, 2)
     wobbles: list[dict[str, Any]] = field(default_factory=list)
 
@@ -158,7 +158,7 @@ def fit(
         "time": time,
         "alike": alike,
         "ghosts": [[round(score, 3) for pair in ghost for score in pair] for ghost in found.ghosts],
-        "ghost_pictures": round(found.ghost_share, 2),
+        "ghost_pictures": found.scenes,
         "wobbles": sorted(found.wobbles, key=lambda wobble: float(wobble["score"])),
         "records": {kind: sorted(rows) for kind, rows in sorted(found.records.items())},
     }
@@ -245,8 +245,8 @@ def _measure(picture: LabelledPicture, frame: Frame, cell: Box, eyes: Eyes, foun
     for box in people:
         if PERSON in picture.labelled:
             found.add(PERSON, box.area, scores(PERSON, box, around_person(box), FINDS))
-    if PHONE not in picture.labelled:
-        return
+    if PHONE not in picture.labelled or real:
+        return  # a second phone may be unlabelled
     # What a look at a part of the sitter shows, and the whole picture may not.
     part = _looks(eyes, frame, cell)
     phones = [
@@ -255,9 +255,7 @@ def _measure(picture: LabelledPicture, frame: Frame, cell: Box, eyes: Eyes, foun
         for d in look.detections
         if d.label == PHONE and d.score >= LEAST and cell.contains(*d.box.center)
     ]
-    # Neighbouring boxes of a phone are no mistakes about what lies beside it.
-    things = [*real, *alike]
-    phones = [d for d in phones if not any(d.box.iou(t.box) > 0.1 for t in things)]
+    phones = [d for d in phones if not any(d.box.iou(t.box) > 0.1 for t in alike)]
     hints: list[Detection] = []
     for phone in sorted(phones, key=lambda d: -d.score):
         if _best(hints, phone.box, MISTAKES) is None:
@@ -267,13 +265,12 @@ def _measure(picture: LabelledPicture, frame: Frame, cell: Box, eyes: Eyes, foun
         window = around_thing(hint.box) if hint.score >= HINT else WHOLE_PICTURE
         return scores(PHONE, hint.box, window, MISTAKES)
 
-    if not real:
-        nothing = [(0.0, 0.0)] * eyes.count
-        for box in people:
-            mine = next((hint for hint in hints if box.contains(*hint.box.center)), None)
-            found.add(HANDS, 0.01, nothing if mine is None else mistake(mine))
-            hints = [hint for hint in hints if not box.contains(*hint.box.center)]
-    found.ghost_share += cell.area
+    nothing = [(0.0, 0.0)] * eyes.count
+    for box in people:
+        mine = next((hint for hint in hints if box.contains(*hint.box.center)), None)
+        found.add(HANDS, 0.01, nothing if mine is None else mistake(mine))
+        hints = [hint for hint in hints if not box.contains(*hint.box.center)]
+    found.scenes += 1
     found.ghosts += [mistake(hint) for hint in hints if hint.score >= HINT]
 
 

@@ -83,7 +83,7 @@ class Noise:
              whole picture and in a closer look, as `Eyes.look` tells it, so after rivals; for each
              eye by itself sorted; 0 for not seen
     ghosts:  (N, eyes, 2) the same of phones that were seen where there was nothing of note
-    ghost_pictures: so many pictures of the camera's size had them
+    ghost_pictures: so many pictures had them
     held, still: how what each eye says changes with time, of a thing in a hand and of one that lies
     alike:   by kind, how alike eyes are
     wavers:  standard deviation in log-odds of the scores of a still thing, of each eye
