@@ -155,6 +155,7 @@ def test_what_each_eye_does_is_measured(folder, clips, tmp_path):
     rank = np.array([[0.5, 0.5], [0.9, 0.9]])
     phones = [[0.8, 0.8], [0.72, 0.72]]
     assert fitted.scores(PHONE, area, rank) == pytest.approx(np.array([phones] * 2))
+    assert max(table.max() for table in fitted.records["wallet"]) == pytest.approx(0.05)
     assert fitted.scores(noise.HANDS, area, rank).max() == 0.0
     assert fitted.threshold == 0.45
     assert all(wobble.score == pytest.approx(0.76) for wobble in fitted.wobbles)
