@@ -98,13 +98,12 @@ def configured(script: Script, base: Config | None = None) -> Config:
 class Drawn:
     """Eyes whose looks were drawn beforehand; a frame's number is its tick."""
 
-    count = 1
-
     def __init__(self, world: World) -> None:
         self._world = world
+        self.count = world.eyes
 
     def look(self, frame: Frame, glance: Glance) -> Look:
-        return Look(self._world.look(frame.number, glance.window), glance)
+        return Look(self._world.look(frame.number, glance.window, glance.eye), glance)
 
 
 def play(
@@ -147,7 +146,7 @@ def play(
         if skip and not world.busy[index - 1] and _settled(state, memory):
             ahead = world.busy[index : index + stride - 1]
             quiet = ahead.index(True) if True in ahead else len(ahead)
-            looks = _looks(world, index, index + quiet, memory, config)
+            looks, memory = _passed(world, index, index + quiet, memory, config)
             index += quiet
 
 
@@ -265,8 +264,11 @@ def _news(state: State, happened: int) -> list[EventType]:
     return [happening.type for happening in state.happenings[-new:]] if new > 0 else []
 
 
-def _looks(world: World, first: int, last: int, memory: Memory, config: Config) -> int:
-    """How many of these ticks would be looked at, nobody holding anything: the gate's own rule."""
+def _passed(
+    world: World, first: int, last: int, memory: Memory, config: Config
+) -> tuple[int, Memory]:
+    """How many of these ticks would be looked at, nobody holding anything: the gate's own rule; and
+    the memory that knows when the last of them was."""
     settings = config.observe
     looks, looked_s, stirred = 0, memory.looked_s, memory.stirred
     for index in range(first, last):
@@ -274,4 +276,4 @@ def _looks(world: World, first: int, last: int, memory: Memory, config: Config) 
         stirred = stirred or world.stats[index].change >= settings.gate_change
         if age_s >= settings.gate_longest_s or (stirred and age_s >= settings.gate_calm_s):
             looks, looked_s, stirred = looks + 1, index * world.period_s, False
-    return looks
+    return looks, replace(memory, looked_s=looked_s, stirred=stirred)
