@@ -13,7 +13,13 @@ from edge.domain import WHOLE_PICTURE, Box
 
 # What settings were once called, and are called now; empty: no longer needed. A box whose
 # configuration is older than its program says so, and works.
-OLD_NAMES: dict[str, str] = {}
+OLD_NAMES: dict[str, str] = {
+    "model.second_look_every": "",
+    "observe.phone_floor": "",
+    "observe.track_iou": "",
+    "observe.parked_s": "",
+    "observe.still": "",
+}
 
 # A name or an address, as one gives it to a resolver: no kind in front, no port, no user.
 HOST = r"[^\s/@?#\\\[\]:]*|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?"
