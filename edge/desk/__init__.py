@@ -20,9 +20,9 @@ log-odds, that it is in a hand rather than lying (`motion`): a hidden Markov mod
 (Rabiner 1989, doi:10.1109/5.18626). While a thing lies, its box is off by a little noise, which is
 measured there, and flips now and then between outlines that are known by then; in a hand it sways
 by a sixth of its own size. The ratio of the two normal densities moves the belief, one look for
-each 0.3 s. Only where pixels changed as well has anything moved. What was there when watching began is
-taken to lie, what comes later, from where nothing was, to be held. Before somebody's chest or face
-few things lie, so stillness says less there.
+each 0.3 s. Only where pixels changed as well has anything moved. What comes from where nothing was
+is taken to be held, what was there when watching began to lie, but for what is seen before
+somebody, where few things lie: there it is open, and stillness says less.
 
 **What follows.** A thing that is likely enough a phone (the threshold of the set of eyes in
 `models/manifest.toml`, or the configuration's) and believed to be in a hand is a phone in use: a

@@ -16,8 +16,11 @@ from edge.desk.evidence import NOTHING, Heard, probability, weight_of
 from edge.desk.geometry import shows
 from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
 from edge.desk.tracks import (
+    APPEARS,
+    CAME,
     MOST_TRACKS,
     SURE_S,
+    WAS_THERE,
     Change,
     Track,
     born,
@@ -164,7 +167,9 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
             for then_s, window in memory.looks
             if shows(window, phone.box)
         )
-        new = born(number, seat, phone, look, at_s, came=came and not beside, before=before)
+        before_somebody = bool(raised(phone.box, sitters[seat], at_s, settings))
+        held = CAME if came and not beside else APPEARS if before_somebody else WAS_THERE
+        new = born(number, seat, phone, look, at_s, held=held, before=before)
         number += 1
         tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
     tracks = without_doubles(tracks)[:MOST_TRACKS]

@@ -21,7 +21,8 @@ ALIKE = 3.0  # times as large a box may be to show the same thing
 SURER = 0.2  # of nearness is worth as much as a unit of log-odds
 OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
 CAME = 3.0  # belief that what has just come is in a hand
-WAS_THERE = -1.5  # and that what was there before is
+APPEARS = 0.5  # and that what is seen before somebody is, where few things lie
+WAS_THERE = -1.5  # and that anything else is
 MOVES = 0.3  # share of a box that changes when what is in it moves
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
 MISSES = 3  # one look that does not see it forgets nothing
@@ -172,6 +173,8 @@ def seen(
     # Where no pixels changed nothing moved, wherever its box went.
     says = motion.ratio(far if change.covers(box) else 0.0, track.noise)
     # A box that is hardly one of a phone says hardly where one went.
+    # Stillness says less before somebody, but only of what was ever seen to move.
+    patience = patience if track.moved_s > -inf else 1.0
     says = says * min(1.0, 2 * phone.score) if says > 0 else says / patience
     stirred_s = track.stirred_s
     if says > 0:
@@ -247,7 +250,7 @@ def born(
     look: Look,
     at_s: float,
     *,
-    came: bool,
+    held: float,
     before: tuple[Heard, ...],
 ) -> Track:
     """A track of what was not known. `before`: looks at its place that had seen nothing."""
@@ -260,7 +263,7 @@ def born(
         box=phone.box,
         outlines=(phone.box,),
         heard=(*before, heard),
-        held=CAME if came else WAS_THERE,
+        held=held,
         stirred_s=at_s,
         use_since_s=at_s,
     )
@@ -294,7 +297,7 @@ def judged(
     likely = confirmed or (bool(sights) and sights[-1].log_odds >= bounds.light)
     if dock is not None and dock.contains(*track.box.center) and likely:
         use, why = PhoneUse.DOCKED, "in its dock"
-    elif confirmed and not track.lies:
+    elif confirmed and not track.lies and (now >= bounds.light or track.use is PhoneUse.IN_USE):
         use, why = PhoneUse.IN_USE, where or "moving"
         # Before somebody, being there is evidence; on the desk, only movement is.
         if where and track.seen_s == at_s:
