@@ -59,6 +59,8 @@ class Writer:
     def __init__(self) -> None:
         self._b = flatbuffers.Builder(1 << 21)
         self._buffers: list[bytes] = [b""]
+        self._known: dict[bytes, int] = {}
+        self._graphs: list[tuple[str, list[object], list[object], list[int], list[int]]] = []
         self._tensors: list[tuple[str, tuple[int, ...], int, int, object, object, int]] = []
         self._operators: list[tuple[int, list[int], list[int], int, object]] = []
         self._codes: list[tuple[int, int]] = []
@@ -68,8 +70,9 @@ class Writer:
         """scale, zero_point: array-likes of one entry, or of one per slice along `axis`."""
         buffer = 0
         if data is not None:
-            buffer = len(self._buffers)
-            self._buffers.append(data)
+            buffer = self._known.setdefault(data, len(self._buffers))
+            if buffer == len(self._buffers):
+                self._buffers.append(data)
         self._tensors.append((name, shape, kind, buffer, scale, zero_point, axis))
         return len(self._tensors) - 1
 
@@ -81,7 +84,16 @@ class Writer:
         index = self._codes.index((code, version))
         self._operators.append((index, inputs, outputs, options_kind, options))
 
+    def close(self, inputs: list[int], outputs: list[int], name: str) -> None:
+        """All until now is one computation; another may follow, that shares equal buffers."""
+        self._graphs.append((name, self._tensors, self._operators, inputs, outputs))
+        self._tensors, self._operators = [], []
+
     def finish(self, inputs: list[int], outputs: list[int], description: str) -> bytes:
+        self.close(inputs, outputs, "main")
+        return self.file(description)
+
+    def file(self, description: str) -> bytes:
         b = self._b
         buffers = []
         for data in self._buffers:
@@ -93,8 +105,7 @@ class Writer:
             if offset is not None:
                 tflite.BufferAddData(b, offset)
             buffers.append(tflite.BufferEnd(b))
-        tensors = [self._tensor(*t) for t in self._tensors]
-        operators = [self._operator(*o) for o in self._operators]
+        graphs = [self._graph(*graph) for graph in self._graphs]
         codes = []
         for code, version in self._codes:
             tflite.OperatorCodeStart(b)
@@ -102,18 +113,7 @@ class Writer:
             tflite.OperatorCodeAddBuiltinCode(b, code)
             tflite.OperatorCodeAddVersion(b, version)
             codes.append(tflite.OperatorCodeEnd(b))
-        tensor_vector = self._vector(tensors)
-        operator_vector = self._vector(operators)
-        name = b.CreateString("main")
-        in_vector = b.CreateNumpyVector(np.array(inputs, np.int32))
-        out_vector = b.CreateNumpyVector(np.array(outputs, np.int32))
-        tflite.SubGraphStart(b)
-        tflite.SubGraphAddTensors(b, tensor_vector)
-        tflite.SubGraphAddInputs(b, in_vector)
-        tflite.SubGraphAddOutputs(b, out_vector)
-        tflite.SubGraphAddOperators(b, operator_vector)
-        tflite.SubGraphAddName(b, name)
-        graph_vector = self._vector([tflite.SubGraphEnd(b)])
+        graph_vector = self._vector(graphs)
         code_vector = self._vector(codes)
         buffer_vector = self._vector(buffers)
         text = b.CreateString(description)
@@ -125,6 +125,22 @@ class Writer:
         tflite.ModelAddBuffers(b, buffer_vector)
         b.Finish(tflite.ModelEnd(b), b"TFL3")
         return bytes(b.Output())
+
+    def _graph(self, text: str, tensors: list[object], operators: list[object], inputs: list[int],
+               outputs: list[int]) -> int:  # fmt: skip
+        b = self._b
+        tensor_vector = self._vector([self._tensor(*t) for t in tensors])
+        operator_vector = self._vector([self._operator(*o) for o in operators])
+        name = b.CreateString(text)
+        in_vector = b.CreateNumpyVector(np.array(inputs, np.int32))
+        out_vector = b.CreateNumpyVector(np.array(outputs, np.int32))
+        tflite.SubGraphStart(b)
+        tflite.SubGraphAddTensors(b, tensor_vector)
+        tflite.SubGraphAddInputs(b, in_vector)
+        tflite.SubGraphAddOutputs(b, out_vector)
+        tflite.SubGraphAddOperators(b, operator_vector)
+        tflite.SubGraphAddName(b, name)
+        return tflite.SubGraphEnd(b)
 
     def _aligned(self, data: bytes) -> int:
         b = self._b

@@ -1,9 +1,10 @@
 """The same network in steps that TensorFlow Lite has and is quick at.
 
 * Shuffled channels are a matter of names: nothing is moved. Each convolution gives its channels in
-  the order in which they are needed later on, so that what one step takes of it lies together and is
-  one slice, and each convolution's weights are put into the order of what it is given. ShuffleNet's
-  half that waits is never copied.
+  the order in which they are needed later on, so that what one step takes of it lies together and
+  is one slice, and each convolution's weights are put into the order of what it is given.
+  ShuffleNet's half that waits is never copied.
+* Leaky ReLUs before a largest value come after it, where there is a quarter of the values.
 * The gates' hard sigmoid is a ReLU6 a sixth as high: three are added to the bias before it, and the
   sixth goes into the weights after the product.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +35,16 @@ View = list[_Channel]
 
 
 def lowered(made_of: Graph) -> Graph:
-    return _without_shuffles(_gates(made_of))
+    return _without_shuffles(_gates(_pooled_first(made_of)))
+
+
+def _pooled_first(made_of: Graph) -> Graph:
+    nodes = list(made_of.nodes)
+    for n, (act, pool) in enumerate(pairwise(nodes)):
+        if (act.kind, pool.kind) == ("leaky", "maxpool"):
+            nodes[n] = replace(pool, out=act.out, inputs=act.inputs)
+            nodes[n + 1] = replace(act, out=pool.out, inputs=(act.out,))
+    return Graph(tuple(nodes), made_of.outputs)
 
 
 def _gates(made_of: Graph) -> Graph:
@@ -95,14 +106,16 @@ def _without_shuffles(made_of: Graph) -> Graph:
         place = {channel: n for n, channel in enumerate(views[node.inputs[0]])}
         now = [place[channel] for channel in lying]  # the original's channel at each place
         if node.kind == "conv" and node.groups == 1:
-            assert node.weight is not None and node.bias is not None
+            assert node.weight is not None
+            assert node.bias is not None
             order = _by_use(used[node.out], len(node.bias))
             weight = node.weight[order][:, now]
             nodes.append(replace(node, inputs=inputs, weight=weight, bias=node.bias[order]))
             orders[node.out] = order
             continue
         if node.kind == "conv":
-            assert node.weight is not None and node.bias is not None
+            assert node.weight is not None
+            assert node.bias is not None
             node = replace(node, weight=node.weight[now], bias=node.bias[now])
         for name, (_, other) in zip(node.inputs[1:], given[1:], strict=True):
             there = {channel: n for n, channel in enumerate(views[name])}

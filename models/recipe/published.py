@@ -1,12 +1,12 @@
 """The published networks, read from their ncnn files and rebuilt as PyTorch.
 
-An ncnn network is a text file of layers (`.param`) and the numbers of those that have any, one after
-another (`.bin`): each weight a tag of four bytes, 0 for float32 or 0x01306B47 for float16 (then padded
-to four bytes), and the numbers; each bias float32 without a tag.
+An ncnn network is a text file of layers (`.param`) and the numbers of those that have any, one
+after another (`.bin`): each weight a tag of four bytes, 0 for float32 or 0x01306B47 for float16
+(then padded to four bytes), and the numbers; each bias float32 without a tag.
 
 What is read becomes a short list of `Node`s of a dozen kinds, cut before the heads' sigmoids: one
-convolution per stride gives the logits of the classes, another the 4 x 8 bins of distances. `Network`
-runs them, and everything else of the recipe walks the same list.
+convolution per stride gives the logits of the classes, another the 4 x 8 bins of distances.
+`Network` runs them, and everything else of the recipe walks the same list.
 
     python published.py --data ../../../shared/data
 
@@ -158,8 +158,10 @@ def _layer(words: list[str], numbers: _Numbers) -> Layer:
 @dataclass(frozen=True, slots=True)
 class Node:
     """One step. kind: conv, leaky, relu, relu6, hardswish, hardsigmoid, add, mul, concat, slice,
-    shuffle, maxpool, mean, nearest, bilinear (both twofold). Tensors go by name; `size` holds begin
-    and end of a slice, or kernel, stride and padding."""
+    shuffle, scale (each channel by a weight), ramp (relu6(x + 3)), maxpool, mean, nearest, bilinear
+    (both twofold). Tensors go by name; `size` holds begin and end of a slice, or kernel, stride and
+    padding; `steps`, per output channel, what its weights
+    are whole multiples of, if they are."""
 
     kind: str
     out: str
@@ -168,6 +170,7 @@ class Node:
     groups: int = 1
     weight: Floats | None = field(default=None, repr=False, compare=False)
     bias: Floats | None = field(default=None, repr=False, compare=False)
+    steps: Floats | None = field(default=None, repr=False, compare=False)
 
 
 class Graph(NamedTuple):
@@ -257,7 +260,8 @@ def _cut(nodes: list[Node], heads: list[str], rows: Sequence[int]) -> Graph:
             kept.append(node)
             continue
         stride = STRIDES[heads.index(node.out)]
-        assert node.weight is not None and node.bias is not None
+        assert node.weight is not None
+        assert node.bias is not None
         box = slice(COCO_CLASSES, COCO_CLASSES + 4 * BINS)
         for name, which in ((f"cls{stride}", list(rows)), (f"box{stride}", box)):
             kept.append(replace(node, out=name, weight=node.weight[which], bias=node.bias[which]))
@@ -282,9 +286,10 @@ class Network(nn.Module):
         self.graph = made_of
         self.weights = nn.ParameterDict()
         for node in made_of.nodes:
-            if node.weight is not None and node.bias is not None:
-                key = node.out.replace(".", "_")
+            key = node.out.replace(".", "_")
+            if node.weight is not None:
                 self.weights[key + "_w"] = nn.Parameter(torch.from_numpy(node.weight.copy()))
+            if node.bias is not None:
                 self.weights[key + "_b"] = nn.Parameter(torch.from_numpy(node.bias.copy()))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -304,6 +309,8 @@ class Network(nn.Module):
             weight, bias = self.weights[key + "_w"], self.weights[key + "_b"]
             _, stride, pad = node.size
             return functional.conv2d(x, weight, bias, stride, pad, groups=node.groups)
+        if node.kind == "scale":
+            return x * self.weights[node.out.replace(".", "_") + "_w"][:, None, None]
         if node.kind == "slice":
             return x[:, node.size[0] : node.size[1]]
         if node.kind == "maxpool":
@@ -319,6 +326,7 @@ _STEPS = {
     "relu6": functional.relu6,
     "hardswish": functional.hardswish,
     "hardsigmoid": functional.hardsigmoid,
+    "ramp": lambda x: functional.relu6(x + 3),
     "add": torch.add,
     "mul": torch.mul,
     "concat": lambda *given: torch.cat(given, 1),
@@ -368,9 +376,7 @@ def by_ncnn(name: str, data: Path, picture: NDArray[np.uint8]) -> list[tuple[Flo
         whole = np.array(extractor.extract("output")[1])
         parts = np.split(whole, np.cumsum(cells)[:-1])
         return [(p[:, :COCO_CLASSES], p[:, COCO_CLASSES:]) for p in parts]
-    found = [
-        np.array(extractor.extract(f"save_infer_model/scale_{n}.tmp_1")[1]) for n in range(8)
-    ]
+    found = [np.array(extractor.extract(f"save_infer_model/scale_{n}.tmp_1")[1]) for n in range(8)]
     return list(zip(found[:4], found[4:], strict=True))
 
 

@@ -1,17 +1,17 @@
 """Write a lowered graph as a TFLite file, in float32 or in int8.
 
-The file takes pixels: int8 (value - 128) or float32 0..255, RGB, and gives the graph's outputs, NHWC.
-Normalization is in the first convolution's weights. What is padded there is grey, `GREY`, the middle
-of the three means: zero is the stored value of that grey.
+The file takes pixels: int8 (value - 128) or float32 0..255, RGB, and gives the graph's outputs,
+NHWC. Normalization is in the first convolution's weights. What is padded there is grey, `GREY`, the
+middle of the three means: zero is the stored value of that grey.
 
 It takes the picture upside down (turned by 180 degrees), and gives its outputs so, with all kernels
-turned. Where a step of stride 2 halves an even side, PyTorch pads at the top and left, TensorFlow at
-the bottom and right: turned, the one is the other. Nothing has to be padded or widened.
+turned. Where a step of stride 2 halves an even side, PyTorch pads at the top and left, TensorFlow
+at the bottom and right: turned, the one is the other. Nothing has to be padded or widened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import flatbuffers
@@ -33,7 +33,8 @@ def of_pixels(made_of: Graph, normalization: Normalization) -> Graph:
     nodes = list(made_of.nodes)
     (first,) = (n for n, node in enumerate(nodes) if node.inputs == ("image",))
     node = nodes[first]
-    assert node.weight is not None and node.bias is not None
+    assert node.weight is not None
+    assert node.bias is not None
     scale, mean = (np.float32(each) for each in (normalization.scale, normalization.mean))
     weight = node.weight * scale[None, :, None, None]
     bias = node.bias + (weight.sum((2, 3)) * (GREY - mean)).sum(1)
@@ -79,9 +80,7 @@ def shapes(made_of: Graph, height: int, width: int) -> dict[str, tuple[int, int,
 def macs(made_of: Graph, height: int, width: int) -> int:
     size = shapes(made_of, height, width)
     return sum(
-        int(np.prod(size[n.out][:2])) * n.weight.size
-        for n in made_of.nodes
-        if n.weight is not None
+        int(np.prod(size[n.out][:2])) * n.weight.size for n in made_of.nodes if n.weight is not None
     )
 
 
@@ -90,22 +89,59 @@ def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.maximum(np.abs(weight).max((1, 2, 3)) / 127, 1e-9).astype(np.float32)
 
 
+def before(made_of: Graph, ends: Collection[str]) -> frozenset[str]:
+    """These steps and all that they need."""
+    found = set(ends)
+    for node in reversed(made_of.nodes):
+        if node.out in found:
+            found |= set(node.inputs)
+    return frozenset(found - {"image"})
+
+
 class _File:
     def __init__(
-        self, made_of: Graph, height: int, width: int, scales: Mapping[str, Scale] | None
+        self,
+        made_of: Graph,
+        height: int,
+        width: int,
+        scales: Mapping[str, Scale] | None,
+        in_float: Collection[str],
+        writer: Writer,
     ) -> None:
-        self.writer = Writer()
+        self.writer = writer
         self.size = shapes(made_of, height, width)
         self.scales = scales
-        self.ids: dict[str, int] = {}
-        self.version = 1 if scales is None else 2
+        self._in_float = in_float
+        self._ids: dict[tuple[str, bool], int] = {}
 
-    def tensor(self, name: str, shape: Sequence[int] | None = None, like: str = "") -> int:
-        whole = (1, *(shape or self.size[name]))
-        if self.scales is None:
-            return self.writer.tensor(name, whole, FLOAT32)
-        scale = self.scales[like or name]
-        return self.writer.tensor(name, whole, INT8, None, [scale.scale], [scale.zero_point])
+    def is_float(self, name: str) -> bool:
+        return self.scales is None or name in self._in_float
+
+    def new(self, name: str, *, real: bool) -> int:
+        shape = (1, *self.size[name])
+        if real or self.scales is None:
+            made = self.writer.tensor(name, shape, FLOAT32)
+        else:
+            s = self.scales[name]
+            made = self.writer.tensor(name, shape, INT8, None, [s.scale], [s.zero_point])
+        self._ids[name, real] = made
+        return made
+
+    def get(self, name: str, *, real: bool) -> int:
+        """The tensor as float32 or as int8; made from the other where it has to be."""
+        if (name, real) not in self._ids:
+            other = self._ids[name, not real]
+            code = OPCODE.DEQUANTIZE if real else OPCODE.QUANTIZE
+            self.writer.operator(code, 2 if real else 1, [other], [self.new(name, real=real)])
+        return self._ids[name, real]
+
+    def constant(self, name: str, values: NDArray[np.float32]) -> int:
+        """Numbers above 0, for the step of that name."""
+        if self.is_float(name.rpartition(".")[0]):
+            return self.writer.tensor(name, values.shape, FLOAT32, np.float32(values).tobytes())
+        step = float(values.max()) / 127
+        whole = np.round(values / step).astype(np.int8)
+        return self.writer.tensor(name, whole.shape, INT8, whole.tobytes(), [step], [0])
 
     def whole_numbers(self, name: str, numbers: object) -> int:
         values = np.array(numbers, np.int32)
@@ -118,38 +154,52 @@ def write(
     width: int,
     *,
     scales: Mapping[str, Scale] | None = None,
-    kernel_scales: Mapping[str, NDArray[np.float32]] | None = None,
+    in_float: Collection[str] = (),
     description: str = "",
 ) -> bytes:
-    """made_of: lowered, of pixels. scales: of every tensor, for int8; None writes float32."""
-    file = _File(made_of, height, width, scales)
-    w, ids, size = file.writer, file.ids, file.size
-    image = file.tensor("image")
-    ids["image"] = image
+    """made_of: lowered, of pixels. scales: of every tensor, for int8; None writes float32.
+    in_float: steps that an int8 file does in float32 all the same.
+
+    An int8 file holds the same network a second time, computed in float32 with the very same
+    int8 weights, which are stored once: for runtimes that are slow in int8 (edge/vision/tflite.py).
+    """
+    writer = Writer()
     if scales is None:
-        ids["image"] = w.tensor("image.grey", (1, *size["image"]), FLOAT32)
+        _computation(_File(made_of, height, width, None, (), writer), made_of, "float")
+    else:
+        _computation(_File(made_of, height, width, scales, in_float, writer), made_of, "int8")
+        everything = {node.out for node in made_of.nodes}
+        _computation(_File(made_of, height, width, scales, everything, writer), made_of, "float")
+    return writer.file(description)
+
+
+def _computation(file: _File, made_of: Graph, name: str) -> None:
+    """Pixels come in, and logits go out, as int8 if there are scales and not all is in float32."""
+    w = file.writer
+    image = file.new("image", real=file.scales is None)
+    if file.scales is None:
+        pixels, image = image, file.new("image", real=True)
         grey = w.tensor("grey", (1,), FLOAT32, np.float32([-GREY]).tobytes())
-        w.operator(OPCODE.ADD, 1, [image, grey], [ids["image"]], OPTIONS.AddOptions, _add)
+        w.operator(OPCODE.ADD, 1, [pixels, grey], [image], OPTIONS.AddOptions, _add)
+        image = pixels
     relus = fused(made_of)
     for node in made_of.nodes:
         if node.kind in FUSED and node.inputs[0] in relus:
             continue
-        given = [ids[name] for name in node.inputs]
+        real = file.is_float(node.out)
+        given = [file.get(each, real=real) for each in node.inputs]
         relu = relus.get(node.out)
-        name = relu.out if relu else node.out
-        out = ids[name] = file.tensor(name)
+        out = file.new(relu.out if relu else node.out, real=real)
         if node.kind == "conv":
-            activation = FUSED[relu.kind] if relu else ACTIVATION.NONE
-            kernel_scale = (kernel_scales or {}).get(node.out)
-            _conv(file, node, given[0], out, activation, kernel_scale)
+            _conv(file, node, given[0], out, FUSED[relu.kind] if relu else ACTIVATION.NONE)
         else:
             _other(file, node, given, out)
-    outputs = [ids[name] for name in made_of.outputs]
-    return w.finish([image], outputs, description)
+    outputs = [file.get(each, real=file.is_float(each)) for each in made_of.outputs]
+    w.close([image], outputs, name)
 
 
 def _other(file: _File, node: Node, given: list[int], out: int) -> None:
-    w, version = file.writer, file.version
+    w, version = file.writer, 1 if file.is_float(node.out) else 2
     if node.kind == "leaky":
         w.operator(
             OPCODE.LEAKY_RELU, version, given, [out], OPTIONS.LeakyReluOptions, _leaky
@@ -158,6 +208,13 @@ def _other(file: _File, node: Node, given: list[int], out: int) -> None:
         w.operator(
             OPCODE.HARD_SWISH, 1, given, [out], OPTIONS.HardSwishOptions, _hard_swish
         )  # fmt: skip
+    elif node.kind == "scale":
+        assert node.weight is not None
+        by = file.constant(node.out + ".by", node.weight)
+        w.operator(OPCODE.MUL, version, [*given, by], [out], OPTIONS.MulOptions, _mul)
+    elif node.kind == "ramp":
+        three = file.constant(node.out + ".three", np.float32([3]))
+        w.operator(OPCODE.ADD, version, [*given, three], [out], OPTIONS.AddOptions, _add_relu6)
     elif node.kind == "add":
         w.operator(OPCODE.ADD, version, given, [out], OPTIONS.AddOptions, _add)
     elif node.kind == "mul":
@@ -198,9 +255,9 @@ def _other(file: _File, node: Node, given: list[int], out: int) -> None:
         raise ValueError(f"{node.out}: no TFLite operation for {node.kind}")
 
 
-def _conv(file: _File, node: Node, given: int, out: int, activation: int,
-          kernel_scale: NDArray[np.float32] | None) -> None:  # fmt: skip
-    assert node.weight is not None and node.bias is not None
+def _conv(file: _File, node: Node, given: int, out: int, activation: int) -> None:
+    assert node.weight is not None
+    assert node.bias is not None
     w, weight, bias = file.writer, node.weight, node.bias
     weight = weight[:, :, ::-1, ::-1]
     stride = node.size[1]
@@ -208,25 +265,33 @@ def _conv(file: _File, node: Node, given: int, out: int, activation: int,
     # TFLite: (out, k, k, in), or for depthwise (1, k, k, channels).
     laid = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
     axis = 3 if depthwise else 0
-    if file.scales is None:
+    real = file.is_float(node.out)
+    if file.scales is None or (real and node.steps is None):
         stored = np.ascontiguousarray(weight.transpose(laid), np.float32)
         weight_id = w.tensor(node.out + ".weight", stored.shape, FLOAT32, stored.tobytes())
-        bias_id = w.tensor(node.out + ".bias", bias.shape, FLOAT32, np.float32(bias).tobytes())
     else:
-        scale = weight_scales(weight) if kernel_scale is None else kernel_scale
+        scale = weight_scales(weight) if node.steps is None else node.steps
         per_channel = scale.astype(np.float64)
         whole = np.clip(np.round(weight / per_channel[:, None, None, None]), -127, 127)
         stored = np.ascontiguousarray(whole.transpose(laid)).astype(np.int8)
-        bias_scale = per_channel * file.scales[node.inputs[0]].scale
-        biases = np.clip(np.round(bias / bias_scale), -(2**30), 2**30).astype(np.int32)
         zeros = [0] * len(bias)
         weight_id = w.tensor(
             node.out + ".weight", stored.shape, INT8, stored.tobytes(), scale, zeros, axis
         )
+        if real:
+            # Done once, when the file is loaded.
+            plain = w.tensor(node.out + ".real", stored.shape, FLOAT32)
+            w.operator(OPCODE.DEQUANTIZE, 2, [weight_id], [plain])
+            weight_id = plain
+    if real:
+        bias_id = w.tensor(node.out + ".bias", bias.shape, FLOAT32, np.float32(bias).tobytes())
+    else:
+        bias_scale = per_channel * file.scales[node.inputs[0]].scale
+        biases = np.clip(np.round(bias / bias_scale), -(2**30), 2**30).astype(np.int32)
         bias_id = w.tensor(
             node.out + ".bias", bias.shape, INT32, biases.tobytes(), np.float32(bias_scale), zeros
         )
-    version = 1 if file.scales is None else 3
+    version = 1 if real else 3
     if depthwise:
         w.operator(
             OPCODE.DEPTHWISE_CONV_2D, version, [given, weight_id, bias_id], [out],
@@ -299,6 +364,12 @@ def _nearest(b: flatbuffers.Builder) -> int:
 
 def _add(b: flatbuffers.Builder) -> int:
     tflite.AddOptionsStart(b)
+    return tflite.AddOptionsEnd(b)
+
+
+def _add_relu6(b: flatbuffers.Builder) -> int:
+    tflite.AddOptionsStart(b)
+    tflite.AddOptionsAddFusedActivationFunction(b, ACTIVATION.RELU6)
     return tflite.AddOptionsEnd(b)
 
 

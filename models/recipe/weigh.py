@@ -1,10 +1,10 @@
-"""The figures by which eyes are chosen and compared, of any model of a manifest, as the box runs it.
+"""The figures by which eyes are chosen and compared, of any model of a manifest, as it is run.
 
     python weigh.py --data ../../../shared/data --manifest ../manifest.toml --model nanodet
 
-prints, in per cent: on `dev`, AP50 of phones, of phones from 0.3 % of the picture, and of people; on
-`people`, pictures with a phone of each kind whose best phone scores higher than all but 1 or 5 % of the
-pictures without. Detections are kept in --cache, so that files can be compared afterwards.
+prints, in per cent: on `dev`, AP50 of phones, of phones from 0.3 % of the picture, and of people;
+on `people`, pictures with a phone of each kind whose best phone scores higher than all but 1 or 5 %
+of the pictures without. Detections are kept in --cache, so that files can be compared afterwards.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import score
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from edge.devices.camera_picture import load_picture  # noqa: E402
-from edge.domain import Frame  # noqa: E402
-from edge.ports import Detector  # noqa: E402
-from edge.vision import manifest  # noqa: E402
-from edge.vision.tflite import load_detector  # noqa: E402
+from edge.devices.camera_picture import load_picture
+from edge.domain import Frame
+from edge.ports import Detector
+from edge.vision import manifest
+from edge.vision.tflite import load_detector
 
 FLOOR = 0.01
 PHONE, PERSON = 77, 1  # COCO's numbers
@@ -66,11 +66,11 @@ def pictures(folder: Path) -> list[Picture]:
 
 def seen(detector: Detector, shown: Sequence[Picture]) -> Iterator[list[list[Any]]]:
     for picture in shown:
-        found = detector.detect(Frame(load_picture(picture.path), 0.0))
-        yield [
-            [d.label, round(d.score, 5), *(round(v, 5) for v in (d.box.xmin, d.box.ymin, d.box.xmax, d.box.ymax))]
-            for d in found
-        ]  # fmt: skip
+        rows = []
+        for found in detector.detect(Frame(load_picture(picture.path), 0.0)):
+            edges = found.box.xmin, found.box.ymin, found.box.xmax, found.box.ymax
+            rows.append([found.label, *(round(value, 5) for value in (found.score, *edges))])
+        yield rows
 
 
 def as_found(picture: Picture, rows: list[list[Any]], labels: Sequence[str]) -> score.Found:
@@ -78,7 +78,9 @@ def as_found(picture: Picture, rows: list[list[Any]], labels: Sequence[str]) -> 
     sides = np.float32([picture.width, picture.height] * 2)
     boxes = np.float32([row[2:] for row in mine]).reshape(-1, 4) * sides
     return score.Found(
-        boxes, np.float32([row[1] for row in mine]), np.array([labels.index(r[0]) for r in mine], int)
+        boxes,
+        np.float32([row[1] for row in mine]),
+        np.array([labels.index(r[0]) for r in mine], int),
     )
 
 
@@ -91,7 +93,9 @@ def dev_figures(shown: Sequence[Picture], rows: list[list[list[Any]]]) -> dict[s
     ignored = [np.zeros(len(t), bool) for t in people]
     return {
         "phone": score.average_precision(score.match(found, phones, none, 0)),
-        "phone >= 0.3 %": score.average_precision(score.match(found, phones, small, 0, least=least)),
+        "phone >= 0.3 %": score.average_precision(
+            score.match(found, phones, small, 0, least=least)
+        ),
         "person": score.average_precision(score.match(found, people, ignored, 1)),
     }
 
@@ -106,7 +110,9 @@ def people_figures(kinds: Sequence[str], best: score.Floats) -> dict[str, float]
     for kind in KINDS:
         for false in (0.01, 0.05):
             bar = np.quantile(best[is_kind["none"]], 1 - false)
-            figures[f"{kind} at {100 * false:g} %"] = 100 * float((best[is_kind[kind]] > bar).mean())
+            figures[f"{kind} at {100 * false:g} %"] = 100 * float(
+                (best[is_kind[kind]] > bar).mean()
+            )
     return figures
 
 
