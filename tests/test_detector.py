@@ -24,7 +24,7 @@ MODELS = [reference.SSD, reference.YOLOX_FLOAT, reference.YOLOX_INT8, reference.
 def spec_of(folder: Path, file: Path, **changes):
     shutil.copy(file, folder)
     table = reference.model_table(folder / file.name, **changes)
-    return load(reference.write_manifest(folder, {"m": table})).choose()
+    return load(reference.write_manifest(folder, {"m": table})).models["m"]
 
 
 @pytest.fixture
