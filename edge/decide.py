@@ -190,7 +190,12 @@ def _account(state: State, at_s: float) -> State:
     if state.session is Session.FOCUS:
         blind = bool(state.faults & BLIND)
         totals = tuple(
-            _booked(total, Activity.UNSURE if blind else seat.activity, passed_s)
+            # What is told of a pick-up and what is booked of it are one time.
+            _booked(
+                total,
+                Activity.UNSURE if blind and seat.activity is not Activity.PHONE else seat.activity,
+                passed_s,
+            )
             for seat, total in zip(state.seats, state.totals, strict=True)
         )
         if not _phone_in_use(state):

@@ -197,6 +197,10 @@ def pid_of(broker: Broker) -> int:
     return process.pid
 
 
+def runs(broker: Broker) -> bool:
+    return broker._keeper is not None and broker._keeper._process is not None
+
+
 def rss_kib(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
@@ -254,8 +258,11 @@ def test_full_of_what_others_had_it_retain_it_begins_anew_and_the_box_is_there_a
 def test_killed_it_comes_back_and_the_box_with_it(tmp_path):
     with telling_box(box_with_broker(tmp_path)) as telling:
         assert telling._broker is not None
-        os.kill(pid_of(telling._broker), signal.SIGKILL)
-        wait_for(lambda: try_port(telling.broker_port), lambda: "not again", 20)
+        before, said = pid_of(telling._broker), lambda: "not again"
+        os.kill(before, signal.SIGKILL)
+        # While the old one is dying its port may still answer.
+        wait_for(lambda: runs(telling._broker) and pid_of(telling._broker) != before, said, 20)
+        wait_for(lambda: try_port(telling.broker_port), said, 20)
         subscriber = Subscriber(telling.broker_port)
         is_online(subscriber)
         subscriber.close()

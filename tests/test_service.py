@@ -297,7 +297,10 @@ def test_killed_it_goes_dark_says_offline_and_comes_back(running: Service) -> No
 def test_killed_with_all_its_processes_it_goes_dark_too(running: Service) -> None:
     running.light_up()
     # The guard of the pins dies at the same moment: what is left is ExecStopPost.
-    running.container.run("systemctl", "kill", "--kill-whom=all", "--signal=KILL", UNIT)
+    # They are dead by then, and some kernels answer that with an error (EIO).
+    running.container.run(
+        "systemctl", "kill", "--kill-whom=all", "--signal=KILL", UNIT, check=False
+    )
     wait_for(running.dark, running.journal, 10)
     running.wait_until("active")
 
