@@ -28,7 +28,6 @@ SURELY_LIES = -3.0  # belief from which on another outline is one of a thing tha
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
-SETTLES = 0.1  # and that of a thing in a hand that is partly hidden
 RESTING = 0.05  # how far an outline follows the boxes that show it
 TAKES = 0.1  # share of a look in the measured noise
 SURE_S = 3.0  # the evidence for a sound is heard over so long
@@ -166,7 +165,7 @@ def seen(
     held = motion.later(track.held, passed_s)
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
     margin = TOUCH / 2 + track.noise * track.box.size
-    covered = any(left_over(outline, box, margin) for outline in track.outlines)
+    covered = track.lies and any(left_over(each, box, margin) for each in track.outlines)
     if covered:
         far = 0.0
     noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
@@ -184,9 +183,6 @@ def seen(
     if held > 0:
         if says > 0:
             outlines = (box,)
-        elif covered:
-            # Fingers and a bad box may stay: what moves is soon measured by what they leave.
-            outlines = (between(outlines[-1], box, SETTLES),)
     else:
         # What lies is measured again and again; another outline of it is one to know again.
         step = min((moved(outline, box), k) for k, outline in enumerate(outlines))
