@@ -196,6 +196,7 @@ def test_a_raised_phone_after_another_scene_is_one_in_use():
         desk.frame((SITTER, phone(AT_CHEST)), replace(STIRRED, change=0.9)).using(1.5)
         assert use_of(desk) is PhoneUse.IN_USE
 
+
 def test_a_phone_that_was_nudged_and_lies_again_is_in_nobody_s_hand():
     desk = Desk().focus().working(10, phone(ON_DESK))
     moved = (ON_DESK[0] - 0.03, ON_DESK[1] + 0.02)
