@@ -9,6 +9,9 @@ from edge.domain import Box
 from edge.vision.decode import (
     VOTE_IOU,
     Found,
+    GflDecoder,
+    GflHead,
+    GflQuant,
     Head,
     HeadQuant,
     Rivalry,
@@ -113,6 +116,114 @@ def test_a_floor_between_two_stored_values_keeps_the_upper_one():
     ]
     for floor, kept in ((0.49, 4), (0.51, 2), (0.74, 0)):
         assert len(YoloxDecoder([quant], floor=floor, nms_iou=1.0)(heads).scores) == kept
+
+
+GFL_REAL = (Quant(0, 0), Quant(0, 0))
+GFL_INT8 = (Quant(0.05, 70), Quant(0.1, -10))
+GFL_INPUT = (96, 160)  # of which the stride of 64 leaves a part of a cell over
+
+
+def some_gfl_heads(seed, quant, labels=3):
+    random = np.random.default_rng(seed)
+    heads = []
+    for stride in (8, 16, 32, 64):
+        rows, columns = (-(-side // stride) for side in GFL_INPUT)
+        tensors = []
+        for channels, each, usual in zip((labels, 32), quant, (-4, 0), strict=True):
+            values = random.normal(usual, 2, (rows, columns, channels))
+            if each.scale:
+                values = np.clip(np.rint(values / each.scale) + each.zero_point, -128, 127)
+            tensors.append(values.astype(np.int8 if each.scale else np.float32))
+        heads.append(GflHead(*tensors))
+    return heads
+
+
+def plain_gfl(heads, quant, *, centre, floor):
+    """Every cell and class one by one, in double precision; no overlaps removed."""
+    found = []
+    for stride, head in zip((8, 16, 32, 64), heads, strict=True):
+        classes, box = (real(tensor, each) for tensor, each in zip(head, quant, strict=True))
+        for row, column in np.ndindex(classes.shape[:2]):
+            shares = np.exp(box[row, column].reshape(4, 8))
+            left, top, right, bottom = (shares * np.arange(8)).sum(1) / shares.sum(1)
+            y, x = row + centre, column + centre
+            edges = np.array([y - top, x - left, y + bottom, x + right]) * stride
+            edges /= [GFL_INPUT[0], GFL_INPUT[1]] * 2
+            for label, logit in enumerate(classes[row, column]):
+                score = 1 / (1 + np.exp(-logit))
+                if score >= floor:
+                    found.append((label, score, *edges))
+    return sorted(found)
+
+
+def gfl_decoder(quant, *, turned=False, centre=0.5, floor=0.25):
+    return GflDecoder(
+        [GflQuant(stride, *quant) for stride in (8, 16, 32, 64)],
+        width_px=GFL_INPUT[1],
+        height_px=GFL_INPUT[0],
+        centre=centre,
+        turned=turned,
+        floor=floor,
+        nms_iou=1.0,
+    )
+
+
+@pytest.mark.parametrize("quant", [GFL_REAL, GFL_INT8], ids=["float", "int8"])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    floor=st.sampled_from([0.3, 0.6]),
+    centre=st.sampled_from([0.0, 0.5]),
+)
+def test_gfl_heads_decode_as_the_plain_definition_says(quant, seed, floor, centre):
+    heads = some_gfl_heads(seed, quant)
+    expected = plain_gfl(heads, quant, centre=centre, floor=floor)
+    found = gfl_decoder(quant, centre=centre, floor=floor)(heads)
+    got = sorted(
+        (int(label), float(score), *map(float, box))
+        for box, score, label in zip(found.boxes, found.scores, found.classes, strict=True)
+    )
+    # Where outlines agree to 0.85 they vote, so edges of some boxes are means: compare the scores
+    # of all, and the edges of those that nobody could vote for.
+    assert [label for label, *_ in got] == [label for label, *_ in expected]
+    np.testing.assert_allclose([g[1] for g in got], [e[1] for e in expected], rtol=1e-4)
+    for mine, theirs in zip(got, expected, strict=True):
+        if not any(other is not theirs and alike(other, theirs) for other in expected):
+            np.testing.assert_allclose(mine[2:], theirs[2:], rtol=1e-4, atol=1e-4)
+
+
+def alike(a, b):
+    """Of one class, with outlines that nearly agree."""
+    return a[0] == b[0] and Box(*a[2:]).iou(Box(*b[2:])) > VOTE_IOU - 0.01
+
+
+def test_what_a_model_says_of_a_picture_upside_down_is_turned_back():
+    upright = some_gfl_heads(3, GFL_INT8)
+    turned = [GflHead(*(tensor[::-1, ::-1].copy() for tensor in head)) for head in upright]
+    expected = gfl_decoder(GFL_INT8)(upright)
+    found = gfl_decoder(GFL_INT8, turned=True)(turned)
+    assert len(found.scores) > 20
+    np.testing.assert_allclose(in_order(found), in_order(expected), rtol=1e-5)
+
+
+def in_order(found):
+    rows = np.column_stack([found.classes, found.scores, found.boxes])
+    return rows[np.lexsort(np.round(rows, 5).T)]
+
+
+def test_gfl_cells_below_the_floor_cost_nothing_and_logits_may_be_large():
+    quiet = [
+        GflHead(
+            np.full((*head.classes.shape[:2], 3), -30, np.float32), np.full_like(head.box, 1e30)
+        )
+        for head in some_gfl_heads(1, GFL_REAL)
+    ]
+    decoder = gfl_decoder(GFL_REAL)
+    with np.errstate(all="raise"):
+        assert not len(decoder(quiet).scores)
+        quiet[3].classes[0, 0, 1] = 5.0
+        (box,) = decoder(quiet).boxes
+    # Of bins that are equally likely, the mean is 3.5 strides.
+    np.testing.assert_allclose(box * [96, 160, 96, 160], [-192, -192, 256, 256])
 
 
 def test_only_the_counted_boxes_of_an_ssd_mean_anything():

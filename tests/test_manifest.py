@@ -82,6 +82,10 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
             "models.m.phone_rivals: 'phone' is no other label of phone, person",
         ),
         ({"licence": None}, "models.m.licence: is missing"),
+        ({"family": "gfl"}, "models.m.centre: is missing"),
+        ({"family": "gfl", "centre": 2}, "models.m.centre: must be from 0 to 1"),
+        ({"family": "gfl", "centre": 0.5}, None),
+        ({"input": {"turned": "yes"}}, "models.m.input.turned: must be true or false"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named_in_one_line(tmp_path, model_file, changes, fault):

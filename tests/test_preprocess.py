@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,12 +60,26 @@ def test_a_picture_of_the_right_size_is_not_touched():
         (Family.YOLOX, np.int8, Quant(2.0, -128), lambda p: np.rint(p / 2) - 128),
         (Family.SSD, np.uint8, Quant(0.0078125, 128), lambda p: p),
         (Family.SSD, np.float32, PIXELS, lambda p: p / 127.5 - 1),
+        (Family.GFL, np.int8, Quant(1.0, -12), lambda p: p - 128),
+        (Family.GFL, np.uint8, Quant(0.017, 116), lambda p: p),
+        (Family.GFL, np.float32, PIXELS, lambda p: p),
     ],
 )
 def test_pixels_are_stored_as_the_model_counts_them(family, dtype, quant, stored):
     image = np.arange(48 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(48, 64, 3)
     tensor, _ = prepared(image, LETTERBOX, family=family, dtype=dtype, quant=quant)
     np.testing.assert_allclose(tensor, stored(image.astype(float)), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (96, 64)])
+def test_a_model_made_to_see_upside_down_gets_the_picture_turned(size):
+    image = gradient(*size)
+    upright, placed = prepared(image, LETTERBOX, family=Family.GFL, dtype=np.int8)
+    turned, placed_too = prepared(
+        image, replace(LETTERBOX, turned=True), family=Family.GFL, dtype=np.int8
+    )
+    assert (turned == upright[::-1, ::-1]).all()
+    assert placed_too == placed
 
 
 def test_a_blue_first_model_gets_blue_first():

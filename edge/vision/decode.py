@@ -177,26 +177,37 @@ class GflDecoder:
         self._heads = [(each, _least_stored(each.classes, floor)) for each in quants]
 
     def __call__(self, heads: Sequence[GflHead]) -> Found:
+        found = [
+            np.flatnonzero(head.classes.reshape(-1) >= least)
+            for head, (_, least) in zip(heads, self._heads, strict=True)
+        ]
+        logits = [
+            _real(head.classes.reshape(-1)[which], quant.classes)
+            for head, which, (quant, _) in zip(heads, found, self._heads, strict=True)
+        ]
+        # Boxes are worked out for no more than can be kept.
+        surplus = sum(map(len, found)) - MOST_CANDIDATES
+        bar = np.partition(np.concatenate(logits), surplus)[surplus] if surplus > 0 else -math.inf
         boxes: list[FloatArray] = []
         scores: list[FloatArray] = []
         classes: list[IntArray] = []
-        for head, (quant, least) in zip(heads, self._heads, strict=True):
-            height, width, labels = head.classes.shape
-            logits = head.classes.reshape(-1)
-            found = np.flatnonzero(logits >= least)
-            if not len(found):
+        for head, which, sure, (quant, _) in zip(heads, found, logits, self._heads, strict=True):
+            if surplus > 0:
+                which, sure = which[sure >= bar], sure[sure >= bar]
+            if not len(which):
                 continue
-            cells, label = np.divmod(found, labels)
+            height, width, labels = head.classes.shape
+            cells, label = np.divmod(which, labels)
             bins = head.box.reshape(height * width, 4, BINS)[cells]
             if self._turned:
                 cells = height * width - 1 - cells
             boxes.append(self._boxes(_real(bins, quant.box), cells, width, quant.stride_px))
-            scores.append(sigmoid(_real(logits[found], quant.classes)))
+            scores.append(sigmoid(sure))
             classes.append(label)
         if not boxes:
             return nothing()
-        found_all = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
-        return suppress(found_all, self._nms_iou)
+        everything = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
+        return suppress(everything, self._nms_iou)
 
     def _boxes(self, bins: FloatArray, cells: IntArray, width: int, stride_px: int) -> FloatArray:
         """bins: (N, 4, BINS) logits; cells: (N,) row-major index"""
@@ -264,33 +275,37 @@ def suppress(found: Found, iou: float) -> Found:
     that lies still trembles less: see models/CARD.md.
     """
     order = np.argsort(-found.scores, kind="stable")[:MOST_CANDIDATES]
-    boxes, classes = found.boxes[order], found.classes[order]
-    top, left, bottom, right = boxes.T
-    areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
+    boxes, scores, classes = found.boxes[order], found.scores[order], found.classes[order]
     alive = np.ones(len(order), bool)
     edges = boxes.copy()
-    kept: list[int] = []
-    for best in range(len(order)):
-        if not alive[best]:
+    for label in np.unique(classes):
+        mine = np.flatnonzero(classes == label)
+        if len(mine) == 1:
             continue
-        if len(kept) == MOST_DETECTIONS:
-            break
-        kept.append(best)
-        like = np.flatnonzero(classes == classes[best])
-        if len(like) == 1:
-            continue
-        height = np.minimum(bottom[like], bottom[best]) - np.maximum(top[like], top[best])
-        width = np.minimum(right[like], right[best]) - np.maximum(left[like], left[best])
-        shared = np.maximum(height, 0) * np.maximum(width, 0)
+        shared, whole = _overlaps(boxes[mine])
         # Without a division: two empty boxes share nothing and are nobody's copies.
-        whole = areas[like] + areas[best] - shared
-        alive[like[shared > iou * whole]] = False
-        agreed = like[shared > VOTE_IOU * whole]
-        if len(agreed) > 1:
-            votes = found.scores[order[agreed]]
-            edges[best] = votes @ boxes[agreed] / votes.sum()
-    chosen = order[kept]
-    return Found(edges[kept], found.scores[chosen], found.classes[chosen])
+        apart = shared <= iou * whole
+        keep = np.ones(len(mine), bool)
+        for best in range(len(mine)):
+            if keep[best]:
+                keep[best + 1 :] &= apart[best, best + 1 :]
+        alive[mine] = keep
+        agreed = shared[keep] > VOTE_IOU * whole[keep]
+        several = agreed.sum(1) > 1
+        votes = agreed[several] * scores[mine]
+        edges[mine[keep][several]] = votes @ boxes[mine] / votes.sum(1, keepdims=True)
+    kept = np.flatnonzero(alive)[:MOST_DETECTIONS]
+    return Found(edges[kept], scores[kept], classes[kept])
+
+
+def _overlaps(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(N, N) areas of what each two boxes share, and of what they cover together."""
+    top, left, bottom, right = boxes.T
+    areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
+    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    shared = np.maximum(height, 0) * np.maximum(width, 0)
+    return shared, areas[:, None] + areas - shared
 
 
 def left_of(score: Any, claim: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from export import Scale
 from numpy.typing import NDArray
-from published import Graph, Network
+from published import SLOPE, Graph, Network
 from tflite_file import PIXELS
 
 Floats = NDArray[np.float32]
@@ -22,7 +22,7 @@ MOVES = ("concat", "slice", "maxpool", "nearest", "bilinear")
 SAMPLES = 4000  # of a tensor and picture
 SEARCHED = 40000  # of them, where a range is looked for
 LOGIT_LOW = -6.0  # below it a class is as good as impossible; where scores matter there are steps
-SHRINKS = np.linspace(0.2, 1.0, 17)
+SHRINKS = np.linspace(0.1, 1.0, 19)
 
 
 def sample(made_of: Graph, pictures: Iterable[torch.Tensor], seed: int = 0) -> dict[str, Floats]:
@@ -69,14 +69,20 @@ def rounded(values: Floats, scale: Scale) -> Floats:
     return np.asarray((whole - scale.zero_point) * scale.scale, np.float32)
 
 
-def least_error(values: Floats, low_at_least: float = -np.inf) -> Scale:
+def least_error(values: Floats, low_at_least: float = -np.inf, slope_below: float = 1.0) -> Scale:
+    """slope_below: what an error of a value below zero counts for."""
     low, high = max(float(values.min()), low_at_least), float(values.max())
     values = np.maximum(values, low)
+
+    def after(x: Floats) -> Floats:
+        return np.where(x < 0, slope_below * x, x)
+
+    wanted = after(values)
     best, least = of_range(low, high), np.inf
     for shrink_high in SHRINKS:
         for shrink_low in SHRINKS if low < 0 and low > low_at_least else (1.0,):
             scale = of_range(low * shrink_low, high * shrink_high)
-            error = float(np.square(rounded(values, scale) - values).mean())
+            error = float(np.square(after(rounded(values, scale)) - wanted).mean())
             if error < least:
                 best, least = scale, error
     return best
@@ -96,6 +102,7 @@ def scales(
     for name, group in of.items():
         members[group].append(name)
     before_swish = {n.inputs[0] for n in made_of.nodes if n.kind in ("hardswish", "ramp")}
+    before_leaky = {n.inputs[0] for n in made_of.nodes if n.kind == "leaky"}
     gates = {n.out for n in made_of.nodes if n.kind == "relu6"}
     scaled = {n.out for n in made_of.nodes if n.kind == "scale"}
     ramps = {n.out for n in made_of.nodes if n.kind == "ramp"}
@@ -131,7 +138,8 @@ def scales(
             (name,) = names
             scale = least_error(values, lowest.get(name, -3.0))
         else:
-            scale = least_error(values)
+            leaky = all(name in before_leaky for name in names)
+            scale = least_error(values, slope_below=SLOPE if leaky else 1.0)
         found |= dict.fromkeys(names, scale)
     return found
 

@@ -21,8 +21,9 @@ import torch
 from eight_bit import groups
 from published import Floats, Graph, Network, Node
 
-LARGE = 10.0  # a hard swish of larger values than this is worth a multiplication
-NEGATIVE = 0.4  # how much a negative value counts for before a leaky ReLU, a positive one being 1
+LARGE = 4.0  # a hard swish of larger values than this is worth a multiplication
+LEAST = 2.0  # what a hard swish is given counts as no smaller, since it goes down to -3 as well
+NEGATIVE = 0.7  # how much a negative value counts for before a leaky ReLU, a positive one being 1
 # A channel of a size of s of the largest is made larger by s^-WHOLLY where only depthwise
 # convolutions read it, whose weights have scales of their own; by s^-PARTLY where others do, whose
 # weights suffer.
@@ -37,23 +38,17 @@ class Span(NamedTuple):
     high: Floats
 
 
-def spans(made_of: Graph, pictures: Iterable[torch.Tensor], share: float = 0.9) -> dict[str, Span]:
-    """Of every tensor: of the extremes of the pictures, those that a share of them stays within."""
+def spans(made_of: Graph, pictures: Iterable[torch.Tensor]) -> dict[str, Span]:
+    """Of every tensor, over all pictures."""
     network = Network(made_of).eval()
-    low: dict[str, list[Floats]] = {}
-    high: dict[str, list[Floats]] = {}
+    found: dict[str, Span] = {}
     with torch.inference_mode():
         for picture in pictures:
             for name, tensor in network.tensors(picture).items():
-                low.setdefault(name, []).append(tensor.amin((0, 2, 3)).numpy())
-                high.setdefault(name, []).append(tensor.amax((0, 2, 3)).numpy())
-    return {
-        name: Span(
-            np.quantile(np.stack(low[name]), 1 - share, axis=0).astype(np.float32),
-            np.quantile(np.stack(high[name]), share, axis=0).astype(np.float32),
-        )
-        for name in low
-    }
+                low, high = tensor.amin((0, 2, 3)).numpy(), tensor.amax((0, 2, 3)).numpy()
+                before = found.get(name, Span(low, high))
+                found[name] = Span(np.minimum(low, before.low), np.maximum(high, before.high))
+    return found
 
 
 def evened(made_of: Graph, of: Mapping[str, Span], in_float: Collection[str] = ()) -> Graph:
@@ -64,7 +59,14 @@ def evened(made_of: Graph, of: Mapping[str, Span], in_float: Collection[str] = (
         for name in node.inputs:
             users.setdefault(name, []).append(node)
     group = groups(made_of)
-    fixed = _fixed(made_of, of, nodes, group)
+    large = {
+        node.inputs[0]
+        for node in made_of.nodes
+        if node.kind == "hardswish"
+        and float(of[node.inputs[0]].high.max()) > LARGE
+        and not any(n.kind == "add" for n in users[node.out])
+    }
+    fixed = _fixed(made_of, of, large, group)
     summed = _summed(made_of, of, nodes)
     factor: dict[str, Floats] = {"image": np.ones(3, np.float32)}
     made: list[Node] = []
@@ -76,7 +78,7 @@ def evened(made_of: Graph, of: Mapping[str, Span], in_float: Collection[str] = (
             weight = node.weight / (
                 given[0][:, None, None, None] if node.groups > 1 else given[0][None, :, None, None]
             )
-            k = _factor(node, of, users, group, fixed, in_float)
+            k = _factor(node, of, large, users, group, fixed, in_float)
             if k is None:
                 k = summed.get(node.out, np.ones(len(node.bias), np.float32))
             factor[node.out] = k
@@ -90,9 +92,9 @@ def evened(made_of: Graph, of: Mapping[str, Span], in_float: Collection[str] = (
     return Graph(tuple(made), made_of.outputs)
 
 
-def _factor(node: Node, of: Mapping[str, Span], users: Mapping[str, list[Node]],
-            group: Mapping[str, str], fixed: Mapping[str, float],
-            in_float: Collection[str]) -> Floats | None:  # fmt: skip
+def _factor(node: Node, of: Mapping[str, Span], large: Collection[str],
+            users: Mapping[str, list[Node]], group: Mapping[str, str],
+            fixed: Mapping[str, float], in_float: Collection[str]) -> Floats | None:  # fmt: skip
     """How much larger each channel of a convolution becomes; None where that is not free."""
     after = [n.kind for n in users.get(node.out, [])]
     acted = users[node.out][0].out if after in (["leaky"], ["relu"]) else node.out
@@ -100,7 +102,7 @@ def _factor(node: Node, of: Mapping[str, Span], users: Mapping[str, list[Node]],
         return None
     span = of[node.out]
     if "hardswish" in after:
-        return 1 / _sizes(span) if _large(span) else None
+        return 1 / _sizes(span) if node.out in large else None
     if "relu6" in after or any(n.kind == "add" for n in _readers(acted, users)):
         return None
     size = np.maximum(span.high, -span.low * (NEGATIVE if after == ["leaky"] else 1.0))
@@ -119,15 +121,11 @@ def _readers(name: str, users: Mapping[str, list[Node]]) -> list[Node]:
     return found
 
 
-def _large(span: Span) -> bool:
-    return float(span.high.max()) > LARGE
-
-
 def _sizes(span: Span) -> Floats:
     """Of what goes into a hard swish; all are whole multiples of one step, as int8 has them."""
-    sizes = np.maximum(span.high, 3.0)
+    sizes = np.maximum(span.high, LEAST)
     step = sizes.max() / 127
-    return np.asarray(np.round(sizes / step) * step, np.float32)
+    return np.asarray(np.maximum(np.round(sizes / step), 1) * step, np.float32)
 
 
 def _product(node: Node, factor: Floats) -> list[Node]:
@@ -152,15 +150,14 @@ def _passed(node: Node, given: list[Floats]) -> Floats:
     return given[0]
 
 
-def _fixed(made_of: Graph, of: Mapping[str, Span], nodes: Mapping[str, Node],
+def _fixed(made_of: Graph, of: Mapping[str, Span], large: Collection[str],
            group: Mapping[str, str]) -> dict[str, float]:  # fmt: skip
     """The size of what has no choice, by the group of tensors of one scale that it is in."""
     found: dict[str, float] = {}
     for node in made_of.nodes:
         if node.kind == "hardswish":
-            large = _large(of[node.inputs[0]])
-            high = of[node.out].high
-            size = 6 * float((high / _sizes(of[node.inputs[0]])).max() if large else high.max())
+            before, high = node.inputs[0], of[node.out].high
+            size = 6 * float((high / _sizes(of[before]) if before in large else high).max())
             found[group[node.out]] = max(found.get(group[node.out], 0.0), size)
     return found
 

@@ -102,13 +102,24 @@ def in_int8(eye: Eye, made_of: Graph, shown: list[torch.Tensor]) -> bytes:
 def table(eye: Eye, path: Path, quantization: str) -> str:
     content = path.read_bytes()
     thresholds = ", ".join(f"{label} = {value}" for label, value in eye.thresholds.items())
-    return f"""[models.{eye.name}]
-file = "{path.name}" sha256 = "{hashlib.sha256(content).hexdigest()}" bytes = {len(content)} family
-= "gfl" input = {{ width = {eye.side}, height = {eye.side}, colour = "rgb", fit = "stretch", turned
-= true }} labels = {json.dumps(LABELS)} centre = {eye.centre} nms_iou = {NMS_IOU} floor = 0.25
-thresholds = {{ {thresholds} }} quantization = "{quantization}" licence = "Apache-2.0" provenance =
-"{eye.provenance}"
-"""
+    lines = [
+        f"[models.{eye.name}]",
+        f'file = "{path.name}"',
+        f'sha256 = "{hashlib.sha256(content).hexdigest()}"',
+        f"bytes = {len(content)}",
+        'family = "gfl"',
+        f"input = {{ width = {eye.side}, height = {eye.side}, "
+        'colour = "rgb", fit = "stretch", turned = true }',
+        f"labels = {json.dumps(LABELS)}",
+        f"centre = {eye.centre}",
+        f"nms_iou = {NMS_IOU}",
+        "floor = 0.25",
+        f"thresholds = {{ {thresholds} }}",
+        f'quantization = "{quantization}"',
+        'licence = "Apache-2.0"',
+        f'provenance = "{eye.provenance}"',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def replaced(manifest: str, new: str) -> str:
