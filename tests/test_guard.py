@@ -97,7 +97,7 @@ def gone(pid: int) -> bool:
     """The process has ended (a zombie has; nobody may be there to reap an orphan)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

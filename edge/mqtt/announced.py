@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from edge import files
+
 log = logging.getLogger(__name__)
 
 
@@ -40,11 +42,10 @@ class Announced:
         self.topics, self.components = wanted, parts
         if self._path is None:
             return
-        half = self._path.with_name(f"{self._path.name}.new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            half.write_text(json.dumps({"topics": sorted(wanted), "components": parts}))
-            half.replace(self._path)
+            with files.whole(self._path) as unfinished:
+                unfinished.write_text(json.dumps({"topics": sorted(wanted), "components": parts}))
         except OSError as exc:
             log.warning("what is announced cannot be remembered: %s", exc)
 

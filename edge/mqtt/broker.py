@@ -26,6 +26,7 @@ from pathlib import Path
 from edge.address import is_loopback
 from edge.config import BrokerConfig
 from edge.errors import Trouble
+from edge.files import whole
 from edge.mqtt.credentials import broker_password
 from edge.mqtt.keeper import CONFIG, NOT_INSTALLED, Keeper, find_mosquitto, unprivileged
 
@@ -169,11 +170,10 @@ def write(config: BrokerConfig, folder: Path, *, port: int, password: str) -> No
         )
     owner = folder.stat()
     for name, text in configuration(config, folder, port=port, password=password).items():
-        half = folder / f"{name}.new"
-        half.touch(mode=0o600)
-        half.write_text(text, encoding="utf-8")
-        os.chown(half, owner.st_uid, owner.st_gid)
-        half.replace(folder / name)
+        with whole(folder / name) as unfinished:
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(text, encoding="utf-8")
+            os.chown(unfinished, owner.st_uid, owner.st_gid)
 
 
 def _free_port() -> int:

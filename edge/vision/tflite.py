@@ -33,10 +33,15 @@ from edge.vision.decode import (
 from edge.vision.manifest import Colour, Family, Fit, ModelError, ModelInput, ModelSpec
 from edge.vision.preprocess import Preprocessor, Quant
 
+
+def _x86_64() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
 # The first that is there is taken. LiteRT is several times as fast on x86-64; a Pi's Python decides
 # which of them it can have.
 RUNTIMES = ("tflite_runtime", "ai_edge_litert")
-if platform.machine() in ("x86_64", "AMD64"):
+if _x86_64():
     RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 IDENTIFIER = b"TFL3"  # at byte 4 of every TFLite flatbuffer
 TRIAL = "import sys; from edge.vision import tflite; tflite.trial(sys.argv[1])"
@@ -375,8 +380,7 @@ def _interpreter(path: str, threads: int, runtime_name: str = "") -> Any:
 def _slow_in_int8(module: Any) -> bool:
     """On x86-64 tflite-runtime takes 20 to 40 times as long for a depthwise convolution in int8 as
     in float32; for ARM it has code of its own."""
-    known = platform.machine().lower() in ("x86_64", "amd64")
-    return known and module.__name__.startswith("tflite_runtime")
+    return _x86_64() and module.__name__.startswith("tflite_runtime")
 
 
 def one_computation(content: bytes, *, in_float: bool) -> bytes:
