@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from math import hypot
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Grid = NDArray[np.float32]
 
 # ---------------------------------------------------------------- what is seen
 
@@ -161,7 +165,7 @@ class SceneStats:
     change:     share of cells that differ from the previous frame, 0..1
     shift:      share of cells that differ from the reference scene, 0..1, light changes removed
     identical:  the frame equals the previous one to the bit (sensor noise makes that impossible)
-    changed:    bounding boxes of where it changed
+    grid:       (rows, columns) logarithms of grey, for `desk/pixels.py`; None: not measured
     """
 
     brightness: float
@@ -171,7 +175,7 @@ class SceneStats:
     change: float
     shift: float
     identical: bool
-    changed: tuple[Box, ...] = ()
+    grid: Grid | None = field(default=None, compare=False, repr=False)
 
 
 # ---------------------------------------------------------------- what it means

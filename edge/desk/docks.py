@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from edge.config import ObserveConfig, SeatConfig
 from edge.desk.people import Sitter
-from edge.desk.tracks import Change, Track
+from edge.desk.pixels import Pixels
+from edge.desk.tracks import Track
 from edge.domain import Box, Dock, PhoneUse
 
 HIDDEN = 0.7  # of a dock behind somebody is out of sight
@@ -22,7 +23,7 @@ class Docked:
 
 
 def looked_into(
-    docked: tuple[Docked, ...], tracks: Sequence[Track], change: Change, at_s: float
+    docked: tuple[Docked, ...], tracks: Sequence[Track], pixels: Pixels, at_s: float
 ) -> tuple[Docked, ...]:
     """One look that misses a phone takes nothing out of its dock."""
     after = []
@@ -35,7 +36,7 @@ def looked_into(
             ),
             None,
         )
-        if box is None and before.box is not None and not change.covers(before.box):
+        if box is None and before.box is not None and not pixels.other(before.box):
             box = before.box
         after.append(Docked(before.held_s if box is None else at_s, box))
     return tuple(after)

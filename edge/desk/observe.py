@@ -14,14 +14,13 @@ from edge.desk.attention import Turn, is_due, next_glance, taken
 from edge.desk.docks import Docked
 from edge.desk.evidence import NOTHING, Heard, probability, weight_of
 from edge.desk.geometry import shows
-from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
+from edge.desk.people import PERSON_STAYS_S, Sitter, seat_of, seated
+from edge.desk.pixels import Pixels
 from edge.desk.tracks import (
-    APPEARS,
     CAME,
     MOST_TRACKS,
     SURE_S,
     WAS_THERE,
-    Change,
     Track,
     born,
     bounds_of,
@@ -49,10 +48,8 @@ from edge.domain import (
     View,
 )
 
-BEGINNING_S = 8.0  # a phone seen so soon after watching began was there before
-MOST_CHANGES = 16
+CUT_S = 1.5  # what is seen so soon after a film went on elsewhere has come from somewhere
 FLOOR = 0.03  # what eyes say below this is not followed
-PATIENCE = {"": 1.0, "raised": 4.0, "at the face": 16.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +58,9 @@ class Memory:
 
     began_s: float | None = None
     looked_s: float = -inf
+    cut_s: float = -inf
     stirred: bool = True  # something changed since the last look
-    changed: tuple[Box, ...] = ()  # and where
+    pixels: Pixels = Pixels()
     looks: tuple[tuple[float, Box], ...] = ()  # when and where the recent looks were
     tracks: tuple[Track, ...] = ()
     next_track: int = 1
@@ -111,12 +109,13 @@ def observe(
         docked=memory.docked or (Docked(began_s),) * len(config.seats),
         stirred=memory.stirred or stats is None or stats.change >= settings.gate_change,
     )
-    if stats is not None and stats.changed:
-        memory = replace(memory, changed=(*memory.changed, *stats.changed)[-MOST_CHANGES:])
+    if looks:
+        grid = None if stats is None else stats.grid
+        memory = replace(memory, pixels=memory.pixels.at(at_s, grid))
     for look in looks:
         memory = _add(memory, look, at_s, config, thresholds)
     if looks:
-        memory = replace(memory, looked_s=at_s, stirred=False, changed=())
+        memory = replace(memory, looked_s=at_s, stirred=False)
     else:
         memory = replace(
             memory, tracks=tuple(_aged(t, at_s, settings.rest_s) for t in memory.tracks)
@@ -137,15 +136,14 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     settings = config.observe
     bounds = bounds_of(settings, thresholds)
     sitters = seated(memory.sitters, look.detections, at_s, config, thresholds)
-    change = Change(memory.changed, memory.stirred)
+    pixels = memory.pixels
     phones = candidates(look, FLOOR)
     phone_of = matched(memory.tracks, phones)
     tracks = []
     for i, track in enumerate(memory.tracks):
         if i in phone_of:
             phone = phones[phone_of[i]]
-            where = raised(phone.box, sitters[track.seat], at_s, settings)
-            track = seen(track, phone, look, change, at_s, PATIENCE[where])
+            track = seen(track, phone, look, pixels, at_s)
         else:
             track = missed(track, look, at_s)
         if not gone(track, at_s, settings):
@@ -161,15 +159,15 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
         beside = bool(near)
-        came = at_s - (memory.began_s or 0.0) >= BEGINNING_S and change.at(phone.box)
+        came = pixels.other(phone.box) or at_s - memory.cut_s < CUT_S
         before = tuple(
             Heard(then_s, NOTHING, weight_of(phone.box, window), False)
             for then_s, window in memory.looks
             if shows(window, phone.box)
         )
-        before_somebody = bool(raised(phone.box, sitters[seat], at_s, settings))
-        held = CAME if came and not beside else APPEARS if before_somebody else WAS_THERE
-        new = born(number, seat, phone, look, at_s, held=held, before=before)
+        held = CAME if came and not beside else WAS_THERE
+        laid = None if came else pixels.now
+        new = born(number, seat, phone, look, at_s, held=held, before=before, laid=laid)
         number += 1
         tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
     tracks = without_doubles(tracks)[:MOST_TRACKS]
@@ -180,7 +178,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         tracks=tuple(tracks),
         next_track=number,
         looks=(*recent, (at_s, look.window)),
-        docked=docks.looked_into(memory.docked, tracks, change, at_s),
+        docked=docks.looked_into(memory.docked, tracks, pixels, at_s),
         turns=taken(memory.turns, look.glance, at_s),
         detections=look.detections,
     )
@@ -191,7 +189,7 @@ def _after_cut(memory: Memory, at_s: float) -> Memory:
     longer, and whatever is seen has come from somewhere."""
     moving = tuple(track for track in memory.tracks if not track.lies)
     return replace(
-        memory, began_s=at_s - BEGINNING_S, stirred=True, changed=(), tracks=moving, looks=()
+        memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=()
     )
 
 

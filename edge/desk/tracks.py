@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from typing import TYPE_CHECKING
 
 from edge.config import ObserveConfig
 from edge.desk import motion
 from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
 from edge.desk.geometry import SAME_IOU, TOUCH, apart, between, left_over, moved, of_one, shows
 from edge.desk.people import Sitter, raised
+from edge.desk.pixels import Pixels
 from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
+
+if TYPE_CHECKING:
+    from edge.domain import Grid
 
 CLEARLY = 0.45  # of the score that makes a phone one keeps it one
 MOST_TRACKS = 24  # a bound on what a tick costs
@@ -21,10 +26,9 @@ ALIKE = 3.0  # times as large a box may be to show the same thing
 SURER = 0.2  # of nearness is worth as much as a unit of log-odds
 OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
 CAME = 3.0  # belief that what has just come is in a hand
-APPEARS = 0.5  # and that what is seen before somebody is, where few things lie
 WAS_THERE = -1.5  # and that anything else is
-MOVES = 0.3  # share of a box that changes when what is in it moves
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
+STIRS = 0.3  # what pixels that change under a box that does not move say of a hand
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
@@ -41,6 +45,7 @@ class Track:
     heard:    what the looks of the last seconds said
     held:     belief, in log-odds, that it is in a hand
     noise:    how far its boxes are off while it lies, in its own size
+    laid:     the pixels when it was last seen to lie there
     level:    mean log-odds of the recent looks
     """
 
@@ -53,6 +58,7 @@ class Track:
     heard: tuple[Heard, ...]
     held: float
     noise: float = motion.NOISE
+    laid: Grid | None = None
     level: float = NOTHING
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
@@ -85,27 +91,6 @@ def bounds_of(settings: ObserveConfig, thresholds: Thresholds) -> Bounds:
     light = settings.phone_confirm or thresholds.of(PHONE)
     sound = light + (1 - light) * settings.phone_sure
     return Bounds(log_odds(light), log_odds(CLEARLY * light), log_odds(sound))
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Where pixels changed since the last look; `anywhere` with no boxes: nobody knows where."""
-
-    boxes: tuple[Box, ...]
-    anywhere: bool
-
-    def at(self, box: Box) -> bool:
-        if not self.boxes:
-            return self.anywhere
-        y, x = TOUCH, TOUCH
-        around = Box(box.ymin - y, box.xmin - x, box.ymax + y, box.xmax + x)
-        return any(changed.intersection(around) > 0 for changed in self.boxes)
-
-    def covers(self, box: Box) -> bool:
-        """Whether so much of the box changed as does when the thing in it moves."""
-        if not self.boxes:
-            return self.anywhere
-        return any(changed.intersection(box) >= MOVES * box.area for changed in self.boxes)
 
 
 def candidates(look: Look, floor: float) -> list[Detection]:
@@ -154,11 +139,8 @@ def matched(tracks: Sequence[Track], phones: Sequence[Detection]) -> dict[int, i
     return phone_of
 
 
-def seen(
-    track: Track, phone: Detection, look: Look, change: Change, at_s: float, patience: float
-) -> Track:
-    """The track after a look that showed it. `patience`: how many times longer than on the desk
-    stillness has to last there."""
+def seen(track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float) -> Track:
+    """The track after a look that showed it."""
     box = phone.box
     passed_s = max(at_s - track.seen_s, 0.0)
     share = min(1.0, passed_s / motion.INDEPENDENT_S)
@@ -166,21 +148,25 @@ def seen(
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
     margin = TOUCH / 2 + track.noise * track.box.size
     covered = track.lies and any(left_over(each, box, margin) for each in track.outlines)
-    if covered:
+    noise, outlines, moved_s, laid = track.noise, track.outlines, track.moved_s, track.laid
+    rests = pixels.as_in(laid, outlines[-1]) if track.lies else not pixels.other(box)
+    if rests or covered:
+        # Where the pixels are those that were there nothing moved, wherever its box went.
         far = 0.0
-    noise, outlines, moved_s = track.noise, track.outlines, track.moved_s
-    # Where no pixels changed nothing moved, wherever its box went.
-    says = motion.ratio(far if change.covers(box) else 0.0, track.noise)
-    # A box that is hardly one of a phone says hardly where one went.
-    # Stillness says less before somebody, but only of what was ever seen to move.
-    patience = patience if track.moved_s > -inf else 1.0
-    says = says * min(1.0, 2 * phone.score) if says > 0 else says / patience
+    says = motion.ratio(far, track.noise)
+    if says > 0:
+        # A box that is hardly one of a phone says hardly where one went.
+        says *= min(1.0, 2 * phone.score)
+    elif not rests:
+        # A box that stays where pixels change is that of a thing in a quiet hand.
+        says = 0.0 if covered else STIRS * min(1.0, 2 * phone.score)
     stirred_s = track.stirred_s
     if says > 0:
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
         moved_s = at_s
     held = motion.bounded(held + share * says)
     if held > 0:
+        laid = None
         if says > 0:
             outlines = (box,)
     else:
@@ -194,12 +180,15 @@ def seen(
             outlines = (*outlines[:k], *outlines[k + 1 :], between(outlines[k], box, RESTING))
         off = min(step[0], motion.MOST_NOISE)
         noise = max(motion.LEAST_NOISE, noise + TAKES * share * (off - noise))
+        if rests or laid is None:
+            laid = pixels.now
     heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
     return replace(
         track,
         seen_s=at_s,
         box=box,
         outlines=outlines,
+        laid=laid,
         held=held,
         noise=noise,
         moved_s=moved_s,
@@ -248,6 +237,7 @@ def born(
     *,
     held: float,
     before: tuple[Heard, ...],
+    laid: Grid | None,
 ) -> Track:
     """A track of what was not known. `before`: looks at its place that had seen nothing."""
     heard = Heard(at_s, log_odds(phone.score), weight_of(phone.box, look.window), True)
@@ -260,6 +250,7 @@ def born(
         outlines=(phone.box,),
         heard=(*before, heard),
         held=held,
+        laid=laid,
         stirred_s=at_s,
         use_since_s=at_s,
     )

@@ -130,6 +130,8 @@ def play(
         frame = Frame(image, at_s, index)
         due = glances(memory, stats, at_s=at_s, config=config, eyes=eyes.count)
         looks += len(due)
+        if due:
+            stats = world.measured(index)
         facts = Facts(at_s, stats, tuple(eyes.look(frame, glance) for glance in due))
         state, memory, _ = judge(
             state,

@@ -18,6 +18,7 @@ from edge.desk.attention import AROUND, around_person
 from edge.desk.attention import LEAST as LEAST_SIDE
 from edge.desk.evidence import LEAST, log_odds, probability
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, SceneStats
+from tests.lab.scenarios import painted
 from tests.lab.scenarios.noise import HANDS, Alike, FloatArray, Motion, Noise, ranks, wander
 from tests.lab.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 
@@ -134,11 +135,16 @@ class World:
     ticks: int
     eyes: int
     stats: list[SceneStats]
+    cells: painted.Painted
     appearances: list[Appearance]
     blind: list[bool]
     busy: list[bool]
     episodes: list[Episode]
     pickups: list[Episode] = field(default_factory=list)
+
+    def measured(self, index: int) -> SceneStats:
+        """The figures of a tick that is looked at, with its cells."""
+        return replace(self.stats[index], grid=self.cells.at(index))
 
     def look(self, index: int, window: Box = WHOLE_PICTURE, eye: int = 0) -> tuple[Detection, ...]:
         """What a look of that eye at this window detects at this tick, best first; boxes are shares
@@ -184,12 +190,24 @@ def realise(
         at_s = end_s + rng.uniform(*script.pause_s)
     bodies += hands
     busy[: int(6 / period_s)] = True
+    torso, keys = _parts(script.person)
     appearances, wavering = _appearances(script, noise, rng, bodies, person, ticks, period_s)
     return World(
         period_s=period_s,
         ticks=ticks,
         eyes=noise.eyes,
         stats=_stats(script, bodies, person, typing, fidget, extra, views),
+        cells=painted.Painted(
+            rng,
+            torso=torso,
+            keys=keys,
+            person=person,
+            typing=typing,
+            fidget=fidget,
+            things=[_as_painted(body) for body in bodies],
+            moving=extra,
+            blind=np.array([view is not None for view in views], np.bool_),
+        ),
         appearances=appearances,
         blind=[view in _BLIND for view in views],
         busy=(busy | wavering).tolist(),
@@ -588,15 +606,13 @@ def _stats(
     views: Sequence[What | None],
 ) -> list[SceneStats]:
     """What plain arithmetic on the pixels would say at each tick."""
-    who = script.person
-    choices = [CLEAR]
+    torso, keys = _parts(script.person)
+    moves: list[tuple[Box, ...]] = [()]
     which = np.zeros(len(person), np.int64)
-    if who is not None:
-        lower = who.ymin + 0.8 * who.height
-        keys = Box(lower, who.xmin, min(1.0, lower + 0.2), who.xmax)
-        torso = Box(who.ymin, who.xmin, lower, who.xmax)
-        choices += [_changed(boxes) for boxes in ((keys,), (torso,), (keys, torso))]
+    if torso is not None and keys is not None:
+        moves += [(keys,), (torso,), (keys, torso)]
         which = (typing & person) + 2 * (fidget & person).astype(np.int64)
+    choices = [CLEAR, *(_changed(boxes) for boxes in moves[1:])]
     stats = [choices[i] for i in which.tolist()]
     more: dict[int, list[Box]] = {}
     for body in bodies:
@@ -606,7 +622,7 @@ def _stats(
         for index in range(max(0, first), min(last, len(stats))):
             more.setdefault(index, []).append(box)
     for index, boxes in more.items():
-        stats[index] = _changed((*stats[index].changed, *boxes))
+        stats[index] = _changed((*moves[which[index]], *boxes))
     for index, view in enumerate(views):
         if view is not None:
             same = index > 0 and views[index - 1] is view
@@ -614,7 +630,28 @@ def _stats(
     return stats
 
 
+def _parts(who: Box | None) -> tuple[Box | None, Box | None]:
+    """Somebody's upper body, and where their hands type."""
+    if who is None:
+        return None, None
+    lower = who.ymin + 0.8 * who.height
+    return (
+        Box(who.ymin, who.xmin, lower, who.xmax),
+        Box(lower, who.xmin, min(1.0, lower + 0.2), who.xmax),
+    )
+
+
+def _as_painted(body: _Body) -> painted.Thing:
+    edges = (
+        body.y - body.height / 2,
+        body.x - body.width / 2,
+        body.y + body.height / 2,
+        body.x + body.width / 2,
+    )
+    return painted.Thing(np.stack(edges, axis=1), body.shown, body.held, body.hidden)
+
+
 def _changed(boxes: tuple[Box, ...]) -> SceneStats:
     """A clear view in which something moves; a moving thing leaves some of its cells alike."""
     share = min(1.0, 0.3 * sum(box.area for box in boxes))
-    return replace(CLEAR, change=max(2 / CELLS, share), changed=boxes)
+    return replace(CLEAR, change=max(2 / CELLS, share))

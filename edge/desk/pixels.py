@@ -1,0 +1,98 @@
+"""Whether the pixels at a place are those that were there before: what boxes cannot tell.
+
+The boxes of a half-seen thing jump about while it lies, and hardly move with one that is held
+still. What lies leaves its pixels as they are, comes back to them when a hand that was over it has
+gone, and has them before it is first seen. So a few grids of grey cells are kept, each about four
+times as old as the one before; nothing finer than the cells of `SceneStats` is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from edge.domain import Box
+
+if TYPE_CHECKING:
+    from edge.domain import Grid
+
+PERIODS_S = (0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
+CHANGED = 0.06  # of its grey a cell is lighter or darker than the light explains
+NOISE_SIGMAS = 5.0
+CHANGED_MOST = 0.15  # however noisy it seems
+AROUND = 0.3  # of a box's sides: what is beside it tells what the light did
+OTHER = 0.3  # share of a box's cells from which on it is another thing, or has moved
+
+
+class Kept(NamedTuple):
+    at_s: float
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """The cells of now and of before.
+
+    now:    None: nobody measured them
+    kept:   two for each of PERIODS_S, the older first
+    """
+
+    now: Grid | None = None
+    kept: tuple[tuple[Kept, Kept], ...] = ()
+
+    def at(self, at_s: float, grid: Grid | None) -> Pixels:
+        """After another look."""
+        if grid is None:
+            return Pixels()
+        new = Kept(at_s, grid)
+        if not self.kept:
+            return Pixels(grid, ((new, new),) * len(PERIODS_S))
+        kept = tuple(
+            (newer, new) if at_s - newer.at_s >= period_s else (older, newer)
+            for period_s, (older, newer) in zip(PERIODS_S, self.kept, strict=True)
+        )
+        return Pixels(grid, kept)
+
+    def other(self, box: Box) -> bool:
+        """Whether what is in the box now was never there in what is kept. Nobody knows: true."""
+        if self.now is None:
+            return True
+        before = {id(older.grid): older.grid for older, _ in self.kept}
+        before.pop(id(self.now), None)
+        return bool(before) and all(
+            differing(self.now, then, box) >= OTHER for then in before.values()
+        )
+
+    def as_in(self, then: Grid | None, box: Box) -> bool:
+        """Whether it is what was there then."""
+        return (
+            self.now is not None
+            and then is not None
+            and then.shape == self.now.shape
+            and differing(self.now, then, box) < OTHER
+        )
+
+
+def differing(now: Grid, then: Grid, box: Box) -> float:
+    """Share of the cells in a box that are lighter or darker than before, less what the light did,
+    0..1. Grids hold logarithms of grey."""
+    rows, columns = now.shape
+    y, x = AROUND * box.height, AROUND * box.width
+    top, bottom = _cells(box.ymin - y, box.ymax + y, rows)
+    left, right = _cells(box.xmin - x, box.xmax + x, columns)
+    change = now[top:bottom, left:right] - then[top:bottom, left:right]
+    change = np.abs(change - np.median(change))
+    noise = 1.4826 * float(np.median(change))  # standard deviation of a normal distribution
+    limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
+    first, last = _cells(box.ymin, box.ymax, rows)
+    start, end = _cells(box.xmin, box.xmax, columns)
+    inside = change[first - top : last - top, start - left : end - left] > limit
+    return float(np.count_nonzero(inside)) / inside.size
+
+
+def _cells(low: float, high: float, count: int) -> tuple[int, int]:
+    """The cells between two edges (shares of the picture) of `count` in a row; one at least."""
+    first = min(max(int(low * count), 0), count - 1)
+    return first, min(max(int(high * count + 0.999), first + 1), count)
