@@ -36,7 +36,7 @@ def looked_into(
             ),
             None,
         )
-        if box is None and before.box is not None and not pixels.other(before.box):
+        if box is None and before.box is not None and pixels.still_s(before.box) > 0:
             box = before.box
         after.append(Docked(before.held_s if box is None else at_s, box))
     return tuple(after)

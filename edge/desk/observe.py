@@ -135,15 +135,16 @@ def observe(
 def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Thresholds) -> Memory:
     settings = config.observe
     bounds = bounds_of(settings, thresholds)
-    sitters = seated(memory.sitters, look.detections, at_s, config, thresholds)
+    sitters = seated(memory.sitters, look.detections, look.window, at_s, config, thresholds)
     pixels = memory.pixels
     phones = candidates(look, FLOOR)
-    phone_of = matched(memory.tracks, phones)
+    resting = {t.number for t in memory.tracks if t.lies and pixels.as_in(t.laid, t.outlines[-1])}
+    phone_of = matched(memory.tracks, phones, resting)
     tracks = []
     for i, track in enumerate(memory.tracks):
         if i in phone_of:
             phone = phones[phone_of[i]]
-            track = seen(track, phone, look, pixels, at_s)
+            track = seen(track, phone, look, pixels, at_s, rests=track.number in resting)
         else:
             track = missed(track, look, at_s)
         if not gone(track, at_s, settings):
@@ -158,8 +159,8 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         near = [track for track in tracks if nearness(track, phone.box) > 0]
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
-        beside = bool(near)
-        came = pixels.other(phone.box) or at_s - memory.cut_s < CUT_S
+        beside = any(track.number in resting for track in near)
+        came = at_s - memory.cut_s < CUT_S or pixels.new(phone.box)
         before = tuple(
             Heard(then_s, NOTHING, weight_of(phone.box, window), False)
             for then_s, window in memory.looks

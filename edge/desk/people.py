@@ -11,6 +11,7 @@ from edge.domain import PERSON, Box, Detection, Thresholds
 
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
+AT_EDGE = 0.02  # of the picture: a box that ends so near to its window's edge ends there
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
 ASIDE = 0.1  # of a person's width beside them that counts as before them
 
@@ -27,6 +28,7 @@ class Sitter:
 def seated(
     sitters: tuple[Sitter, ...],
     detections: Sequence[Detection],
+    window: Box,
     at_s: float,
     config: Config,
     thresholds: Thresholds,
@@ -46,8 +48,21 @@ def seated(
         if known is None or detection.score > known.score:
             best[index] = detection
     return tuple(
-        sitter if found is None else Sitter(found.score, found.box, at_s)
+        sitter if found is None else Sitter(found.score, _whole(found.box, window, sitter, at_s), at_s)
         for sitter, found in zip(sitters, best, strict=True)
+    )
+
+
+def _whole(box: Box, window: Box, sitter: Sitter, at_s: float) -> Box:
+    """Somebody who reaches to the edge of a window goes on beyond it, as far as was known."""
+    known = sitter.box
+    if known is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+        return box
+    return Box(
+        min(box.ymin, known.ymin) if 0 < window.ymin >= box.ymin - AT_EDGE else box.ymin,
+        min(box.xmin, known.xmin) if 0 < window.xmin >= box.xmin - AT_EDGE else box.xmin,
+        max(box.ymax, known.ymax) if 1 > window.ymax <= box.ymax + AT_EDGE else box.ymax,
+        max(box.xmax, known.xmax) if 1 > window.xmax <= box.xmax + AT_EDGE else box.xmax,
     )
 
 

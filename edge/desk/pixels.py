@@ -39,6 +39,7 @@ class Pixels:
     kept:   two for each of PERIODS_S, the older first
     """
 
+    at_s: float = 0.0
     now: Grid | None = None
     kept: tuple[tuple[Kept, Kept], ...] = ()
 
@@ -48,22 +49,29 @@ class Pixels:
             return Pixels()
         new = Kept(at_s, grid)
         if not self.kept:
-            return Pixels(grid, ((new, new),) * len(PERIODS_S))
+            return Pixels(at_s, grid, ((new, new),) * len(PERIODS_S))
         kept = tuple(
             (newer, new) if at_s - newer.at_s >= period_s else (older, newer)
             for period_s, (older, newer) in zip(PERIODS_S, self.kept, strict=True)
         )
-        return Pixels(grid, kept)
+        return Pixels(at_s, grid, kept)
 
-    def other(self, box: Box) -> bool:
-        """Whether what is in the box now was never there in what is kept. Nobody knows: true."""
+    def still_s(self, box: Box) -> float:
+        """Of the kept ones that show in the box what is there now, the age of the oldest; 0: none
+        does, or nobody knows. What an oldest one of several seconds shows was never away."""
+        if self.now is None:
+            return 0.0
+        for older, _ in reversed(self.kept):
+            if older.grid is not self.now and self.as_in(older.grid, box):
+                return self.at_s - older.at_s
+        return 0.0
+
+    def new(self, box: Box) -> bool:
+        """Whether none of the kept ones shows in the box what is there now. Nobody knows: true."""
         if self.now is None:
             return True
-        before = {id(older.grid): older.grid for older, _ in self.kept}
-        before.pop(id(self.now), None)
-        return bool(before) and all(
-            differing(self.now, then, box) >= OTHER for then in before.values()
-        )
+        before = any(older.grid is not self.now for older, _ in self.kept)
+        return before and self.still_s(box) == 0
 
     def as_in(self, then: Grid | None, box: Box) -> bool:
         """Whether it is what was there then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a f
 CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that anything else is
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
-STIRS = 0.3  # what pixels that change under a box that does not move say of a hand
+LONG_S = 2.0  # a hand does not hold a thing still to the pixel for so long
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
@@ -119,14 +119,19 @@ def nearness(track: Track, box: Box) -> float:
     return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
 
 
-def matched(tracks: Sequence[Track], phones: Sequence[Detection]) -> dict[int, int]:
-    """Which phone, by index, continues which track: nearest first, sure ones before others."""
+def matched(
+    tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int]
+) -> dict[int, int]:
+    """Which phone, by index, continues which track: nearest first, sure ones before others. What is
+    seen where something lay, by other pixels than it had there, is something else, or what a hand
+    leaves to be seen of it."""
     pairs = sorted(
         (
             (near + SURER * (track.level + (0.0 if track.lies else log_odds(phone.score))), i, j)
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (near := nearness(track, phone.box)) > 0
+            and (not track.lies or track.number in resting or is_covered(track, phone.box))
         ),
         reverse=True,
     )
@@ -139,27 +144,34 @@ def matched(tracks: Sequence[Track], phones: Sequence[Detection]) -> dict[int, i
     return phone_of
 
 
-def seen(track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float) -> Track:
+def is_covered(track: Track, box: Box) -> bool:
+    """Whether the box is what something before it leaves to be seen of what lies there."""
+    margin = TOUCH / 2 + track.noise * track.box.size
+    return any(left_over(each, box, margin) for each in track.outlines)
+
+
+def seen(
+    track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float, *, rests: bool
+) -> Track:
     """The track after a look that showed it."""
     box = phone.box
     passed_s = max(at_s - track.seen_s, 0.0)
     share = min(1.0, passed_s / motion.INDEPENDENT_S)
     held = motion.later(track.held, passed_s)
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
-    margin = TOUCH / 2 + track.noise * track.box.size
-    covered = track.lies and any(left_over(each, box, margin) for each in track.outlines)
+    covered = track.lies and is_covered(track, box)
     noise, outlines, moved_s, laid = track.noise, track.outlines, track.moved_s, track.laid
-    rests = pixels.as_in(laid, outlines[-1]) if track.lies else not pixels.other(box)
-    if rests or covered:
-        # Where the pixels are those that were there nothing moved, wherever its box went.
-        far = 0.0
-    says = motion.ratio(far, track.noise)
-    if says > 0:
-        # A box that is hardly one of a phone says hardly where one went.
-        says *= min(1.0, 2 * phone.score)
-    elif not rests:
-        # A box that stays where pixels change is that of a thing in a quiet hand.
-        says = 0.0 if covered else STIRS * min(1.0, 2 * phone.score)
+    still_s = pixels.still_s(box)
+    if rests or still_s > LONG_S:
+        says = motion.LIES  # as it lay before: nothing moved, wherever its box went
+    elif still_s > 0:
+        says = motion.STILL
+    elif covered:
+        says = 0.0
+    else:
+        # A box that is hardly one of a phone says hardly where one went; one that stays where
+        # pixels change is that of a thing in a quiet hand.
+        says = max(0.0, motion.ratio(far, track.noise)) * min(1.0, 2 * phone.score)
     stirred_s = track.stirred_s
     if says > 0:
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
