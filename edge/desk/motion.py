@@ -17,7 +17,7 @@ from math import exp, log
 SWAY = 0.15  # of its own size a thing in a hand goes from where it was
 JUMP = 0.25  # a bad box of a lying thing
 FLIPS = 0.05  # share of bad boxes
-NOISE = 0.05  # a box of a lying thing is off so much, before it is measured
+NOISE = 0.08  # a box of a lying thing is off so much, before it is measured
 LEAST_NOISE = 0.015
 MOST_NOISE = 0.2
 INDEPENDENT_S = 0.3

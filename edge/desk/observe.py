@@ -14,9 +14,10 @@ from edge.desk.attention import Turn, is_due, next_glance, taken
 from edge.desk.docks import Docked
 from edge.desk.evidence import NOTHING, Heard, probability, weight_of
 from edge.desk.geometry import shows
-from edge.desk.people import PERSON_STAYS_S, Sitter, seat_of, seated
+from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
 from edge.desk.pixels import Pixels
 from edge.desk.tracks import (
+    APPEARS,
     CAME,
     MOST_TRACKS,
     SURE_S,
@@ -160,13 +161,14 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
         beside = any(track.number in resting for track in near)
-        came = at_s - memory.cut_s < CUT_S or pixels.new(phone.box)
+        came = pixels.new(phone.box)
+        open_ = at_s - memory.cut_s < CUT_S and bool(raised(phone.box, sitters[seat], at_s, settings))
         before = tuple(
             Heard(then_s, NOTHING, weight_of(phone.box, window), False)
             for then_s, window in memory.looks
             if shows(window, phone.box)
         )
-        held = CAME if came and not beside else WAS_THERE
+        held = CAME if came and not beside else APPEARS if open_ else WAS_THERE
         laid = None if came else pixels.now
         new = born(number, seat, phone, look, at_s, held=held, before=before, laid=laid)
         number += 1

@@ -11,6 +11,7 @@ from edge.domain import PERSON, Box, Detection, Thresholds
 
 PERSON_STAYS_S = 3.0  # a few missed detections do not empty a seat
 SAME_PERSON_IOU = 0.5  # somebody who was seen is still there on weaker evidence, if about there
+LIMB = 0.5  # of somebody, and less, is no whole person
 AT_EDGE = 0.02  # of the picture: a box that ends so near to its window's edge ends there
 FACE = 0.4  # the part of a person, from the top, where a phone is held for a call
 ASIDE = 0.1  # of a person's width beside them that counts as before them
@@ -44,6 +45,8 @@ def seated(
             continue
         if detection.score < sure and not _still_there(sitters[index], detection.box, at_s):
             continue
+        if not _all_of(sitters[index], detection.box, window, at_s):
+            continue
         known = best[index]
         if known is None or detection.score > known.score:
             best[index] = detection
@@ -51,6 +54,15 @@ def seated(
         sitter if found is None else Sitter(found.score, _whole(found.box, window, sitter, at_s), at_s)
         for sitter, found in zip(sitters, best, strict=True)
     )
+
+
+def _all_of(sitter: Sitter, box: Box, window: Box, at_s: float) -> bool:
+    """Whether it is more than a limb of whoever sits there: about all that the window shows of
+    them, where it is not the whole picture."""
+    known = sitter.box
+    if window.area >= 1 or known is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+        return True
+    return box.intersection(known) >= LIMB * window.intersection(known)
 
 
 def _whole(box: Box, window: Box, sitter: Sitter, at_s: float) -> Box:

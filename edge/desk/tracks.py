@@ -25,6 +25,8 @@ MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 SURER = 0.2  # of nearness is worth as much as a unit of log-odds
 OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
+TAKEN = 1.0  # belief from which on it is in a hand; it is until it is believed to lie
+APPEARS = 0.5
 CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that anything else is
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
@@ -296,7 +298,11 @@ def judged(
     likely = confirmed or (bool(sights) and sights[-1].log_odds >= bounds.light)
     if dock is not None and dock.contains(*track.box.center) and likely:
         use, why = PhoneUse.DOCKED, "in its dock"
-    elif confirmed and not track.lies and (now >= bounds.light or track.use is PhoneUse.IN_USE):
+    elif confirmed and (
+        not track.lies
+        if track.use is PhoneUse.IN_USE
+        else track.held >= TAKEN and now >= bounds.light
+    ):
         use, why = PhoneUse.IN_USE, where or "moving"
         # Before somebody, being there is evidence; on the desk, only movement is.
         if where and track.seen_s == at_s:
