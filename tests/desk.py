@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge import decide
 from edge.config import Config, SessionConfig
 from edge.domain import (
@@ -38,7 +41,8 @@ STIRRED = replace(CALM, change=0.2)  # somewhere
 PERIOD_S = 0.1
 
 Seen = tuple[Detection, ...]
-Script = Callable[[float], tuple[Seen, SceneStats]]
+# What is seen, the figures of the frame, where things really are, and where hands move.
+Script = Callable[[float], tuple[Seen, SceneStats, *tuple[Iterable[Box], ...]]]
 
 
 def phone(
@@ -64,6 +68,25 @@ def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
     """What a hand does: a few centimetres to and fro, less than the hands of the clips do (`sway`
     in tests/lab/scenarios/noise.json)."""
     return place[0] + 0.03 * (int(at_s * 5) % 3), place[1] + 0.02 * (int(at_s * 5) % 2)
+
+
+def cells(things: Iterable[Box], hands: Iterable[Box], tick: int) -> NDArray[np.float32]:
+    """Grey cells as `SceneStats.grid` has them: a desk, dark things on it, and hands that move."""
+    grid = np.random.default_rng(0).normal(4.6, 0.3, (48, 64)).astype(np.float32)
+    moving = np.random.default_rng(1 + tick).normal(4.6, 0.3, grid.shape).astype(np.float32)
+    for box in things:
+        grid[_within(box, grid.shape)] = 3.5
+    for box in hands:
+        grid[_within(box, grid.shape)] = moving[_within(box, grid.shape)]
+    return grid
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, columns = shape
+    return (
+        slice(max(0, round(box.ymin * rows)), max(0, round(box.ymax * rows))),
+        slice(max(0, round(box.xmin * columns)), max(0, round(box.xmax * columns))),
+    )
 
 
 class Desk:
@@ -95,14 +118,25 @@ class Desk:
     def focus(self) -> Desk:
         return self.tell(SetSession(SessionAction.START))
 
-    def frame(self, seen: Iterable[Detection], stats: SceneStats = STIRRED) -> Desk:
-        """One more frame, PERIOD_S later."""
+    def frame(
+        self,
+        seen: Iterable[Detection],
+        stats: SceneStats = STIRRED,
+        things: Iterable[Box] | None = None,
+        hands: Iterable[Box] = (),
+    ) -> Desk:
+        """One more frame, PERIOD_S later. Its cells show `things`, unless given the phones where
+        they are seen, and `hands` that move."""
         self.now_s = round(self.now_s + PERIOD_S, 6)
+        seen = tuple(seen)
+        if things is None:
+            things = [each.box for each in seen if each.label == PHONE]
+        stats = replace(stats, grid=cells(things, hands, round(self.now_s / PERIOD_S)))
         looks = ()
         if decide.watching(self.state):
             due = glances(self.memory, stats, at_s=self.now_s, config=self.config)
             self.looks += len(due)
-            looks = tuple(Look(tuple(seen), Glance()) for _ in due)
+            looks = tuple(Look(seen, Glance()) for _ in due)
         self.state, self.memory, self.seen = judge(
             self.state,
             self.memory,

@@ -112,7 +112,8 @@ def test_a_phone_on_a_stand_before_the_chest_since_the_beginning_is_parked():
 
 def test_boxes_that_jitter_over_still_pixels_are_no_movement():
     desk = Desk().focus().working(3, phone(ON_DESK))
-    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), CALM))
+    lies = (phone(ON_DESK).box,)
+    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), STIRRED, lies))
     assert use_of(desk) is PhoneUse.PARKED
 
 
@@ -123,10 +124,13 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     def around(place):
         return tuple(edge + wobbly.gauss(0, 0.014) for edge in place)
 
+    lies = phone(ON_DESK).box
+    beside = Box(lies.ymin, lies.xmax, lies.ymax, 0.6)
     desk = Desk().focus().working(3, phone(ON_DESK))
-    desk.play(5, lambda at_s: ((SITTER, phone(around(ON_DESK))), CALM))
     for _ in range(300):
-        desk.play(0.2, lambda at_s: ((SITTER, phone(around(ON_DESK))), STIRRED))
+        desk.play(
+            0.2, lambda at_s: ((SITTER, phone(around(ON_DESK))), STIRRED, (lies,), (beside,))
+        )
         assert use_of(desk) is PhoneUse.PARKED
     # And all the same it is noticed when it is taken up.
     desk.using(2, AT_CHEST)
@@ -167,9 +171,9 @@ def test_a_box_that_is_reported_again_does_not_hide_how_much_the_looks_are_off()
     ],
 )
 def test_a_movement_takes_pixels_that_change_over_the_box_and_not_beside_it(left_edge, use):
-    changing = replace(STIRRED, changed=(Box(0.75, left_edge, 1.0, 0.7),))
+    lies, hands = (phone(ON_DESK).box,), (Box(0.75, left_edge, 1.0, 0.7),)
     desk = Desk().focus().working(3, phone(ON_DESK))
-    desk.play(3, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), changing))
+    desk.play(3, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), STIRRED, lies, hands))
     assert use_of(desk) is use
 
 
@@ -177,7 +181,8 @@ def test_a_hand_that_covers_a_parked_phone_does_not_pick_it_up():
     desk = Desk().focus().working(5, phone(ON_DESK))
     y, x = ON_DESK
     half = phone((y, x - 0.02), size=(0.14, 0.04))
-    desk.working(3, half)
+    lies, hand = (phone(ON_DESK).box,), (Box(y - 0.1, x, y + 0.1, x + 0.2),)
+    desk.play(3, lambda _: ((SITTER, half), STIRRED, lies, hand))
     assert use_of(desk) is PhoneUse.PARKED
 
 
@@ -310,8 +315,9 @@ def test_a_phone_taken_from_its_dock_leaves_it_empty():
 )
 def test_a_dock_loses_its_phone_by_a_movement_and_not_by_looks_that_miss_it(changed, dock):
     desk = Desk(DOCKED).focus().working(5, phone(ON_DESK))
-    desk.frame((SITTER,), replace(STIRRED, changed=(changed,)))
-    desk.play(200, lambda _: ((SITTER,), replace(STIRRED, changed=(AT_KEYS,))))
+    lies = (phone(ON_DESK).box,)
+    desk.frame((SITTER,), STIRRED, lies, (changed,))
+    desk.play(200, lambda _: ((SITTER,), STIRRED, lies, (AT_KEYS,)))
     assert desk.sight.dock is dock
     desk.working(1, phone(ON_DESK))
     assert desk.sight.dock is Dock.HOLDS

@@ -91,13 +91,20 @@ def differing(now: Grid, then: Grid, box: Box) -> float:
     top, bottom = _cells(box.ymin - y, box.ymax + y, rows)
     left, right = _cells(box.xmin - x, box.xmax + x, columns)
     change = now[top:bottom, left:right] - then[top:bottom, left:right]
-    change = np.abs(change - np.median(change))
-    noise = 1.4826 * float(np.median(change))  # standard deviation of a normal distribution
+    change = np.abs(change - _middle(change))
+    noise = 1.4826 * float(_middle(change))  # standard deviation of a normal distribution
     limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
     first, last = _cells(box.ymin, box.ymax, rows)
     start, end = _cells(box.xmin, box.xmax, columns)
     inside = change[first - top : last - top, start - left : end - left] > limit
     return float(np.count_nonzero(inside)) / inside.size
+
+
+def _middle(values: Grid) -> np.float32:
+    """The upper of the two medians; several times as fast as numpy's own for so few."""
+    half = values.size // 2
+    middle: np.float32 = np.partition(values.ravel(), half)[half]
+    return middle
 
 
 def _cells(low: float, high: float, count: int) -> tuple[int, int]:

@@ -171,9 +171,11 @@ def seen(
     elif covered:
         says = 0.0
     else:
-        # A box that is hardly one of a phone says hardly where one went; one that stays where
-        # pixels change is that of a thing in a quiet hand.
-        says = max(0.0, motion.ratio(far, track.noise)) * min(1.0, 2 * phone.score)
+        says = motion.ratio(far, track.noise)
+        if says > 0:
+            says *= min(1.0, 2 * phone.score)  # what is hardly a phone says hardly where one went
+        elif pixels.now is not None:
+            says = 0.0  # a box that stays where pixels change is that of a thing in a quiet hand
     stirred_s = track.stirred_s
     if says > 0:
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
