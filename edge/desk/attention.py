@@ -95,17 +95,18 @@ def next_glance(
 ) -> Glance:
     """The look that is most overdue; but for `closely` only ever at the whole picture."""
     wishes: list[tuple[str, Box, float]] = [("", WHOLE_PICTURE, WHOLE_S)]
+    rising = [track for track in tracks if not track.lies and _rising(track)]
+    best = max(rising, key=lambda track: track.level, default=None)
     for index, sitter in enumerate(sitters):
         if sitter.box is not None and at_s - sitter.seen_s <= PERSON_STAYS_S:
+            held = best.box if best is not None and best.seat == index else None
             for at, window, due_s in (
                 (f"seat {index}", around_person(sitter.box), SITTER_S),
-                (f"upper {index}", around_upper(sitter.box), UPPER_S),
+                (f"upper {index}", around_upper(sitter.box, held), UPPER_S),
             ):
                 if not shows_nothing_new(window):
                     wishes.append((at, window, due_s))
-    rising = [track for track in tracks if not track.lies and _rising(track)]
-    if rising:
-        best = max(rising, key=lambda track: track.level)
+    if best is not None:
         window = around_thing(best.box)
         # What a sitter's windows show needs none of its own.
         if not any(shows(each[1], best.box) for each in wishes[1:]):
@@ -135,11 +136,21 @@ def around_person(box: Box) -> Box:
     return clipped(Box(box.ymin - above, box.xmin - beside, box.ymax + above, box.xmax + beside))
 
 
-def around_upper(box: Box) -> Box:
-    """The part of a person before which a phone is held."""
+def around_upper(box: Box, held: Box | None = None) -> Box:
+    """The part of a person before which a phone is held, farther down if what may be one is."""
     beside, above = BESIDE * box.width, ABOVE * box.height
-    bottom = box.ymin + UPPER * box.height
-    return clipped(Box(box.ymin - above, box.xmin - beside, bottom, box.xmax + beside))
+    lower = 0.0
+    if held is not None:
+        bottom = min(held.ymax + above, box.ymax)
+        lower = max(0.0, bottom - (box.ymin + UPPER * box.height))
+    return clipped(
+        Box(
+            box.ymin + lower - above,
+            box.xmin - beside,
+            box.ymin + lower + UPPER * box.height,
+            box.xmax + beside,
+        )
+    )
 
 
 def around_thing(box: Box) -> Box:

@@ -85,19 +85,26 @@ class Pixels:
 
 def differing(now: Grid, then: Grid, box: Box) -> float:
     """Share of the cells in a box that are lighter or darker than before, less what the light did,
-    0..1. Grids hold logarithms of grey."""
-    rows, columns = now.shape
+    0..1: in the whole picture, or just there. Grids hold logarithms of grey."""
+    change = now - then
+    rows, columns = change.shape
+    inside = change[
+        slice(*_cells(box.ymin, box.ymax, rows)), slice(*_cells(box.xmin, box.xmax, columns))
+    ]
     y, x = AROUND * box.height, AROUND * box.width
-    top, bottom = _cells(box.ymin - y, box.ymax + y, rows)
-    left, right = _cells(box.xmin - x, box.xmax + x, columns)
-    change = now[top:bottom, left:right] - then[top:bottom, left:right]
-    change = np.abs(change - _middle(change))
-    noise = 1.4826 * float(_middle(change))  # standard deviation of a normal distribution
+    around = change[
+        slice(*_cells(box.ymin - y, box.ymax + y, rows)),
+        slice(*_cells(box.xmin - x, box.xmax + x, columns)),
+    ]
+    return min(_changed(inside, change), _changed(inside, around))
+
+
+def _changed(inside: Grid, seen: Grid) -> float:
+    """Share of the cells inside that changed in another way than most that are seen."""
+    light = _middle(seen)
+    noise = 1.4826 * float(_middle(np.abs(seen - light)))  # deviation of a normal distribution
     limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
-    first, last = _cells(box.ymin, box.ymax, rows)
-    start, end = _cells(box.xmin, box.xmax, columns)
-    inside = change[first - top : last - top, start - left : end - left] > limit
-    return float(np.count_nonzero(inside)) / inside.size
+    return float(np.count_nonzero(np.abs(inside - light) > limit)) / inside.size
 
 
 def _middle(values: Grid) -> np.float32:

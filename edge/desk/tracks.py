@@ -124,12 +124,18 @@ def nearness(track: Track, box: Box) -> float:
 def matched(
     tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int]
 ) -> dict[int, int]:
-    """Which phone, by index, continues which track: nearest first, sure ones before others. What is
+    """Which phone, by index, continues which track: what lies as it did first, then the nearest,
+    sure ones before others. What is
     seen where something lay, by other pixels than it had there, is something else, or what a hand
     leaves to be seen of it."""
     pairs = sorted(
         (
-            (near + SURER * (track.level + (0.0 if track.lies else log_odds(phone.score))), i, j)
+            (
+                track.number in resting,
+                near + SURER * (track.level + (0.0 if track.lies else log_odds(phone.score))),
+                i,
+                j,
+            )
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (near := nearness(track, phone.box)) > 0
@@ -139,7 +145,7 @@ def matched(
     )
     phone_of: dict[int, int] = {}
     taken: set[int] = set()
-    for _, i, j in pairs:
+    for _, _, i, j in pairs:
         if i not in phone_of and j not in taken:
             phone_of[i] = j
             taken.add(j)
