@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
+from math import sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,18 +69,22 @@ def thing(
 def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
     """What a hand does: a few centimetres to and fro, less than the hands of the clips do (`sway`
     in tests/lab/scenarios/noise.json)."""
-    return place[0] + 0.03 * (int(at_s * 5) % 3), place[1] + 0.02 * (int(at_s * 5) % 2)
+    return place[0] + 0.04 * sin(5.1 * at_s), place[1] + 0.03 * sin(3.7 * at_s)
 
 
 def cells(things: Iterable[Box], hands: Iterable[Box], tick: int) -> NDArray[np.float32]:
     """Grey cells as `SceneStats.grid` has them: a desk, dark things on it, and hands that move."""
-    grid = np.random.default_rng(0).normal(4.6, 0.3, (48, 64)).astype(np.float32)
-    moving = np.random.default_rng(1 + tick).normal(4.6, 0.3, grid.shape).astype(np.float32)
+    grid, moving = _field(0).copy(), _field(1 + tick % 64)
     for box in things:
         grid[_within(box, grid.shape)] = 3.5
     for box in hands:
         grid[_within(box, grid.shape)] = moving[_within(box, grid.shape)]
     return grid
+
+
+@cache
+def _field(seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(4.6, 0.3, (48, 64)).astype(np.float32)
 
 
 def _within(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -20,6 +20,7 @@ from edge import decide
 from edge.config import Config, NudgeConfig, PolicyConfig, SeatConfig, SessionConfig
 from edge.decide import SOUNDS
 from edge.desk.observe import observe
+from edge.desk.tracks import CLEARLY
 from edge.domain import (
     PHONE,
     Activity,
@@ -201,7 +202,7 @@ def test_there_is_no_sound_without_a_confirmed_phone_in_use(timeline):
                 assert seat.phone is not None
                 assert seat.phone.use is PhoneUse.IN_USE
                 assert seat.phone.sure
-                assert seat.phone.median >= 0.75 * THRESHOLDS.of("phone")
+                assert seat.phone.median >= CLEARLY * THRESHOLDS.of("phone") - 1e-9
                 assert state.at_s - seat.phone_active_s <= CONFIG.policy.fresh_s
 
 

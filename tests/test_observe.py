@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
+from edge.desk.tracks import MOST_TRACKS
 from edge.domain import Box, Dock, PhoneUse, View
 from tests.desk import (
     AT_CHEST,
@@ -101,7 +102,9 @@ def test_a_place_where_a_hand_stopped_for_a_moment_is_not_remembered_as_a_parked
 
 def test_a_call_is_in_use_although_it_is_held_still():
     desk = Desk().focus().working(3).using(2, AT_FACE)
-    desk.working(15, phone(AT_FACE))
+    called = phone(AT_FACE)
+    # The phone's box stays; who speaks does not hold still to the pixel.
+    desk.play(15, lambda _: ((SITTER, called), STIRRED, (called.box,), (called.box,)))
     assert use_of(desk) is PhoneUse.IN_USE
 
 
@@ -125,7 +128,7 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
         return tuple(edge + wobbly.gauss(0, 0.014) for edge in place)
 
     lies = phone(ON_DESK).box
-    beside = Box(lies.ymin, lies.xmax, lies.ymax, 0.6)
+    beside = Box(lies.ymin, lies.xmax + 0.02, lies.ymax, 0.6)
     desk = Desk().focus().working(3, phone(ON_DESK))
     for _ in range(300):
         desk.play(
@@ -135,32 +138,6 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     # And all the same it is noticed when it is taken up.
     desk.using(2, AT_CHEST)
     assert use_of(desk) is PhoneUse.IN_USE
-
-
-@pytest.mark.parametrize(
-    ("shift", "use"),
-    [
-        pytest.param(0.018, PhoneUse.PARKED, id="as far as the worst of measured boxes is off"),
-        pytest.param(0.06, PhoneUse.IN_USE, id="farther"),
-    ],
-)
-def test_as_long_as_little_is_known_of_a_box_small_movements_of_it_count_for_nothing(shift, use):
-    there, off = AT_CHEST, (AT_CHEST[0] + shift, AT_CHEST[1] + shift / 2)
-    desk = Desk().focus()
-    for place in (there, there, there, off, off, there):
-        desk.working(0.2, phone(place))
-    assert use_of(desk) is use
-
-
-def test_a_box_that_is_reported_again_does_not_hide_how_much_the_looks_are_off():
-    """Between two closer looks the detector repeats what the last one saw."""
-    there, off = AT_CHEST, (AT_CHEST[0] + 0.03, AT_CHEST[1])
-    desk = Desk().focus()
-    for place in (there, there, there, off, off, off) * 20:
-        desk.frame((SITTER, phone(place)), CALM)
-    for place in (there, off, off, there, there, off, off, there) * 6:
-        desk.frame((SITTER, phone(place)))
-    assert use_of(desk) is PhoneUse.PARKED
 
 
 @pytest.mark.parametrize(
@@ -294,7 +271,8 @@ DOCKED = Config(session=SESSION, seats=(SeatConfig(dock=Box(0.8, 0.1, 0.98, 0.3)
 
 def test_a_docked_phone_is_fine_whatever_the_hands_do():
     desk = Desk(DOCKED).focus()
-    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), STIRRED))
+    lies, hands = (phone(ON_DESK).box,), (Box(0.7, 0.3, 1.0, 0.6),)
+    desk.play(20, lambda at_s: ((SITTER, phone(swaying(ON_DESK, at_s))), STIRRED, lies, hands))
     assert use_of(desk) is PhoneUse.DOCKED
     assert desk.sight.dock is Dock.HOLDS
     assert desk.seat.level == 0
@@ -421,7 +399,7 @@ def test_memory_stays_small_whatever_is_seen():
     for number in range(400):
         places = [(0.1 + 0.8 * ((number * k) % 17) / 17, 0.05 * k) for k in range(1, 19)]
         desk.frame([SITTER, *(phone(place, 0.6) for place in places)])
-    assert len(desk.memory.tracks) <= 16
+    assert len(desk.memory.tracks) <= MOST_TRACKS
     assert all(len(track.heard) <= 48 for track in desk.memory.tracks)
 
 

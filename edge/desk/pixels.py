@@ -2,7 +2,7 @@
 
 The boxes of a half-seen thing jump about while it lies, and hardly move with one that is held
 still. What lies leaves its pixels as they are, comes back to them when a hand that was over it has
-gone, and has them before it is first seen. So a few grids of grey cells are kept, each about four
+gone, and has them before it is first seen. So a few grids of grey cells are kept, each some
 times as old as the one before; nothing finer than the cells of `SceneStats` is.
 """
 
@@ -18,7 +18,7 @@ from edge.domain import Box
 if TYPE_CHECKING:
     from edge.domain import Grid
 
-PERIODS_S = (0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
+PERIODS_S = (0.2, 0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
 CHANGED = 0.06  # of its grey a cell is lighter or darker than the light explains
 NOISE_SIGMAS = 5.0
 CHANGED_MOST = 0.15  # however noisy it seems
@@ -57,21 +57,21 @@ class Pixels:
         return Pixels(at_s, grid, kept)
 
     def still_s(self, box: Box) -> float:
-        """Of the kept ones that show in the box what is there now, the age of the oldest; 0: none
-        does, or nobody knows. What an oldest one of several seconds shows was never away."""
-        if self.now is None:
-            return 0.0
-        for older, _ in reversed(self.kept):
-            if older.grid is not self.now and self.as_in(older.grid, box):
-                return self.at_s - older.at_s
-        return 0.0
+        """For how long the box has shown what it does now, as far as what is kept tells; 0: it has
+        not, or nobody knows."""
+        still_s = 0.0
+        for older, _ in self.kept:
+            if older.grid is self.now or not self.as_in(older.grid, box):
+                break
+            still_s = self.at_s - older.at_s
+        return still_s
 
     def new(self, box: Box) -> bool:
         """Whether none of the kept ones shows in the box what is there now. Nobody knows: true."""
         if self.now is None:
             return True
-        before = any(older.grid is not self.now for older, _ in self.kept)
-        return before and self.still_s(box) == 0
+        before = [older.grid for older, _ in self.kept if older.grid is not self.now]
+        return bool(before) and not any(self.as_in(grid, box) for grid in before)
 
     def as_in(self, then: Grid | None, box: Box) -> bool:
         """Whether it is what was there then."""
@@ -115,6 +115,7 @@ def _middle(values: Grid) -> np.float32:
 
 
 def _cells(low: float, high: float, count: int) -> tuple[int, int]:
-    """The cells between two edges (shares of the picture) of `count` in a row; one at least."""
-    first = min(max(int(low * count), 0), count - 1)
-    return first, min(max(int(high * count + 0.999), first + 1), count)
+    """The cells, of `count` in a row, that lie for the most part between two edges (shares of the
+    picture); one at least."""
+    first = min(max(round(low * count), 0), count - 1)
+    return first, min(max(round(high * count), first + 1), count)

@@ -30,6 +30,7 @@ APPEARS = 0.5
 CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that anything else is
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
+SHORT_S = 0.5  # nor anything but now and then for so long
 LONG_S = 2.0  # a hand does not hold a thing still to the pixel for so long
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
@@ -172,7 +173,7 @@ def seen(
     still_s = pixels.still_s(box)
     if rests or still_s > LONG_S:
         says = motion.LIES  # as it lay before: nothing moved, wherever its box went
-    elif still_s > 0:
+    elif still_s > SHORT_S:
         says = motion.STILL
     elif covered:
         says = 0.0
@@ -183,7 +184,7 @@ def seen(
         elif pixels.now is not None:
             says = 0.0  # a box that stays where pixels change is that of a thing in a quiet hand
     stirred_s = track.stirred_s
-    if says > 0:
+    if says > 0 or (track.held > 0 and pixels.now is not None and still_s == 0):
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
         moved_s = at_s
     held = motion.bounded(held + share * says)
