@@ -67,11 +67,12 @@ class Pixels:
         return still_s
 
     def new(self, box: Box) -> bool:
-        """Whether none of the kept ones shows in the box what is there now. Nobody knows: true."""
+        """Whether what is in the box was not there a moment ago, nor long ago, before a hand that
+        was over it. Nobody knows: true."""
         if self.now is None:
             return True
-        before = [older.grid for older, _ in self.kept if older.grid is not self.now]
-        return bool(before) and not any(self.as_in(grid, box) for grid in before)
+        first = self.kept[-1][0].grid
+        return first is not self.now and self.still_s(box) == 0 and not self.as_in(first, box)
 
     def as_in(self, then: Grid | None, box: Box) -> bool:
         """Whether it is what was there then."""
