@@ -141,7 +141,7 @@ class ObserveConfig:
         high=1,
     )
     phone_sure: float = setting(
-        0.3,
+        0.5,
         "A sound takes a score higher by this share of what that one lacks to 1.",
         low=0,
         high=0.9,

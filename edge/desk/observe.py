@@ -28,6 +28,7 @@ from edge.desk.tracks import (
     candidates,
     gone,
     judged,
+    lay_at,
     matched,
     missed,
     nearness,
@@ -160,7 +161,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         near = [track for track in tracks if nearness(track, phone.box) > 0]
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
-        beside = any(track.number in resting for track in near)
+        beside = any(track.number in resting or lay_at(track, phone.box) for track in near)
         came = pixels.new(phone.box)
         open_ = at_s - memory.cut_s < CUT_S and bool(raised(phone.box, sitters[seat], at_s, settings))
         before = tuple(

@@ -153,6 +153,11 @@ def matched(
     return phone_of
 
 
+def lay_at(track: Track, box: Box) -> bool:
+    """Whether the box is about where it lies, as far as its boxes tell."""
+    return any(moved(outline, box) <= 3 * track.noise for outline in track.outlines)
+
+
 def is_covered(track: Track, box: Box) -> bool:
     """Whether the box is what something before it leaves to be seen of what lies there."""
     margin = TOUCH / 2 + track.noise * track.box.size

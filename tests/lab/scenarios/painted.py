@@ -96,7 +96,7 @@ class Painted:
             _blend(grid, box, GREY + float(tone))
             if thing.hidden[index] > 0:
                 left = box.xmax - float(thing.hidden[index]) * box.width
-                _put(grid, Box(box.ymin, left, box.ymax, box.xmax), hands)
+                _put(grid, Box(box.ymin, left, box.ymax, box.xmax + box.width / 2), hands)
         for k in np.flatnonzero((self._starts <= index) & (index < self._ends)).tolist():
             _put(grid, self._moving[k][2], hands)
         return grid

@@ -165,6 +165,7 @@ def realise(
     typing = _spells(rng, ticks, period_s, script.typing, TYPING_SPELL_S)
     fidget = _spells(rng, ticks, period_s, script.fidget, FIDGET_SPELL_S)
     extra: list[tuple[int, int, Box]] = []  # stretches in which something else moves there
+    reached: list[tuple[int, int, Box]] = []  # and in which a hand is over a part of a thing
     hands: list[_Body] = []
     views: list[What | None] = [None] * ticks
     episodes: list[Episode] = []
@@ -181,7 +182,7 @@ def realise(
         body = next((b for b in bodies if b.thing.name == event.thing), None)
         episode = _act(
             script, event, body, bodies, rng, first, last, period_s,
-            noise=noise, person=person, typing=typing, hands=hands, extra=extra,
+            noise=noise, person=person, typing=typing, hands=hands, extra=extra, reached=reached,
         )  # fmt: skip
         if event.what in VIEW_EVENTS:
             views[first:last] = [event.what] * (last - first)
@@ -196,7 +197,7 @@ def realise(
         period_s=period_s,
         ticks=ticks,
         eyes=noise.eyes,
-        stats=_stats(script, bodies, person, typing, fidget, extra, views),
+        stats=_stats(script, bodies, person, typing, fidget, extra + reached, views),
         cells=painted.Painted(
             rng,
             torso=torso,
@@ -270,6 +271,7 @@ def _act(
     typing: BoolArray,
     hands: list[_Body],
     extra: list[tuple[int, int, Box]],
+    reached: list[tuple[int, int, Box]],
 ) -> Episode:
     """Let one event happen between two ticks; returns when it really began and ended."""
     where = str(rng.choice(event.where))
@@ -287,7 +289,7 @@ def _act(
         case What.REACH:
             assert body is not None
             body.hidden[first:last] = rng.uniform(0.2, 1.0)
-            extra.append((first, last, _box_at(body, first)))
+            reached.append((first, last, _box_at(body, first)))
         case What.HANDS:
             typing[first:last] = False
             hand = _lying(Thing("hand", HANDS, None, HANDS_SIZE, HANDS_SIZE), len(person))
