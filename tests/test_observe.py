@@ -131,9 +131,7 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     beside = Box(lies.ymin, lies.xmax + 0.02, lies.ymax, 0.6)
     desk = Desk().focus().working(3, phone(ON_DESK))
     for _ in range(300):
-        desk.play(
-            0.2, lambda at_s: ((SITTER, phone(around(ON_DESK))), STIRRED, (lies,), (beside,))
-        )
+        desk.play(0.2, lambda at_s: ((SITTER, phone(around(ON_DESK))), STIRRED, (lies,), (beside,)))
         assert use_of(desk) is PhoneUse.PARKED
     # And all the same it is noticed when it is taken up.
     desk.using(2, AT_CHEST)

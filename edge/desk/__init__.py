@@ -1,7 +1,8 @@
 """How a phone is judged. Everything here is pure: values in, values out, nothing remembered.
 
 **What is seen.** A few times a second one of the eyes looks at one window of the picture: the
-whole, whoever sits there, the upper part of them, or something that may be a phone (`attention`).
+whole, whoever sits there, the part of them before which things are held, or something that may be
+a phone (`attention`).
 It answers with boxes and scores. A score becomes log-odds, log(p / (1 - p)); where another name
 for the same box is surer, the difference is taken off: what looks more like a remote control than
 like a phone is less of a phone (`evidence`).
@@ -17,12 +18,15 @@ different making, which err differently, help each other.
 
 **What it is doing.** A phone on the desk is no matter. For each thing there is a belief, in
 log-odds, that it is in a hand rather than lying (`motion`): a hidden Markov model of two states
-(Rabiner 1989, doi:10.1109/5.18626). While a thing lies, its box is off by a little noise, which is
-measured there, and flips now and then between outlines that are known by then; in a hand it sways
-by a sixth of its own size. The ratio of the two normal densities moves the belief, one look for
-each 0.3 s. Only where pixels changed as well has anything moved. What comes from where nothing was
-is taken to be held, what was there when watching began to lie, but for what is seen before
-somebody, where few things lie: there it is open, and stillness says less.
+(Rabiner 1989, doi:10.1109/5.18626). What moves it are the pixels at its place first (`pixels`): the
+boxes of a half-seen thing jump while it lies, and hardly move with one that is held still, but
+what lies leaves its pixels as they are, shows them again when a hand that was over it has gone,
+and had them before it was first seen. Grids of grey cells from a fifth of a second to a minute ago
+are kept for that, and one of when a thing was last seen to lie. Only where pixels differ do boxes
+say anything: by the ratio of two normal densities, of a box that is off by its measured noise, or
+sways with a hand by a sixth of its size. One look counts for each 0.3 s. What appears by pixels
+that were not there is taken to be held, anything else to lie; what is seen where something lies,
+by other pixels than it had, is something else, or what a hand leaves to be seen of it.
 
 **What follows.** A thing that is likely enough a phone (the threshold of the set of eyes in
 `models/manifest.toml`, or the configuration's) and believed to be in a hand is a phone in use: a
@@ -32,6 +36,7 @@ a minute where it lay, seen or not; it may be covered, and is no pick-up when it
     geometry   boxes that say the same, and how far one has gone
     evidence   scores, log-odds, means
     motion     held or lying
+    pixels     whether the pixels at a place are those that were there
     tracks     what is followed, and its life from the first look to the last
     people     who sits where
     docks      phones in their docks

@@ -163,7 +163,9 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
             continue  # a second box of what is in a hand
         beside = any(track.number in resting or lay_at(track, phone.box) for track in near)
         came = pixels.new(phone.box)
-        open_ = at_s - memory.cut_s < CUT_S and bool(raised(phone.box, sitters[seat], at_s, settings))
+        open_ = at_s - memory.cut_s < CUT_S and bool(
+            raised(phone.box, sitters[seat], at_s, settings)
+        )
         before = tuple(
             Heard(then_s, NOTHING, weight_of(phone.box, window), False)
             for then_s, window in memory.looks
@@ -192,9 +194,7 @@ def _after_cut(memory: Memory, at_s: float) -> Memory:
     """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
     longer, and whatever is seen has come from somewhere."""
     moving = tuple(track for track in memory.tracks if not track.lies)
-    return replace(
-        memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=()
-    )
+    return replace(memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
 
 
 def _aged(track: Track, at_s: float, rest_s: float) -> Track:

@@ -51,7 +51,9 @@ def seated(
         if known is None or detection.score > known.score:
             best[index] = detection
     return tuple(
-        sitter if found is None else Sitter(found.score, _whole(found.box, window, sitter, at_s), at_s)
+        sitter
+        if found is None
+        else Sitter(found.score, _whole(found.box, window, sitter, at_s), at_s)
         for sitter, found in zip(sitters, best, strict=True)
     )
 

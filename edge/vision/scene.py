@@ -179,4 +179,3 @@ def _changed(logs: Grid, before: Grid) -> Cells:
     )  # standard deviation, from the median of a normal one
     limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
     return np.asarray(rest > limit)
-

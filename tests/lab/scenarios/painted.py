@@ -60,7 +60,9 @@ class Painted:
     ) -> None:
         ticks = len(person)
         self._desk = _field(rng)
-        self._noise = [(NOISE / SPREAD * (_field(rng) - GREY)).astype(np.float32) for _ in range(FIELDS)]
+        self._noise = [
+            (NOISE / SPREAD * (_field(rng) - GREY)).astype(np.float32) for _ in range(FIELDS)
+        ]
         self._hands = [_field(rng) for _ in range(FIELDS)]
         self._clothes = _field(rng)
         self._tones = rng.uniform(*TONES, len(things)) * rng.choice([-1, 1], len(things))
