@@ -66,7 +66,7 @@ def test_what_a_hand_was_over_has_not_come_when_it_shows_again():
 
 
 def test_what_moves_is_never_still():
-    places = [Box(0.3 + 0.07 * k, 0.4, 0.45 + 0.07 * k, 0.5) for k in (0, 1, 2, 3, 2, 1)] * 5
+    places = [Box(0.1 + 0.07 * k, 0.4, 0.25 + 0.07 * k, 0.5) for k in range(10)]
     pixels = Pixels()
     for number, place in enumerate(places):
         pixels = pixels.at(number * 0.2, grey([place]))
