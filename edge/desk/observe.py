@@ -149,7 +149,8 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
             track = seen(track, phone, look, pixels, at_s, rests=track.number in resting)
         else:
             track = missed(track, look, at_s)
-        if not gone(track, at_s, settings):
+        rests = track.number in resting or pixels.now is None
+        if not gone(track, at_s, settings, rests=rests):
             dock = config.seats[track.seat].dock
             tracks.append(judged(track, sitters[track.seat], dock, at_s, settings, bounds))
     claimed = set(phone_of.values())

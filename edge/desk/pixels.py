@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge.domain import Grid
 
 PERIODS_S = (0.2, 0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
+BEFORE_A_HAND = 2  # which of these tells what was there before a hand came by
 CHANGED = 0.06  # of its grey a cell is lighter or darker than the light explains
 NOISE_SIGMAS = 5.0
 CHANGED_MOST = 0.15  # however noisy it seems
@@ -67,12 +68,12 @@ class Pixels:
         return still_s
 
     def new(self, box: Box) -> bool:
-        """Whether what is in the box was not there a moment ago, nor long ago, before a hand that
-        was over it. Nobody knows: true."""
+        """Whether what is in the box was not there a moment ago, nor some seconds ago, before a
+        hand that was over it. Nobody knows: true."""
         if self.now is None:
             return True
-        first = self.kept[-1][0].grid
-        return first is not self.now and self.still_s(box) == 0 and not self.as_in(first, box)
+        before = self.kept[BEFORE_A_HAND][0].grid
+        return before is not self.now and self.still_s(box) == 0 and not self.as_in(before, box)
 
     def as_in(self, then: Grid | None, box: Box) -> bool:
         """Whether it is what was there then."""

@@ -34,6 +34,7 @@ SHORT_S = 0.5  # nor anything but now and then for so long
 LONG_S = 2.0  # a hand does not hold a thing still to the pixel for so long
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
+COVERED_S = 10.0  # so long a hand may be over what lies
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 RESTING = 0.05  # how far an outline follows the boxes that show it
 TAKES = 0.1  # share of a look in the measured noise
@@ -154,8 +155,9 @@ def matched(
 
 
 def lay_at(track: Track, box: Box) -> bool:
-    """Whether the box is about where it lies, as far as its boxes tell."""
-    return any(moved(outline, box) <= 3 * track.noise for outline in track.outlines)
+    """Whether the box is about where it surely lies, as far as its boxes tell."""
+    near = any(moved(outline, box) <= 3 * track.noise for outline in track.outlines)
+    return near and track.held <= SURELY_LIES
 
 
 def is_covered(track: Track, box: Box) -> bool:
@@ -243,16 +245,19 @@ def without_doubles(tracks: Sequence[Track]) -> list[Track]:
     return kept
 
 
-def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
+def gone(track: Track, at_s: float, settings: ObserveConfig, *, rests: bool) -> bool:
     """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
-    what has lain somewhere is known again."""
+    what has lain somewhere is known again, as long as its pixels are there (`rests`) or may be
+    under a hand."""
     misses = 0
     while misses < len(track.heard) and not track.heard[-1 - misses].seen:
         misses += 1
     if misses < MISSES and at_s - track.seen_s <= MISSES * settings.forget_s:
         return False
     has_lain = track.lies and track.seen_s - max(track.first_s, track.moved_s) >= LAIN_S
-    keep_s = settings.remember_s if has_lain else settings.forget_s
+    keep_s = settings.forget_s
+    if has_lain:
+        keep_s = settings.remember_s if rests else min(COVERED_S, settings.remember_s)
     return at_s - track.seen_s > keep_s
 
 
