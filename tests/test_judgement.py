@@ -56,7 +56,7 @@ from edge.domain import (
 from edge.effects import effects, tune_of
 from edge.judge import Facts, Memory, glances, judge
 from edge.mqtt.payloads import WallTime, encode, state_payload
-from tests.desk import CALM, SITTER, STIRRED, THRESHOLDS, phone, swaying, thing
+from tests.desk import CALM, SITTER, STIRRED, THRESHOLDS, cells, phone, swaying, thing
 
 PLACES = ((0.88, 0.2), (0.5, 0.5), (0.2, 0.58), (0.7, 0.9))
 VIEWS = (
@@ -153,8 +153,10 @@ class Run:
             for _ in range(max(1, int(lasts_s / period_s))):
                 now_s += period_s
                 looks = ()
+                shown = seen(what, place, score, now_s)
+                things = [each.box for each in shown if each.label == PHONE]
+                stats = replace(stats, grid=cells(things, (), 0))
                 if decide.watching(state) and glances(memory, stats, at_s=now_s, config=config):
-                    shown = seen(what, place, score, now_s)
                     if any(d.label == PHONE and d.score >= 0.3 for d in shown):
                         shown_s = now_s
                     looks = (Look(shown),)

@@ -30,6 +30,7 @@ APPEARS = 0.5
 CAME = 3.0  # belief that what has just come is in a hand
 WAS_THERE = -1.5  # and that anything else is
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
+STIRS = 0.5  # what changing pixels say of a thing that is in use already
 SHORT_S = 0.5  # nor anything but now and then for so long
 LONG_S = 2.0  # a hand does not hold a thing still to the pixel for so long
 MISSES = 3  # one look that does not see it forgets nothing
@@ -189,7 +190,8 @@ def seen(
         if says > 0:
             says *= min(1.0, 2 * phone.score)  # what is hardly a phone says hardly where one went
         elif pixels.now is not None:
-            says = 0.0  # a box that stays where pixels change is that of a thing in a quiet hand
+            # A box that stays where pixels change is that of a thing in a quiet hand.
+            says = STIRS * phone.score if track.use is PhoneUse.IN_USE else 0.0
     stirred_s = track.stirred_s
     if says > 0 or (track.held > 0 and pixels.now is not None and still_s == 0):
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
