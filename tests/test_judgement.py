@@ -142,7 +142,17 @@ class Run:
         state = decide.start(config, at_s=0.0)
         memory = Memory()
         now_s = 0.0
-        first = [(0.1, 0.1, "working", PLACES[0], 0.5, STIRRED, SetSession(SessionAction.START))]
+        # What lies there has lain there before.
+        what, place, score = (
+            timeline[0][2:5]
+            if timeline[0][2] == "parked"
+            else (
+                "working",
+                PLACES[0],
+                0.5,
+            )
+        )
+        first = [(0.1, 0.1, what, place, score, STIRRED, SetSession(SessionAction.START))]
         for lasts_s, period_s, what, place, score, stats, command in first + timeline:
             if command is not None:
                 state = decide.obey(
