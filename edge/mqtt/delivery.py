@@ -306,9 +306,12 @@ class Delivery:
         topics, before = self._topics, self._announced
         wanted = {*self._slots, *([topics.discovery] if self._config.mqtt.discovery else [])}
         before.remember(before.topics | wanted, before.components)
-        at.announcing = [
-            (self._message(at, ghost, b""), None) for ghost in sorted(before.topics - wanted)
-        ]
+        # `availability` last: a box of that name that is there after all hears of it there, and
+        # tells everything again.
+        ghosts = sorted(
+            before.topics - wanted, key=lambda each: (each.endswith("/availability"), each)
+        )
+        at.announcing = [(self._message(at, ghost, b""), None) for ghost in ghosts]
         if self._config.mqtt.discovery:
             at.announcing += self._introductions(at)
         for slot in self._slots.values():
