@@ -132,9 +132,10 @@ def seen(what: str, place: tuple[float, float], score: float, at_s: float) -> tu
 
 
 class Run:
-    """One timeline, played with the commands in it; every state is kept with what was seen."""
+    """One timeline, played with the commands in it; every state is kept with what was seen. `lies`:
+    there is something in that place, seen or not; else phones are where they are seen."""
 
-    def __init__(self, timeline, config: Config = CONFIG) -> None:
+    def __init__(self, timeline, config: Config = CONFIG, lies=None) -> None:
         self.config = config
         self.states: list[tuple[State, object]] = []
         self.phone_shown_s: list[float] = []  # for each state: when a phone was last shown, if ever
@@ -142,17 +143,7 @@ class Run:
         state = decide.start(config, at_s=0.0)
         memory = Memory()
         now_s = 0.0
-        # What lies there has lain there before.
-        what, place, score = (
-            timeline[0][2:5]
-            if timeline[0][2] == "parked"
-            else (
-                "working",
-                PLACES[0],
-                0.5,
-            )
-        )
-        first = [(0.1, 0.1, what, place, score, STIRRED, SetSession(SessionAction.START))]
+        first = [(0.1, 0.1, "working", PLACES[0], 0.5, STIRRED, SetSession(SessionAction.START))]
         for lasts_s, period_s, what, place, score, stats, command in first + timeline:
             if command is not None:
                 state = decide.obey(
@@ -165,6 +156,8 @@ class Run:
                 looks = ()
                 shown = seen(what, place, score, now_s)
                 things = [each.box for each in shown if each.label == PHONE]
+                if lies is not None:
+                    things = [phone(lies).box]
                 stats = replace(stats, grid=cells(things, (), 0))
                 if decide.watching(state) and glances(memory, stats, at_s=now_s, config=config):
                     if any(d.label == PHONE and d.score >= 0.3 for d in shown):
@@ -246,7 +239,7 @@ def test_nothing_but_a_phone_in_use_ever_goes_beyond_light(timeline, place):
     ]
     first = (8.0, 0.1, "parked", place, 0.9, CALM, None)
     endless = replace(CONFIG, session=replace(CONFIG.session, focus_min=60))
-    run = Run([first, *harmless], endless)
+    run = Run([first, *harmless], endless, lies=place)
     assert max(state.level for state, _ in run.states) <= Level.LIGHT
     assert EventType.PICKUP not in {happening.type for happening in told(run)}
 
