@@ -574,7 +574,7 @@ def test_the_same_thing_in_the_same_place_alarms_less_easily_from_then_on():
 def test_what_was_learnt_is_bounded_listed_and_erased():
     config = configured(policy=PolicyConfig(learn_most=3, denied_s=0))
     desk = Desk(config).focus().working(5)
-    for place in ((0.2, 0.35), (0.2, 0.65), (0.4, 0.35), (0.4, 0.65), (0.58, 0.5)):
+    for place in ((0.2, 0.35), (0.2, 0.65), (0.4, 0.35), (0.4, 0.65), (0.62, 0.5)):
         calculating(desk, 8, place)
         desk.tell(NotAPhone()).working(5)
     assert [known.number for known in desk.state.look_alikes] == [3, 4, 5]

@@ -22,7 +22,7 @@ MOST_BYTES = 2_000_000
 
 @pytest.fixture(params=EYES)
 def eye(request):
-    spec = load(default_path()).choose(request.param)
+    spec = load(default_path()).models[request.param]
     check_file(spec)
     return spec
 
@@ -85,7 +85,7 @@ def test_people_are_found_where_they_are(shared_data, eye):
 
 
 def test_a_file_of_one_computation_stays_as_it_is():
-    content = load(default_path()).choose("normal").path.read_bytes()
+    content = (default_path().parent / "picodet-features.tflite").read_bytes()
     assert one_computation(content, in_float=True) == content
 
 

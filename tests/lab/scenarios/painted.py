@@ -87,6 +87,9 @@ class Painted:
             if self._keys is not None:
                 _put(grid, self._keys, self._hands[int(self._typed[index])])
         hands = self._hands[int(self._chosen[index])]
+        # Behind the things: what is before them hides them, as `hidden` says.
+        for k in np.flatnonzero((self._starts <= index) & (index < self._ends)).tolist():
+            _put(grid, self._moving[k][2], hands)
         for thing, tone in zip(self._things, self._tones, strict=True):
             if not thing.shown[index]:
                 continue
@@ -99,8 +102,6 @@ class Painted:
             if thing.hidden[index] > 0:
                 left = box.xmax - float(thing.hidden[index]) * box.width
                 _put(grid, Box(box.ymin, left, box.ymax, box.xmax + box.width / 2), hands)
-        for k in np.flatnonzero((self._starts <= index) & (index < self._ends)).tolist():
-            _put(grid, self._moving[k][2], hands)
         return grid
 
 
