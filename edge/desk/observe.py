@@ -140,8 +140,12 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     sitters = seated(memory.sitters, look.detections, look.window, at_s, config, thresholds)
     pixels = memory.pixels
     phones = candidates(look, FLOOR)
-    resting = {t.number for t in memory.tracks if t.lies and pixels.as_in(t.laid, t.outlines[-1])}
-    phone_of = matched(memory.tracks, phones, resting)
+    resting = {
+        t.number
+        for t in memory.tracks
+        if t.lies and (pixels.now is None or pixels.as_in(t.laid, t.outlines[-1]))
+    }
+    phone_of = matched(memory.tracks, phones, resting, pixels)
     tracks = []
     for i, track in enumerate(memory.tracks):
         if i in phone_of:

@@ -125,7 +125,7 @@ def nearness(track: Track, box: Box) -> float:
 
 
 def matched(
-    tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int]
+    tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int], pixels: Pixels
 ) -> dict[int, int]:
     """Which phone, by index, continues which track: what lies as it did first, then the nearest,
     sure ones before others. What is
@@ -142,7 +142,7 @@ def matched(
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (near := nearness(track, phone.box)) > 0
-            and (not track.lies or track.number in resting or is_covered(track, phone.box))
+            and (not track.lies or track.number in resting or is_covered(track, phone.box, pixels))
         ),
         reverse=True,
     )
@@ -161,10 +161,11 @@ def lay_at(track: Track, box: Box) -> bool:
     return near and track.held <= SURELY_LIES
 
 
-def is_covered(track: Track, box: Box) -> bool:
+def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
     """Whether the box is what something before it leaves to be seen of what lies there."""
     margin = TOUCH / 2 + track.noise * track.box.size
-    return any(left_over(each, box, margin) for each in track.outlines)
+    within = any(left_over(each, box, margin) for each in track.outlines)
+    return within and (pixels.now is None or pixels.as_in(track.laid, box))
 
 
 def seen(
@@ -176,7 +177,7 @@ def seen(
     share = min(1.0, passed_s / motion.INDEPENDENT_S)
     held = motion.later(track.held, passed_s)
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
-    covered = track.lies and is_covered(track, box)
+    covered = track.lies and is_covered(track, box, pixels)
     noise, outlines, moved_s, laid = track.noise, track.outlines, track.moved_s, track.laid
     still_s = pixels.still_s(box)
     if rests or still_s > LONG_S:
