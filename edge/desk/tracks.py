@@ -157,7 +157,8 @@ def matched(
 
 def lay_at(track: Track, box: Box) -> bool:
     """Whether the box is about where it surely lies, as far as its boxes tell."""
-    near = any(moved(outline, box) <= 3 * track.noise for outline in track.outlines)
+    far = max(3 * track.noise, motion.JUMP)
+    near = any(moved(outline, box) <= far for outline in track.outlines)
     return near and track.held <= SURELY_LIES
 
 
