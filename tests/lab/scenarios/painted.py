@@ -112,7 +112,7 @@ def _field(rng: np.random.Generator) -> Grid:
 def _held_over(values: NDArray[np.int64], when: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Each tick's value where `when`, else the last such."""
     last = np.maximum.accumulate(np.where(when, np.arange(len(when)), 0))
-    return values[last]
+    return np.asarray(values[last])
 
 
 def _cells(low: float, high: float, count: int) -> tuple[slice, NDArray[np.float64]]:
