@@ -32,7 +32,7 @@ def joined(looks: Iterable[Look]) -> list[Detection]:
     """Best score first: what the looks say together of each thing that any of them saw.
 
     A thing's score is the mean, in log-odds, of the looks that show it: of a phone by all of them,
-    of anything else by those at the whole picture.
+    of anything else by those at the whole picture. Its edges are the mean of theirs, by score.
     """
     looks = list(looks)
     found: list[Detection] = []
@@ -46,23 +46,38 @@ def joined(looks: Iterable[Look]) -> list[Detection]:
         if any(other.label == each.label and _same(other.box, each.box) for other in found):
             continue
         found.append(each)
-    together = [Detection(each.label, _score(each, looks), each.box) for each in found]
-    return sorted(together, key=lambda d: -d.score)
+    return sorted((_together(each, looks) for each in found), key=lambda d: -d.score)
 
 
 def _same(one: Box, other: Box) -> bool:
     return one.iou(other) >= SAME_IOU
 
 
-def _score(thing: Detection, looks: list[Look]) -> float:
+def _together(thing: Detection, looks: list[Look]) -> Detection:
     total = weights = 0.0
+    seen: list[tuple[float, Box]] = []
     for look in looks:
         if not shows(look.window, thing.box) or (thing.label != PHONE and look.window.area < 1):
             continue
-        near = [
-            d.score for d in look.detections if d.label == thing.label and _same(d.box, thing.box)
-        ]
+        near = (d for d in look.detections if d.label == thing.label and _same(d.box, thing.box))
+        best = max(near, key=lambda d: d.score, default=None)
         weight = weight_of(thing.box, look.window)
-        total += weight * (log_odds(max(near)) if near else NOTHING)
+        total += weight * (log_odds(best.score) if best is not None else NOTHING)
         weights += weight
-    return probability(total / weights) if weights else thing.score
+        if best is not None:
+            seen.append((weight * best.score, best.box))
+    if not weights or not seen:
+        return thing
+    return Detection(thing.label, probability(total / weights), _mean(seen))
+
+
+def _mean(boxes: list[tuple[float, Box]]) -> Box:
+    whole = sum(share for share, _ in boxes)
+    if whole <= 0:
+        return boxes[0][1]
+    return Box(
+        sum(share * box.ymin for share, box in boxes) / whole,
+        sum(share * box.xmin for share, box in boxes) / whole,
+        sum(share * box.ymax for share, box in boxes) / whole,
+        sum(share * box.xmax for share, box in boxes) / whole,
+    )
