@@ -13,7 +13,7 @@ from math import inf
 from edge.config import Config
 from edge.desk.evidence import NOTHING
 from edge.desk.geometry import clipped, shows
-from edge.desk.people import PERSON_STAYS_S, Sitter
+from edge.desk.people import Sitter
 from edge.desk.tracks import Track
 from edge.domain import WHOLE_PICTURE, Box, Glance, PhoneUse, SceneStats
 
@@ -98,11 +98,12 @@ def next_glance(
     rising = [track for track in tracks if not track.lies and _rising(track)]
     best = max(rising, key=lambda track: track.level, default=None)
     for index, sitter in enumerate(sitters):
-        if sitter.box is not None and at_s - sitter.seen_s <= PERSON_STAYS_S:
+        person = sitter.at(at_s)
+        if person is not None:
             held = best.box if best is not None and best.seat == index else None
             for at, window, due_s in (
-                (f"seat {index}", around_person(sitter.box), SITTER_S),
-                (f"upper {index}", around_upper(sitter.box, held), UPPER_S),
+                (f"seat {index}", around_person(person), SITTER_S),
+                (f"upper {index}", around_upper(person, held), UPPER_S),
             ):
                 if not shows_nothing_new(window):
                     wishes.append((at, window, due_s))

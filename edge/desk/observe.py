@@ -1,6 +1,7 @@
 """What one frame means, given the frames before it: things, people in seats, the view.
 
-Pure. `Memory` is all that is kept from frame to frame; it is bounded, and holds no picture.
+Pure. `Memory` is all that is kept from frame to frame; it is bounded, and holds no picture but
+the grey cells of `pixels`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from edge.desk.attention import Turn, is_due, next_glance, taken
 from edge.desk.docks import Docked
 from edge.desk.evidence import NOTHING, Heard, probability, weight_of
 from edge.desk.geometry import shows
-from edge.desk.people import PERSON_STAYS_S, Sitter, raised, seat_of, seated
+from edge.desk.people import Sitter, raised, seat_of, seated
 from edge.desk.pixels import Pixels
 from edge.desk.tracks import (
     APPEARS,
@@ -148,12 +149,11 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     phone_of = matched(memory.tracks, phones, resting, pixels)
     tracks = []
     for i, track in enumerate(memory.tracks):
+        rests = track.number in resting
         if i in phone_of:
-            phone = phones[phone_of[i]]
-            track = seen(track, phone, look, pixels, at_s, rests=track.number in resting)
+            track = seen(track, phones[phone_of[i]], look, pixels, at_s, rests=rests)
         else:
             track = missed(track, look, at_s)
-        rests = track.number in resting or pixels.now is None
         if not gone(track, at_s, settings, rests=rests):
             dock = config.seats[track.seat].dock
             tracks.append(judged(track, sitters[track.seat], dock, at_s, settings, bounds))
@@ -217,7 +217,7 @@ def _seat_view(
 ) -> SeatView:
     sitter = memory.sitters[index]
     # While nothing changes, whoever sat there at the last look still does.
-    present = sitter.box is not None and memory.looked_s - sitter.seen_s <= PERSON_STAYS_S
+    present = sitter.at(memory.looked_s) is not None
     mine = [track for track in memory.tracks if track.seat == index]
     chosen = max(mine, key=lambda t: (_ORDER[t.use], t.active_s, t.level), default=None)
     if chosen is not None and not chosen.confirmed and probability(chosen.level) < 0.05:

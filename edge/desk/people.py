@@ -25,6 +25,10 @@ class Sitter:
     box: Box | None = None
     seen_s: float = -inf
 
+    def at(self, at_s: float) -> Box | None:
+        """Where they are, as long as they are believed to sit there."""
+        return self.box if at_s - self.seen_s <= PERSON_STAYS_S else None
+
 
 def seated(
     sitters: tuple[Sitter, ...],
@@ -61,16 +65,16 @@ def seated(
 def _all_of(sitter: Sitter, box: Box, window: Box, at_s: float) -> bool:
     """Whether it is more than a limb of whoever sits there: about all that the window shows of
     them, where it is not the whole picture."""
-    known = sitter.box
-    if window.area >= 1 or known is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+    known = sitter.at(at_s)
+    if window.area >= 1 or known is None:
         return True
     return box.intersection(known) >= LIMB * window.intersection(known)
 
 
 def _whole(box: Box, window: Box, sitter: Sitter, at_s: float) -> Box:
     """Somebody who reaches to the edge of a window goes on beyond it, as far as was known."""
-    known = sitter.box
-    if known is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+    known = sitter.at(at_s)
+    if known is None:
         return box
     return Box(
         min(box.ymin, known.ymin) if 0 < window.ymin >= box.ymin - AT_EDGE else box.ymin,
@@ -81,11 +85,8 @@ def _whole(box: Box, window: Box, sitter: Sitter, at_s: float) -> Box:
 
 
 def _still_there(sitter: Sitter, box: Box, at_s: float) -> bool:
-    return (
-        sitter.box is not None
-        and at_s - sitter.seen_s <= PERSON_STAYS_S
-        and sitter.box.iou(box) >= SAME_PERSON_IOU
-    )
+    known = sitter.at(at_s)
+    return known is not None and known.iou(box) >= SAME_PERSON_IOU
 
 
 def seat_of(box: Box, seats: tuple[SeatConfig, ...]) -> int | None:
@@ -101,8 +102,8 @@ def seat_of(box: Box, seats: tuple[SeatConfig, ...]) -> int | None:
 
 def raised(box: Box, sitter: Sitter, at_s: float, settings: ObserveConfig) -> str:
     """Where before a person it is held; empty when it is not."""
-    person = sitter.box
-    if person is None or at_s - sitter.seen_s > PERSON_STAYS_S:
+    person = sitter.at(at_s)
+    if person is None:
         return ""
     y, x = box.center
     aside = ASIDE * person.width

@@ -2,8 +2,8 @@
 
 The boxes of a half-seen thing jump about while it lies, and hardly move with one that is held
 still. What lies leaves its pixels as they are, comes back to them when a hand that was over it has
-gone, and has them before it is first seen. So a few grids of grey cells are kept, each some
-times as old as the one before; nothing finer than the cells of `SceneStats` is.
+gone, and has them before it is first seen. So a few grids of grey cells are kept, each several
+times as old as the one before, and nothing finer than the cells of `SceneStats`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 PERIODS_S = (0.2, 0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
 BEFORE_A_HAND = 2  # which of these tells what was there before a hand came by
-CHANGED = 0.06  # of its grey a cell is lighter or darker than the light explains
+# Differences of logarithms are relative: 0.06 is 6 % lighter or darker than the light explains.
+CHANGED = 0.06
 NOISE_SIGMAS = 5.0
-CHANGED_MOST = 0.15  # however noisy it seems
+CHANGED_MOST = 0.15  # however noisy it seems: else a picture that moves as a whole would hide
 AROUND = 0.3  # of a box's sides: what is beside it tells what the light did
 OTHER = 0.3  # share of a box's cells from which on it is another thing, or has moved
 
@@ -88,36 +89,42 @@ class Pixels:
 def differing(now: Grid, then: Grid, box: Box) -> float:
     """Share of the cells in a box that are lighter or darker than before, less what the light did,
     0..1: in the whole picture, or just there. Grids hold logarithms of grey."""
-    change = now - then
-    rows, columns = change.shape
-    inside = change[
-        slice(*_cells(box.ymin, box.ymax, rows)), slice(*_cells(box.xmin, box.xmax, columns))
-    ]
     y, x = AROUND * box.height, AROUND * box.width
-    around = change[
-        slice(*_cells(box.ymin - y, box.ymax + y, rows)),
-        slice(*_cells(box.xmin - x, box.xmax + x, columns)),
-    ]
-    return min(_changed(inside, change), _changed(inside, around))
+    around = _within(Box(box.ymin - y, box.xmin - x, box.ymax + y, box.xmax + x), now)
+    inside = _within(box, now)
+    change = now[inside] - then[inside]
+    beside = _changed(change, now[around] - then[around])
+    # Nothing is less than nothing, which is what lies shows nearly always.
+    return min(beside, _changed(change, now - then)) if beside else 0.0
 
 
 def _changed(inside: Grid, seen: Grid) -> float:
     """Share of the cells inside that changed in another way than most that are seen."""
-    light = _middle(seen)
-    noise = 1.4826 * float(_middle(np.abs(seen - light)))  # deviation of a normal distribution
-    limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
+    light = middle(seen)
+    limit = limit_of(np.abs(seen - light))
     return float(np.count_nonzero(np.abs(inside - light) > limit)) / inside.size
 
 
-def _middle(values: Grid) -> np.float32:
+def limit_of(changes: Grid) -> float:
+    """From which on a cell has changed, by what most of them did for noise alone."""
+    noise = 1.4826 * float(middle(changes))  # standard deviation of a normal distribution
+    return min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
+
+
+def middle(values: Grid) -> np.float32:
     """The upper of the two medians; several times as fast as numpy's own for so few."""
     half = values.size // 2
-    middle: np.float32 = np.partition(values.ravel(), half)[half]
-    return middle
+    found: np.float32 = np.partition(values.ravel(), half)[half]
+    return found
 
 
-def _cells(low: float, high: float, count: int) -> tuple[int, int]:
+def _within(box: Box, grid: Grid) -> tuple[slice, slice]:
+    rows, columns = grid.shape
+    return _cells(box.ymin, box.ymax, rows), _cells(box.xmin, box.xmax, columns)
+
+
+def _cells(low: float, high: float, count: int) -> slice:
     """The cells, of `count` in a row, that lie for the most part between two edges (shares of the
     picture); one at least."""
     first = min(max(round(low * count), 0), count - 1)
-    return first, min(max(round(high * count), first + 1), count)
+    return slice(first, min(max(round(high * count), first + 1), count))

@@ -26,13 +26,13 @@ ALIKE = 3.0  # times as large a box may be to show the same thing
 SURER = 0.2  # of nearness is worth as much as a unit of log-odds
 OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
 TAKEN = 1.0  # belief from which on it is in a hand; it is until it is believed to lie
-APPEARS = 0.5
 CAME = 3.0  # belief that what has just come is in a hand
+APPEARS = 0.5  # that what is before somebody where a film goes on is
 WAS_THERE = -1.5  # and that anything else is
 SURELY_LIES = -3.0  # belief from which on another outline is one of a thing that lies
 STIRS = 0.5  # what changing pixels say of a thing that is in use already
-SHORT_S = 0.5  # nor anything but now and then for so long
-LONG_S = 2.0  # a hand does not hold a thing still to the pixel for so long
+SHORT_S = 0.5  # a hand holds a thing still to the pixel for so long now and then
+LONG_S = 2.0  # and never for so long
 MISSES = 3  # one look that does not see it forgets nothing
 STOPS_S = 1.0  # after so long without movement the next one is another
 COVERED_S = 10.0  # so long a hand may be over what lies
@@ -128,9 +128,8 @@ def matched(
     tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int], pixels: Pixels
 ) -> dict[int, int]:
     """Which phone, by index, continues which track: what lies as it did first, then the nearest,
-    sure ones before others. What is
-    seen where something lay, by other pixels than it had there, is something else, or what a hand
-    leaves to be seen of it."""
+    sure ones before others. What is seen where something lay, by other pixels than it had there, is
+    something else, unless a hand leaves it to be seen of it."""
     pairs = sorted(
         (
             (

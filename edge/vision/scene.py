@@ -1,6 +1,6 @@
 """What plain arithmetic on the pixels says about a frame: light, detail, change, a moved camera.
 
-The picture is reduced to a grid of grey cells (24 x 32) from a fifth to a quarter of its lines.
+The picture is reduced to a grid of grey cells (24 x 32) from 144 of its lines.
 Averaging over a hundred pixels and more takes sensor noise away; comparing logarithms, less a
 plane fitted to their difference, takes away what exposure, gain and a lamp at one side do. A grid
 twice as fine goes along, for what looks at single things.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.desk.pixels import limit_of, middle
 from edge.domain import Frame, SceneStats
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ LINES_PER_ROW = 6  # of the picture's lines, as many are averaged for a row of c
 SATURATED = 250  # 0..255; in all three colours
 DARK_OFFSET = 8.0  # levels added before a logarithm, so that noise in the dark is no contrast
 
-# Differences of logarithms are relative: 0.06 is 6 % lighter or darker than the light explains.
-CHANGED = 0.06
-NOISE_SIGMAS = 5.0
-CHANGED_MOST = 0.15  # however noisy it seems: else a picture that moves as a whole would hide
 SHIFTED = 0.2
 # From this level on a cell may hold saturated pixels, which do not follow the gain: above it, all
 # are alike.
@@ -151,19 +148,12 @@ def _less_light(difference: Grid) -> Grid:
     something that moved does not tilt it much.
     """
     flat = difference.ravel()
-    flat = flat - _middle(flat)
-    spread = 2 * _middle(np.abs(flat)) + np.float32(0.02)
+    flat = flat - middle(flat)
+    spread = 2 * middle(np.abs(flat)) + np.float32(0.02)
     plane = _BASIS @ (_INVERSE @ np.minimum(np.maximum(flat, -spread), spread))
     rest = flat - plane
     rest -= _BASIS @ (_INVERSE @ np.minimum(np.maximum(rest, -spread), spread))
     return np.asarray(rest.reshape(difference.shape), np.float32)
-
-
-def _middle(values: Grid) -> np.float32:
-    """The upper of the two medians; several times as fast as numpy's own for so few."""
-    half = values.size // 2
-    middle: np.float32 = np.partition(values, half)[half]
-    return middle
 
 
 def _difference(logs: Grid, before: Grid) -> Grid:
@@ -174,8 +164,4 @@ def _difference(logs: Grid, before: Grid) -> Grid:
 
 def _changed(logs: Grid, before: Grid) -> Cells:
     rest = _difference(logs, before)
-    noise = 1.4826 * float(
-        _middle(rest.ravel())
-    )  # standard deviation, from the median of a normal one
-    limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
-    return np.asarray(rest > limit)
+    return np.asarray(rest > limit_of(rest))
