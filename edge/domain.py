@@ -561,6 +561,7 @@ class Tune:
     """What the buzzer plays. `repeat_s` of 0 plays it once; otherwise it starts anew that often.
 
     `volume` 0..1; `at_most_s` bounds it in the buzzer itself, so that a hung loop cannot ring on.
+    `file` is a sound file, which a speaker plays in place of the notes.
     """
 
     name: str
@@ -568,6 +569,7 @@ class Tune:
     volume: float = 1.0
     repeat_s: float = 0.0
     at_most_s: float = 60.0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

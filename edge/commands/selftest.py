@@ -178,14 +178,19 @@ def _board(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Findin
 def _status_light(board: Board, ask: Ask) -> Finding:
     from edge.domain import Color
 
-    pins = board.profile.status
-    if pins is None:
+    pins, ring = board.profile.status, board.profile.ring
+    if pins is not None:
+        places = [f"GPIO {pin}" for pin in (pins.red, pins.green, pins.blue)]
+        where = f"GPIO {pins.red}, {pins.green}, {pins.blue}"
+    elif ring is not None:
+        where = f"ring of {ring.count} on {ring.device}"
+        places = [ring.device] * 3
+    else:
         return _not_on_board("status light", board)
     wrong = []
-    for color, pin in ((Color.RED, pins.red), (Color.GREEN, pins.green), (Color.BLUE, pins.blue)):
+    for color, place in zip((Color.RED, Color.GREEN, Color.BLUE), places, strict=True):
         if not _lit(board, color, 0.0, ask, f"Is the status light {color}?"):
-            wrong.append(f"{color} (GPIO {pin})")
-    where = f"GPIO {pins.red}, {pins.green}, {pins.blue}"
+            wrong.append(f"{color} ({place})")
     return _driven("status light", board, where, ask, wrong)
 
 
@@ -213,14 +218,21 @@ def _lit(board: Board, color: Color, warning: float, ask: Ask, question: str) ->
 def _buzzer(board: Board, ask: Ask) -> Finding:
     from edge.domain import Note, Tune
 
-    pins = board.profile.buzzer
-    if pins is None:
+    pins, speaker = board.profile.buzzer, board.profile.speaker
+    if speaker is not None:
+        where = f"speaker by {speaker.kind}"
+    elif pins is not None:
+        where = f"GPIO {pins.pin}, {pins.kind}"
+    else:
         return _not_on_board("buzzer", board)
     notes = tuple(Note(hz, 0.12) for hz in (1000, 1500, 2000, 2700, 4000))
     board.buzzer.play(Tune("selftest", notes, volume=0.5))
     time.sleep(len(notes) * 0.12 + 0.2)
+    try:
+        board.buzzer.play(None)  # what went wrong while playing is told now
+    except Exception as exc:  # noqa: BLE001 - whatever a device raises is a line here
+        return Finding("buzzer", Verdict.FAILED, str(exc))
     heard = ask("Did the buzzer sound?") if ask else True
-    where = f"GPIO {pins.pin}, {pins.kind}"
     return _driven("buzzer", board, where, ask, [] if heard else [where])
 
 
@@ -253,8 +265,11 @@ def _driven(part: str, board: Board, where: str, ask: Ask, wrong: list[str]) -> 
     if wrong:
         advice = "check wires, polarity and active_high against hardware/WIRING.md"
         return Finding(part, Verdict.FAILED, f"not seen or heard: {', '.join(wrong)}", advice)
-    if board.simulated:
-        return Finding(part, Verdict.SIMULATED, f"{where}: {board.pins.description}")
+    simulated, description = board.simulated, board.pins.description
+    if part == "buzzer" and board.buzzer.simulated is not None:
+        simulated, description = board.buzzer.simulated, board.buzzer.description
+    if simulated:
+        return Finding(part, Verdict.SIMULATED, f"{where}: {description}")
     told = "confirmed by you" if ask else "driven; whether it works only somebody there can tell"
     return Finding(part, Verdict.OK, f"{where}: {told}")
 

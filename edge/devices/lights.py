@@ -12,6 +12,7 @@ from gpiozero.exc import PinPWMUnsupported
 
 from edge.devices.performer import FOREVER, Performer
 from edge.devices.profile import BoardProfile, StatusPins, WarningPin
+from edge.devices.ring import Ring
 from edge.domain import Color, LightPattern
 
 RGB = tuple[float, float, float]
@@ -51,9 +52,12 @@ def glows(pattern: LightPattern) -> Iterator[tuple[Glow, float]]:
 class GpioLights:
     """The lights of a board profile; a light that it does not have is left out."""
 
-    def __init__(self, profile: BoardProfile, *, pin_factory: Any) -> None:
-        self._status = _status_light(profile.status, pin_factory)
-        self._status_pwm = profile.status is not None and profile.status.pwm
+    def __init__(
+        self, profile: BoardProfile, *, pin_factory: Any, ring: Ring | None = None
+    ) -> None:
+        self.ring = ring
+        self._status = ring or _status_light(profile.status, pin_factory)
+        self._mixes = ring is not None or (profile.status is not None and profile.status.pwm)
         self._warnings = [_warning_light(each, pin_factory) for each in profile.warnings]
         self._performer = Performer(self._apply, rest=DARK, name="lights")
 
@@ -69,7 +73,7 @@ class GpioLights:
     def _apply(self, glow: Glow) -> None:
         if self._status is not None:
             parts = glow.status
-            self._status.value = parts if self._status_pwm else tuple(int(p > 0) for p in parts)
+            self._status.value = parts if self._mixes else tuple(int(p > 0) for p in parts)
         for light in self._warnings:
             light.value = glow.warning if isinstance(light, PWMLED) else int(glow.warning > 0)
 
