@@ -32,6 +32,7 @@ EPILOG = """examples:
   procrastobot selftest                    at the box: it asks what you see and hear
   procrastobot selftest --yes              nobody there: drives the parts, asks nothing
   procrastobot selftest --only camera,disk
+  procrastobot selftest --only lights      both kinds of lights
   procrastobot selftest --json             for programs
 
 The service holds the camera and the pins: first `sudo systemctl stop procrastobot`.
@@ -54,6 +55,7 @@ PARTS = (
     "power",
     "systemd",
 )
+SHORT = {"lights": ("status light", "warning lights")}  # what --only takes for several
 LIT_S = 0.7
 PRESS_PATIENCE_S = 10.0
 FRAMES = 10
@@ -98,7 +100,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from edge import service, settings
 
-    wanted = tuple(part.strip() for part in args.only.split(",")) if args.only else PARTS
+    wanted: tuple[str, ...] = PARTS
+    if args.only:
+        named = [part.strip() for part in args.only.split(",")]
+        wanted = tuple(part for name in named for part in SHORT.get(name, (name,)))
     unknown = sorted(set(wanted) - set(PARTS))
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
