@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from edge import tunes
 from edge.config import Config, LadderConfig, SessionConfig
 from edge.domain import (
     Activity,
@@ -37,6 +38,7 @@ from edge.domain import (
     SetGrace,
     SetMode,
     SetSession,
+    SetTune,
     SetVolume,
     Snooze,
     State,
@@ -808,6 +810,8 @@ def obey(
             else:
                 known = ", ".join(sorted(config.modes))
                 state = _refuse(state, "mode", f"no mode {mode[:40]!r}; there is {known}")
+        case SetTune(tune, loud):
+            state = _obey_tune(state, tune, loud)
         case SetGrace(grace_s):
             state = replace(state, grace_s=min(max(grace_s, 0.0), LONGEST_GRACE_S))
         case NotAPhone(seat):
@@ -993,6 +997,14 @@ def _obey_forget(state: State, number: int | None) -> State:
     if len(kept) == len(state.look_alikes):
         return _refuse(state, "forget", "there is no such entry")
     return replace(state, look_alikes=kept)
+
+
+def _obey_tune(state: State, tune: str, loud: bool) -> State:
+    try:
+        tunes.find(tune)
+    except tunes.NoTune as exc:
+        return _refuse(state, "tune", str(exc))
+    return replace(state, loud=tune) if loud else replace(state, chirp=tune)
 
 
 def _obey_test(state: State, part: str, config: Config) -> State:

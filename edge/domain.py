@@ -294,6 +294,14 @@ class SetMode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTune:
+    """Another tune, from now on: a name of the library, or one written out."""
+
+    tune: str
+    loud: bool = False  # for the loud level; else for the chirp
+
+
+@dataclass(frozen=True, slots=True)
 class SetGrace:
     """How long a phone must be in use to be believed, from now on."""
 
@@ -345,6 +353,7 @@ Command = (
     | Mute
     | SetVolume
     | SetMode
+    | SetTune
     | SetGrace
     | NotAPhone
     | Forget
@@ -481,6 +490,8 @@ class State:
     mode: str = "gentle"
     grace_s: float | None = None  # as commanded; None: as configured
     volume: float = 1.0
+    chirp: str = ""  # tunes as commanded; empty: as configured
+    loud: str = ""
     muted: bool = False
     snooze_until_s: float | None = None
     snoozes_used: int = 0

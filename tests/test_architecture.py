@@ -13,8 +13,16 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 EDGE = TESTS.parent / "edge"
 LAB = TESTS / "lab"
-PURE = ("domain.py", "config.py", "observe.py", "decide.py", "effects.py")
-ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain"}
+PURE = (
+    "domain.py",
+    "config.py",
+    "observe.py",
+    "decide.py",
+    "effects.py",
+    "patterns.py",
+    "tunes.py",
+)
+ALLOWED_IN_PURE = {"numpy", "edge.config", "edge.domain", "edge.patterns", "edge.tunes"}
 # Each vendor has one home; nobody else may know it is there.
 HOMES = {
     "picamera2": ("devices/",),

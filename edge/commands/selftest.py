@@ -33,6 +33,8 @@ EPILOG = """examples:
   procrastobot selftest --yes              nobody there: drives the parts, asks nothing
   procrastobot selftest --only camera,disk
   procrastobot selftest --only lights      both kinds of lights
+  procrastobot selftest --play stairs      one tune, or one pattern of the lights (list: all)
+  procrastobot selftest --play "own:d=8,o=5,b=120:c,e,g"
   procrastobot selftest --json             for programs
 
 The service holds the camera and the pins: first `sudo systemctl stop procrastobot`.
@@ -96,6 +98,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", metavar="PARTS", help=f"some parts, with commas between: {', '.join(PARTS)}"
     )
 
+    parser.add_argument(
+        "--play",
+        metavar="NAME",
+        help="play a tune or show a pattern of the lights, and nothing else: a name (list: all), a"
+        " tune written out in RTTTL, or a file",
+    )
+
 
 def run(args: argparse.Namespace) -> int:
     from edge import service, settings
@@ -112,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
     config = settings.load(path)
     if args.source:
         config = settings.override(config, {"camera.source": args.source})
+    if args.play:
+        return play(config, args.play)
     attended = sys.stdin.isatty() and sys.stdout.isatty() and not args.yes and not args.json
     findings = []
     with service.credentials(path):
@@ -152,6 +163,77 @@ def examine(
     for part, check in checks.items():
         if part in wanted:
             yield check()
+
+
+# ---------------------------------------------------------------- one tune, one pattern
+
+PLAYED_S = 4.0  # how long a pattern is shown
+
+
+def play(config: Config, name: str) -> int:
+    """Let one tune or pattern be heard or seen, in the mode's volume and brightness."""
+    from edge import patterns, tunes
+    from edge.app import CannotStart, with_tunes
+    from edge.devices.board import BoardError, open_board
+    from edge.devices.terminal import in_words, tune_in_words
+    from edge.domain import Tune
+
+    if name == "list":
+        for melody in tunes.LIBRARY.values():
+            print(f"{melody.name:14} tune, {melody.length_s:.1f} s, {melody.loudness}")
+        for each, pattern in patterns.PATTERNS.items():
+            print(f"{each:14} lights: {in_words(pattern)}")
+        return 0
+    ladder = config.ladder(config.nudge.mode)
+    tune: Tune | None = None
+    if name not in patterns.PATTERNS:
+        try:
+            read = with_tunes(replace(config, nudge=replace(config.nudge, chirp=name)))
+            if not tunes.is_file(name):
+                tunes.find(name)
+        except (CannotStart, tunes.NoTune) as exc:
+            print(f"{name[:40]}: {exc}", file=sys.stderr)
+            return 2
+        melody, file = tunes.chosen(read.nudge.chirp, config.nudge.chirp)
+        at_most_s = tunes.LONGEST_S if not file else config.nudge.longest_sound_s
+        tune = Tune(melody.name, melody.notes, ladder.volume_cap, 0.0, at_most_s, file)
+    try:
+        with open_board(config.hardware, inbox=queue.SimpleQueue()) as board:
+            simulated = board.simulated
+            if tune is None:
+                shown = patterns.scaled(name, ladder.brightness)
+                board.lights.show(shown)
+                text = in_words(shown)
+                time.sleep(PLAYED_S)
+            else:
+                if board.buzzer.simulated is not None:
+                    simulated = board.buzzer.simulated
+                if tune.file and board.profile.speaker is None:
+                    print(f"{name}: only a board with a speaker plays files", file=sys.stderr)
+                    return 2
+                text = tune.file or tune_in_words(tune)
+                board.buzzer.play(tune)
+                _until_silent(board, melody.length_s if not tune.file else tune.at_most_s)
+    except (BoardError, OSError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print(f"{text} ({board.description}{'; simulated' if simulated else ''})")
+    return 0
+
+
+def _until_silent(board: Board, at_most_s: float) -> None:
+    """Wait for the end of what plays. Raises OSError when it could not be played."""
+    from edge.devices.buzzer import SILENCE
+
+    if board.profile.speaker is None:
+        time.sleep(at_most_s + 0.1)
+        return
+    end_s = time.monotonic() + at_most_s + 1.0
+    quiet = 0
+    while time.monotonic() < end_s and quiet < 10:
+        time.sleep(0.05)
+        quiet = quiet + 1 if board.buzzer.tone == SILENCE else 0
+    board.buzzer.play(None)
 
 
 # ---------------------------------------------------------------- lights, buzzer, button
