@@ -12,8 +12,8 @@ monitor_depth = 35;     // of the top of your monitor, for the clamp
 // ---- where it stands (PLACING.md): lens above the desk, lens to your hands and to your face along
 // the desk, your eyes above the desk
 lens_height = 300;
-hands_away = 600;
-face_away = 800;
+hands_away = 700;
+face_away = 900;
 eyes_height = 450;
 
 // ---- the case
@@ -31,17 +31,17 @@ button_hole = 12.2;
 buzzer = 14;            // what the collar behind the grille holds
 drop = 60;              // from the bolts down to desk or monitor: room for the power plug
 
-// ---- the camera looks at the middle between your hands and your eyes
+// ---- the camera looks at the middle between your hands and the top of your head
 to_hands = atan(lens_height / hands_away);                      // down
-to_eyes = atan((lens_height - eyes_height) / face_away);         // down; negative: up
-tilt = (to_hands + to_eyes) / 2;
-needed = to_hands - to_eyes;
+to_head = atan((lens_height - eyes_height - 120) / face_away);   // down; negative: up
+tilt = (to_hands + to_head) / 2;
+needed = to_hands - to_head;
 // https://www.raspberrypi.com/documentation/accessories/camera.html, vertical field of view
 sees = camera == "wide" ? 67 : camera == "module2" ? 48.8 : 41;
 lens = camera == "module2" ? 8 : 9;
 echo(tilt = tilt, needed = needed, sees = sees);
 if (needed > sees)
-    echo(str("TOO NEAR: hands and eyes span ", needed, " degrees, the camera sees ", sees));
+    echo(str("TOO NEAR: hands and head span ", needed, " degrees, the camera sees ", sees));
 lean = -min(max(tilt, -20), 20);        // what fits between lid and camera; the rest: lean the foot
 
 board_x = board == "zero" ? 65 : 85;

@@ -12,6 +12,7 @@ from edge.commands import selftest
 from edge.devices import profile
 from edge.devices.electrics import HEADER, draws, totals
 from edge.devices.profile import BoardProfile, load, pis
+from hardware.make import framing
 
 HARDWARE = Path(__file__).resolve().parent.parent / "hardware"
 WIRING = (HARDWARE / "WIRING.md").read_text(encoding="utf-8")
@@ -39,7 +40,7 @@ def test_every_generated_file_is_what_it_would_be_written_as_now() -> None:
         str(path.relative_to(HARDWARE))
         for folder in ("circuits", "drawings")
         for path in (HARDWARE / folder).iterdir()
-    }
+    } | {"PLACING.md"}
     assert there == set(wanted)
     old = [n for n, text in wanted.items() if (HARDWARE / n).read_text(encoding="utf-8") != text]
     assert not old, "python -m hardware.make"
@@ -159,3 +160,43 @@ def test_the_pages_name_commands_parts_and_pis_that_there_are() -> None:
             assert part in (*selftest.PARTS, *selftest.SHORT)
     for pi in pis():
         assert f"`{pi}`" in README
+
+
+# ---------------------------------------------------------------- where to put it
+
+
+def test_a_good_place_sees_hands_head_and_a_phone_of_a_size_that_is_found() -> None:
+    for view in (each for each in framing.VIEWS if each.good):
+        assert sum(view.spans) <= view.vertical_deg
+        share = framing.phone_share(view)
+        assert share >= framing.sizes()[-1].low, view.title
+        xs, ys = zip(*framing.Camera(view).outline(framing.phone(view)), strict=True)
+        assert 0 < min(xs) < max(xs) < framing.WIDTH
+        assert 0 < min(ys) < max(ys) < framing.HEIGHT
+
+
+def test_a_bad_place_is_bad_for_the_reason_it_names() -> None:
+    bad = {view.title: view for view in framing.VIEWS if not view.good}
+    assert framing.phone_share(bad["Too far"]) < framing.sizes()[1].low
+    assert framing.phone_share(bad["Looks too high"]) < 0.01
+    near = bad["Too near for this camera"]
+    assert sum(near.spans) > near.vertical_deg
+    assert bad["From the side"].edge_on
+    assert bad["Against a window"].window
+
+
+def test_the_figures_of_the_guide_are_those_of_the_card() -> None:
+    card = (HARDWARE.parent / "models" / "CARD.md").read_text(encoding="utf-8")
+    for size in framing.sizes():
+        assert re.search(
+            rf"\| {size.low:g} to {size.high:g} % \| {size.phones} .*\| {size.seen} \|", card
+        )
+        assert framing.seen((size.low + size.high) / 2) == f"{size.seen} of 100"
+    assert framing.seen(framing.sizes()[0].low - 0.01) == "next to none"
+    assert "it finds next to none; of 1280x960 below 0.1 %" in card
+
+
+def test_a_share_of_the_picture_is_plain_geometry() -> None:
+    # At one metre a camera of 41 degrees sees 748 mm; 4:3 of that 997 mm.
+    assert framing.share_at(1000, 41.0) == pytest.approx(100 * 72 * 150 / (748 * 997), rel=0.01)
+    assert framing.share_at(2000, 41.0) == pytest.approx(framing.share_at(1000, 41.0) / 4)

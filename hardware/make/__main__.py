@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from edge.devices import profile
-from hardware.make import breadboard, pages, schematic
+from hardware.make import breadboard, framing, pages, schematic
 
 HERE = Path(__file__).resolve().parent.parent
 
 
 def made() -> dict[str, str]:
     """Every generated file: its path below hardware/, and what is in it."""
-    found = {}
+    found = {"PLACING.md": framing.page(), "drawings/framing.svg": framing.draw()}
     for name in profile.names():
         board = profile.load(name)
         if not board.fits:

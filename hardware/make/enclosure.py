@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
     print(f"{folder}: {', '.join(PARTS)}; the camera leans {found['tilt']:.0f} degrees down")
     if found["needed"] > found["sees"]:
         print(
-            f"too near: hands and eyes are {found['needed']:.0f} degrees apart, the camera sees"
+            f"too near: hands and head are {found['needed']:.0f} degrees apart, the camera sees"
             f" {found['sees']:.0f}: further away, or the wide one"
         )
     return 0
