@@ -88,6 +88,12 @@ def test_the_public_key_follows_from_the_secret_one_as_the_workflow_has_it(tmp_p
     assert (tmp_path / "update.pub").read_text().splitlines()[1] == public
 
 
+def test_an_image_is_not_made_with_a_key_that_nobody_keeps(tmp_path: Path) -> None:
+    done = release(tmp_path, "debian", PROCRASTOBOT_KEYS="")
+    assert done.returncode != 0
+    assert "PROCRASTOBOT_KEYS" in done.stderr
+
+
 def test_without_a_key_nothing_is_signed_and_it_says_so(tmp_path: Path) -> None:
     done = release(tmp_path, "sums", PROCRASTOBOT_KEYS=str(tmp_path / "none"))
     assert done.returncode != 0

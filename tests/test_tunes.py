@@ -21,7 +21,7 @@ from edge.devices.board import open_board
 from edge.devices.buzzer import SILENCE, open_buzzer
 from edge.devices.buzzer import tones as tones_of
 from edge.devices.lights import GpioLights, glows
-from edge.devices.profile import BoardProfile, BuzzerPin, StatusPins
+from edge.devices.profile import BoardProfile, BuzzerPin, StatusPins, WarningPin
 from edge.domain import Color, EventType, LightPattern, Note, SetTune, Test
 from edge.effects import pattern_of, tune_of
 from edge.patterns import DARK, MOST_FLASHES, PATTERNS, Calm, Glow
@@ -370,6 +370,35 @@ def test_the_recorded_edges_of_a_pin_keep_the_limit_however_hasty_the_commands()
     rises = [t for t, each in zip(at_s, pins.pin(17).states, strict=True) if each.state == 1]
     assert len(rises) >= 2
     assert most_in_a_second(rises) <= MOST_FLASHES
+
+
+def test_what_dims_a_light_does_so_far_above_what_anybody_sees_flash() -> None:
+    pins = MockFactory("c03111", MockPWMPin)
+    profile = BoardProfile(
+        name="t",
+        title="t",
+        status=StatusPins(red=17, green=27, blue=22, pwm=True),
+        warnings=(WarningPin(pin=12),),
+    )
+    lights = GpioLights(profile, pin_factory=pins)
+    assert all(pins.pin(number).frequency >= 90 for number in (17, 27, 22, 12))
+    lights.close()
+
+
+def test_the_recorded_edges_of_a_blinking_light_are_as_far_apart_as_the_pattern_says() -> None:
+    pins = MockFactory("c03111", MockPWMPin)
+    profile = BoardProfile(name="t", title="t", status=StatusPins(red=17, green=27, blue=22))
+    lights = GpioLights(profile, pin_factory=pins)
+    pattern = PATTERNS["loud"]
+    lights.show(pattern)
+    pin = pins.pin(17)
+    deadline_s = time.monotonic() + 10
+    while len(pin.states) < 7 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    edges_s = [each.timestamp for each in pin.states[2:7]]
+    lights.close()
+    # Steps are planned ahead, so late ones do not add up.
+    assert sum(edges_s) == pytest.approx(5 * pattern.on_s, abs=0.15)
 
 
 def test_the_recorded_edges_of_a_buzzer_are_the_notes_of_the_tune() -> None:
