@@ -466,7 +466,7 @@ def _breadboard() -> list[str]:
             x, y = spot((column, "j"))
             found.append(text(x, y + 17, str(column), size=10, fill="#777"))
     holes = [spot((n, row)) for row in ROWS + "+-pm" for n in range(1, COLUMNS + 1)]
-    path = "".join(f"M{x:g} {y:g}h0" for x, y in holes)
+    path = "".join(f"M{x:g} {y:g}h.1" for x, y in holes)
     found.append(f'<path d="{path}" stroke="#6d6a63" stroke-width="5" stroke-linecap="square"/>')
     return found
 

@@ -183,7 +183,7 @@ def _steps(board: BoardProfile) -> Iterator[tuple[str, str]]:
         )
     yield (
         "Look once more for + on −, plug the Pi in with nothing installed.",
-        "everything is dark and silent, and the meter shows 4.9 to 5.2 V from + to −"
+        "everything is dark and silent, and the meter shows 4.9 to 5.2 V from + to −."
         if any(part.rail_ma for part in draws(board))
         else "everything is dark and silent.",
     )
