@@ -19,8 +19,9 @@ from edge.config import Config, HardwareConfig
 from edge.devices import guard, profile, speaker
 from edge.devices.board import BoardError, open_board
 from edge.devices.buzzer import SILENCE, Tone
+from edge.devices.pins import PinsMissing
 from edge.devices.profile import RingLight, load
-from edge.devices.ring import NoRing, Ring, open_ring, ring_colors
+from edge.devices.ring import Ring, open_ring, ring_colors
 from edge.devices.speaker import RATE_HZ, SpeakerBuzzer, aplay, samples_of, samples_of_file
 from edge.devices.terminal import levels
 from edge.domain import Color, LightPattern, Note, Tune
@@ -120,7 +121,7 @@ def test_a_ring_is_dark_from_the_start_and_when_it_is_closed() -> None:
 
 
 def test_a_ring_without_spi_says_what_brings_it() -> None:
-    with pytest.raises(NoRing, match="dtparam=spi=on"):
+    with pytest.raises(PinsMissing, match="dtparam=spi=on"):
         open_ring(RingLight(count=1, device="/dev/spidev9.9"), simulated=False)
 
 
@@ -285,7 +286,7 @@ def test_a_machine_without_a_sound_card_says_so(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     own = load("usb-speaker").speaker
     assert own is not None
-    with pytest.raises(speaker.NoSpeaker, match="apt install alsa-utils"):
+    with pytest.raises(PinsMissing, match="apt install alsa-utils"):
         speaker.open_speaker(own, "real")
 
 

@@ -18,8 +18,8 @@ from edge.devices.buzzer import ActiveBuzzer, NoBuzzer, PassiveBuzzer, open_buzz
 from edge.devices.lights import GpioLights
 from edge.devices.pins import Pins, PinsMissing, machine, open_pins
 from edge.devices.profile import BoardProfile, ProfileError
-from edge.devices.ring import NoRing, Ring, open_ring
-from edge.devices.speaker import NoSpeaker, SpeakerBuzzer, open_speaker
+from edge.devices.ring import Ring, open_ring
+from edge.devices.speaker import SpeakerBuzzer, open_speaker
 from edge.errors import Misconfigured, Trouble
 from edge.ports import Inbox
 
@@ -147,7 +147,7 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
                 pin_factory=pins.factory,
             )
             parts.callback(button.close)
-        except (NoRing, NoSpeaker) as exc:
+        except PinsMissing as exc:
             raise BoardError(f"hardware: {chosen.title}: {exc}") from exc
         except Exception as exc:  # gpiozero's errors and lgpio's have no common base
             raise BoardBusy(

@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge.devices import guard
+from edge.devices.pins import PinsMissing
 from edge.devices.profile import RingLight
-from edge.errors import Misconfigured
 
 RGB = tuple[float, float, float]
-
-
-class NoRing(Misconfigured):
-    """The SPI cannot be had; the text says what to do."""
 
 
 class Ring:
@@ -52,14 +48,16 @@ def ring_colors(light: RingLight, rgb: RGB) -> bytes:
 
 
 def open_ring(light: RingLight, *, simulated: bool) -> Ring:
-    """Raises NoRing where there are real pins but no SPI."""
+    """Raises PinsMissing where there are real pins but no SPI."""
     if simulated:
         return Ring(light, lambda colors: None)
     try:
         return Ring(light, lambda colors: guard.write_ring(light.device, colors))
     except PermissionError as exc:
-        raise NoRing(f"{light.device} is closed to this user: add it to the group spi") from exc
+        raise PinsMissing(
+            f"{light.device} is closed to this user: add it to the group spi"
+        ) from exc
     except OSError as exc:
-        raise NoRing(
+        raise PinsMissing(
             f"{light.device}: {exc.strerror}; the line dtparam=spi=on in config.txt brings it"
         ) from exc

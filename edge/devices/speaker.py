@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.devices.buzzer import SILENCE, Tone, tones
+from edge.devices.pins import PinsMissing
 from edge.devices.profile import Speaker
 from edge.domain import Tune
-from edge.errors import Misconfigured
 
 RATE_HZ = 22_050
 AHEAD_S = 0.2  # how much ALSA may hold: no longer does it play on for when this process is killed
@@ -31,10 +31,6 @@ _CHUNK_S = 0.05
 _RAMP_S = 0.004  # in and out of a note: no clicks
 _LOUDEST = 0.5  # of full scale: small speakers and amplifiers distort above
 CARDS = Path("/proc/asound/cards")
-
-
-class NoSpeaker(Misconfigured):
-    """There is nothing to play on; the text says why."""
 
 
 Samples = NDArray[np.int16]
@@ -211,13 +207,13 @@ def aplay(device: str) -> tuple[str, ...]:
 
 
 def open_speaker(speaker: Speaker, pins: str) -> SpeakerBuzzer:
-    """pins: as `hardware.pins` says. Raises NoSpeaker for real ones where there is none."""
+    """pins: as `hardware.pins` says. Raises PinsMissing for real ones where there is none."""
     why = "as configured" if pins == "simulated" else _missing()
     if not why:
         description = f"speaker {speaker.device}"
         return SpeakerBuzzer(aplay(speaker.device), description=description, simulated=False)
     if pins == "real":
-        raise NoSpeaker(why)
+        raise PinsMissing(why)
     return SpeakerBuzzer((), description=f"simulated speaker ({why})", simulated=True)
 
 
