@@ -207,7 +207,8 @@ class _Checked:
 
 def _kept(data: bytes) -> bool:
     """Whether the secret stands where secrets do, or alone, and not by accident in a name."""
-    lines = [line for line in data.splitlines() if SECRET.encode() in line]
+    text = data.replace(b"\0", b"")  # UTF-16 is read too
+    lines = [line for line in text.splitlines() if SECRET.encode() in line]
     alone = SECRET.encode()
     return all(line == alone or re.search(rb"(password|psk)\s*[=:]|://", line) for line in lines)
 
