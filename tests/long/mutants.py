@@ -5,7 +5,8 @@
 
 Needs `pip install cosmic-ray coverage`. The faults are cosmic-ray's, and a statement left out. They
 are made in a copy of the tree. For each, those tests run that came past its line; which do is found
-out first, by running the tests of `TESTS` under coverage (some minutes).
+out first, by running the tests of `TESTS` under coverage (some minutes); `--known FILE` keeps that
+for the next time, when tests may have been added and lines moved.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import coverage
+import hypothesis.strategies
+import numpy as np  # noqa: F401 - so that no child has to import it
+import paho.mqtt.client  # noqa: F401
 import parso
+import pytest
 from cosmic_ray import plugins
 from cosmic_ray.ast import Visitor, get_ast
 from cosmic_ray.mutating import MutationVisitor
@@ -52,7 +57,7 @@ TESTS = {
 # `is` and `==` are one for the enums and for None, which is all that `is` is used for here.
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
 LEFT_OUT = ("core/VariableReplacer", "core/VariableInserter")  # they want to be told of variables
-LONGEST_TEST_S = 20.0  # a test that takes longer judges no fault
+LONGEST_TEST_S = 10.0  # a test that takes longer judges no fault
 Place = tuple[int, int]
 
 
@@ -86,10 +91,46 @@ class Mutant:
 
 @dataclass
 class Coverage:
-    """Which tests come past which line, and how long each takes."""
+    """Which tests come past which line of which source, and how long each takes."""
 
     seconds: dict[str, float]
     tests: dict[str, dict[int, set[str]]]
+    sources: dict[str, str]
+    added: set[str] = field(default_factory=set)  # tests that are not known yet: they all run
+
+    @classmethod
+    def of_json(cls, text: str) -> Coverage:
+        found = json.loads(text)
+        tests = {
+            file: {int(line): set(names) for line, names in lines.items()}
+            for file, lines in found["tests"].items()
+        }
+        return cls(found["seconds"], tests, found["sources"])
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {"seconds": self.seconds, "tests": self.tests, "sources": self.sources}, default=sorted
+        )
+
+    def moved_to(self, root: Path, only: Sequence[str]) -> Coverage:
+        """The same for the tree as it is in `root` now."""
+        tests, sources = {}, {}
+        for file, lines in self.tests.items():
+            path = root / file
+            sources[file] = path.read_text() if path.exists() else ""
+            before, after = self.sources[file].splitlines(), sources[file].splitlines()
+            tests[file] = {
+                block.b + place + 1: lines[block.a + place + 1]
+                for block in difflib.SequenceMatcher(None, before, after).get_matching_blocks()
+                for place in range(block.size)
+                if block.a + place + 1 in lines
+            }
+        there = {name for package in only for each in TESTS[package] for name in _tests(root, each)}
+        seconds = {name: took_s for name, took_s in self.seconds.items() if name in there}
+        for lines in tests.values():
+            for names in lines.values():
+                names &= {*there, ""}
+        return Coverage(seconds, tests, sources, there - set(self.seconds))
 
     def of(self, mutant: Mutant) -> list[str]:
         """The tests that can notice it, the quick ones first; for what runs when the file is
@@ -98,6 +139,7 @@ class Coverage:
         names = lines.get(mutant.line, set()) - {""}
         if "" in lines.get(mutant.line, set()) or mutant.line not in lines:
             names = set().union(*lines.values()) - {""}
+        names |= self.added
         able = [name for name in names if self.seconds.get(name, 0.0) <= LONGEST_TEST_S]
         return sorted(able, key=lambda name: (self.seconds.get(name, 0.0), name))
 
@@ -193,21 +235,71 @@ def copied(where: Path) -> None:
             shutil.copy2(ROOT / name, where / name)
 
 
-def pytest(root: Path, words: Sequence[str], *, timeout_s: float, run: Sequence[str] = ()) -> int:
-    """The exit code; -1 for a run that took too long. Nothing it started is left."""
-    command = [sys.executable, *(run or ("-m", "pytest")), "-q", "-p", "no:cacheprovider", *words]
-    process = subprocess.Popen(
-        command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=(root / "said").open("wb"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
+def _tests(root: Path, name: str) -> set[str]:
+    tree = ast.parse((root / "tests" / f"test_{name}.py").read_text())
+    return {
+        f"tests.test_{name}.{node.name}"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+# That there is an example is enough: the smallest takes seconds to find.
+hypothesis.settings.register_profile(
+    "found",
+    deadline=None,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+)
+
+
+def exit_code(root: Path, words: Sequence[str], *, timeout_s: float, measured_by: str = "") -> int:
+    """pytest's exit code; -1 for a run that took too long. Nothing it started is left.
+
+    In a child of this process, which has imported what takes long.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        os.chdir(root)
+        said = os.open(root / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for number, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, said), (2, said)):
+            os.dup2(file, number)
+        os.environ["PYTHONPATH"] = str(root)
+        sys.path[:] = [str(root), *(each for each in sys.path if each not in ("", str(ROOT)))]
+        for name in [name for name in sys.modules if name.split(".")[0] in ("edge", "tests")]:
+            del sys.modules[name]
+        code = 1
+        try:
+            quick = ("-p", "no:cacheprovider", "--hypothesis-profile=found")
+            code = int(_pytest(["-q", *quick, *words], measured_by))
+        finally:
+            os._exit(code)
+    deadline_s = time.monotonic() + timeout_s
+    code = -1
+    while time.monotonic() < deadline_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            break
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    if code == -1:
+        os.waitpid(child, 0)
+    return code
+
+
+def _pytest(words: list[str], settings: str) -> int:
+    if not settings:
+        return pytest.main(words)
+    measured = coverage.Coverage(config_file=settings)
+    measured.start()
     try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return -1
+        return pytest.main(words)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        measured.stop()
+        measured.save()
 
 
 def covered(root: Path, only: Sequence[str]) -> Coverage:
@@ -216,8 +308,8 @@ def covered(root: Path, only: Sequence[str]) -> Coverage:
     settings.write_text(
         f"[run]\ndata_file = {root / 'covered'}\ndynamic_context = test_function\nsource = edge\n"
     )
-    run = ("-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest")
-    code = pytest(root, [f"--junitxml={root / 'times.xml'}", *files], timeout_s=3600, run=run)
+    words = [f"--junitxml={root / 'times.xml'}", *files]
+    code = exit_code(root, words, timeout_s=3600, measured_by=str(settings))
     if code != 0:
         sys.exit((root / "said").read_text()[-4000:] + "\nthe tests fail without a fault")
     seconds: Counter[str] = Counter()
@@ -232,7 +324,8 @@ def covered(root: Path, only: Sequence[str]) -> Coverage:
         }
         for file in data.measured_files()
     }
-    return Coverage(dict(seconds), tests)
+    sources = {file: (root / file).read_text() for file in tests}
+    return Coverage(dict(seconds), tests, sources)
 
 
 def noticed(root: Path, mutant: Mutant, tests: Sequence[str], expected_s: float) -> bool:
@@ -246,7 +339,7 @@ def noticed(root: Path, mutant: Mutant, tests: Sequence[str], expected_s: float)
     good = path.read_text()
     path.write_text(mutant.code)
     try:
-        return pytest(root, ["-x", *ids], timeout_s=30 + 4 * expected_s) != 0
+        return exit_code(root, ["-x", *ids], timeout_s=30 + 4 * expected_s) != 0
     finally:
         path.write_text(good)
 
@@ -256,6 +349,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", choices=sorted(TESTS), action="append")
+    parser.add_argument(
+        "--known", type=Path, metavar="FILE", help="what tests come past which line"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(argv)
     only = args.only or list(TESTS)
@@ -264,7 +360,12 @@ def main(argv: list[str] | None = None) -> int:
         root = Path(folder).resolve()
         copied(root)
         mutants = drawn(root, only, args.count, random.Random(args.seed))
-        known = covered(root, only)
+        if args.known and args.known.exists():
+            known = Coverage.of_json(args.known.read_text()).moved_to(root, only)
+        else:
+            known = covered(root, only)
+            if args.known:
+                args.known.write_text(known.as_json())
         print(f"{len(known.seconds)} tests, {sum(known.seconds.values()):.0f} s", flush=True)
         for number, mutant in enumerate(mutants, 1):
             tests = known.of(mutant)
