@@ -58,6 +58,7 @@ TESTS = {
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
 LEFT_OUT = ("core/VariableReplacer", "core/VariableInserter")  # they want to be told of variables
 LONGEST_TEST_S = 10.0  # a test that takes longer judges no fault
+STARS = ("parameters", "param", "argument", "star_expr")
 Place = tuple[int, int]
 
 
@@ -155,6 +156,8 @@ class _Found(Visitor):
         self.places: dict[str, list[Place]] = {name: [] for name in known}
 
     def visit(self, node: Any) -> Any:
+        if node.parent is not None and node.parent.type in STARS and node.type == "operator":
+            return node  # a star that marks parameters or unpacks multiplies nothing
         for name, operator in self._known.items():
             self.places[name] += [start for start, _ in operator.mutation_positions(node)]
         return node
