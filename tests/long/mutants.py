@@ -46,8 +46,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is judged, and the tests that are about it. The real thing (Home Assistant, a guest) is not
 # among them: it takes minutes a fault.
 TESTS = {
-    "edge/decide": (*("decide", "effects", "judgement", "loop", "wire", "page", "mqtt_contract"),),
-    "edge/history": ("history", "history_fuzz", "durable", "beside_service", "selftest"),
+    "edge/decide": (
+        *(
+            "decide",
+            "decide_edges",
+            "effects",
+            "judgement",
+            "loop",
+            "wire",
+            "page",
+            "mqtt_contract",
+        ),
+    ),
+    "edge/history": ("history", "salvage", "history_fuzz", "durable", "beside_service", "selftest"),
     "edge/mqtt": (
         *("mqtt_broker", "mqtt_client", "mqtt_commands", "mqtt_contract", "mqtt_delivery"),
         *("mqtt_discovery", "listener", "selftest", "wire"),
