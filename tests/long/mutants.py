@@ -47,7 +47,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # (Home Assistant, a guest) are not among them: they take minutes a fault.
 TESTS = {
     "edge/decide": ("decide_edges", "decide", "effects", "loop"),
-    "edge/history": ("salvage", "history", "history_fuzz", "durable"),
+    "edge/history": ("history_edges", "salvage", "history", "history_fuzz", "durable"),
     "edge/mqtt": (
         *("mqtt_broker", "mqtt_client", "mqtt_commands", "mqtt_contract", "mqtt_delivery"),
         *("mqtt_discovery", "listener", "selftest"),
