@@ -97,7 +97,7 @@ class Coverage:
     seconds: dict[str, float]
     tests: dict[str, dict[int, set[str]]]
     sources: dict[str, str]
-    added: set[str] = field(default_factory=set)  # tests that are not known yet: they all run
+    added: dict[str, set[str]] = field(default_factory=dict)  # by package: not known yet, all run
 
     @classmethod
     def of_json(cls, text: str) -> Coverage:
@@ -126,12 +126,17 @@ class Coverage:
                 for place in range(block.size)
                 if block.a + place + 1 in lines
             }
-        there = {name for package in only for each in TESTS[package] for name in _tests(root, each)}
+        of_package = {
+            package: {name for each in TESTS[package] for name in _tests(root, each)}
+            for package in only
+        }
+        there = {name for names in of_package.values() for name in names}
         seconds = {name: took_s for name, took_s in self.seconds.items() if name in there}
         for lines in tests.values():
             for names in lines.values():
                 names &= {*there, ""}
-        return Coverage(seconds, tests, sources, there - set(self.seconds))
+        added = {package: names - set(self.seconds) for package, names in of_package.items()}
+        return Coverage(seconds, tests, sources, added)
 
     def of(self, mutant: Mutant) -> list[str]:
         """The tests that can notice it, the quick ones first; for what runs when the file is
@@ -140,7 +145,9 @@ class Coverage:
         names = lines.get(mutant.line, set()) - {""}
         if "" in lines.get(mutant.line, set()) or mutant.line not in lines:
             names = set().union(*lines.values()) - {""}
-        names |= self.added
+        for package, added in self.added.items():
+            if mutant.file.startswith(package):
+                names |= added
         able = [name for name in names if self.seconds.get(name, 0.0) <= LONGEST_TEST_S]
         return sorted(able, key=lambda name: (self.seconds.get(name, 0.0), name))
 
