@@ -368,6 +368,11 @@ def test_what_is_no_row_is_passed_over_and_the_next_one_read(payload):
     assert list(module._cells(page, 0, {}, 512)) == [(2, (1,))]
 
 
+def test_a_text_that_claims_to_be_longer_than_its_row_has_nothing_of_the_next_one():
+    page = page_of(cell(b"\x02\x09"), cell(b"\x02\x15ab", 2))
+    assert list(module._cells(page, 0, {}, 512)) == [(1, (1,)), (2, ("ab",))]
+
+
 def test_as_many_columns_as_a_day_has_and_some_more_are_a_row():
     (row,) = module._cells(page_of(cell(b"\x28" + b"\x09" * 39)), 0, {}, 512)
     assert row == (1, (1,) * 39)
