@@ -49,7 +49,14 @@ TESTS = {
     "edge/decide": ("decide_edges", "decide", "effects", "loop"),
     "edge/history": ("history_edges", "salvage", "history", "history_fuzz", "durable"),
     "edge/mqtt": (
-        *("mqtt_broker", "mqtt_client", "mqtt_commands", "mqtt_contract", "mqtt_delivery"),
+        *(
+            "mqtt_edges",
+            "mqtt_broker",
+            "mqtt_client",
+            "mqtt_commands",
+            "mqtt_contract",
+            "mqtt_delivery",
+        ),
         *("mqtt_discovery", "listener", "selftest"),
     ),
     "edge/devices/guard.py": ("guard",),
