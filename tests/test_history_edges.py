@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edge.domain import Box, EventType, Fault, FaultChange, Happening, LookAlike, Session, Totals
+from edge.history import store as store_module
 from edge.history.clock import Lived
 from edge.history.days import Day, add, difference
 from edge.history.record import Record, event_id, figure, finite, record
 from edge.history.recorder import _interruption, _lived, _look_alikes
 from edge.history.report import DayReport, Report, _longest_clean, standing, table
-from edge.history.store import Unusable, open_for_reading, open_memory, open_store
+from edge.history.salvage import Salvaged
+from edge.history.store import (
+    Store,
+    Unusable,
+    broken,
+    is_damage,
+    is_full,
+    is_short_of_room,
+    make_room,
+    open_for_reading,
+    open_memory,
+    open_store,
+    set_aside,
+)
 from tests.test_history import NOON, RecordingBox, events_of
 from tests.waiting import wait_for
 
@@ -612,3 +629,183 @@ def test_events_are_asked_for_from_one_moment_to_before_another():
     store.add(EventType.PICKUP, datetime.combine(date(1970, 1, 2), NOON.timetz()), details={})
     assert store.newest_s() == (NOON + timedelta(seconds=2)).timestamp()
     assert open_memory().newest_s() is None
+
+
+def events(store: Store) -> list[tuple[int, str]]:
+    return [tuple(row) for row in store._db.execute("SELECT number, id FROM event ORDER BY number")]
+
+
+def outbox(store: Store) -> list[tuple[int, int, float]]:
+    return [tuple(row) for row in store._db.execute("SELECT * FROM outbox ORDER BY place")]
+
+
+def saved(number: int, id_: str) -> tuple:
+    return (number, id_, "pickup", NOON.isoformat(), NOON.timestamp(), None, "{}")
+
+
+def test_of_two_salvaged_events_with_one_number_the_second_comes_last():
+    store = open_memory()
+    rows = {id_: saved(number, id_) for number, id_ in ((3, "a"), (3, "b"), (7, "c"), (7, "d"))}
+    store.take(Salvaged(events=rows, outbox={3: (1, 3, 5.0), 99: (2, 99, 5.0)}))
+    assert events(store) == [(3, "a"), (7, "c"), (8, "b"), (9, "d")]
+    assert outbox(store) == [(1, 3, 5.0)], "what is not there does not wait"
+    assert store.last_number == 9
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(5, 1, 2.0), (6, 2, 3.0)], [(5, 1, 2.0), (6, 2, 3.0)]),
+        ([(5, 1, 2.0), (5, 2, 3.0)], [(5, 1, 2.0), (6, 2, 3.0)]),
+        ([(0, 1, 2.0), (4, 2, 3.0)], [(4, 2, 3.0), (5, 1, 2.0)]),
+        ([(2**48, 1, 2.0)], [(1, 1, 2.0)]),
+        ([(2**48 - 1, 1, 2.0)], [(2**48 - 1, 1, 2.0)]),
+        ([(5, 1, 2.0), (6, 1, 2.0)], [(5, 1, 2.0)]),
+        ([("x", 1, 2.0), (5, "y", 2.0)], []),
+        ([(5, 1, 1e11)], [(5, 1, 0.0)]),
+        ([(5, 1, 9e10)], [(5, 1, 9e10)]),
+    ],
+)
+def test_what_waited_elsewhere_waits_in_its_order_here(rows, expected):
+    store = open_memory()
+    store._requeue(rows)
+    assert outbox(store) == expected
+
+
+def test_a_place_from_which_nothing_is_sent_becomes_one_that_is():
+    store = open_memory()
+    for _ in range(1, 6):
+        store.add(EventType.PICKUP, NOON, details={}, send=False)
+    for place, number in ((0, 1), (-7, 2), (2**48, 3), (4, 4), (5, 9)):
+        store._db.execute("INSERT INTO outbox VALUES (?, ?, 1.0)", (place, number))
+    store.tidy()
+    assert outbox(store) == [(1, 1, 1.0), (2, 2, 1.0), (3, 3, 1.0), (4, 4, 1.0)]
+    store._db.execute("INSERT INTO outbox VALUES (-1, 4, 1.0)")
+    store.tidy()
+    assert len(outbox(store)) == 4, "where that place is taken, it waits there already"
+
+
+def test_a_card_that_is_back_gets_what_happened_meanwhile_and_loses_what_was_sent():
+    card, memory = open_memory(), open_memory()
+    for _ in range(3):
+        card.add(EventType.PICKUP, NOON, details={})
+    memory.copy_from(card, events=False)
+    memory.continue_after(card.last_number)
+    assert [each.place for each in memory.waiting(after=0, limit=9)] == [1, 2, 3]
+    memory.acknowledge([1])
+    memory.remember_acknowledged([1])
+    memory.add(EventType.LEFT, NOON, details={}, notes={"a": "b"})
+    day = Day("2026-03-05", ("desk",), (Totals(pickups=4),))
+    memory.save({}, day)
+    card.copy_from(memory, events=True)
+    assert [each.place for each in card.waiting(after=0, limit=9)] == [2, 3, 4]
+    assert [number for number, _ in events(card)] == [1, 2, 3, 4]
+    assert (card.note("a"), card.last_number) == ("b", 4)
+    assert card.day("2026-03-05", ("desk",)).totals == day.totals
+
+
+class Error(sqlite3.OperationalError):
+    def __init__(self, code: int) -> None:
+        super().__init__("x")
+        self.sqlite_errorcode = code
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("SQLITE_CORRUPT", True),
+        ("SQLITE_NOTADB", True),
+        ("SQLITE_ERROR", True),
+        ("SQLITE_CORRUPT_VTAB", True),
+        ("SQLITE_IOERR_READ", True),
+        ("SQLITE_IOERR_SHORT_READ", True),
+        ("SQLITE_READONLY", True),
+        ("SQLITE_IOERR_WRITE", False),
+        ("SQLITE_IOERR", False),
+        ("SQLITE_FULL", False),
+        ("SQLITE_CANTOPEN", False),
+        ("SQLITE_BUSY", False),
+        ("SQLITE_LOCKED", False),
+        ("SQLITE_NOMEM", False),
+        ("SQLITE_PERM", False),
+        ("SQLITE_PROTOCOL", False),
+        ("SQLITE_NOLFS", False),
+    ],
+)
+def test_whether_content_or_card_is_to_blame_is_what_the_error_says(tmp_path, name, damage):
+    path = tmp_path / "h.db"
+    path.write_text("")
+    assert is_damage(Error(getattr(sqlite3, name)), path) == damage
+    assert is_full(Error(getattr(sqlite3, name))) == (name == "SQLITE_FULL")
+    assert is_damage(ValueError("x"), path)
+    assert not is_full(ValueError("x"))
+    if name == "SQLITE_READONLY":
+        assert not is_damage(Error(sqlite3.SQLITE_READONLY), tmp_path / "none")
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("card_mib", "free_bytes", "size_bytes", "short"),
+    [
+        (1000, 4 * MIB - 4096, 4 * MIB + 1, True),
+        (1000, 4 * MIB, 4 * MIB + 1, False),
+        (1000, 4 * MIB - 4096, 4 * MIB, False),
+        (30, 3 * MIB - 4096, 3 * MIB + 1, True),
+        (30, 3 * MIB, 3 * MIB + 1, False),
+        (10, 2 * MIB - 4096, 2 * MIB + 1, True),
+        (10, 2 * MIB, 2 * MIB + 1, False),
+    ],
+)
+def test_room_is_short_below_a_tenth_of_the_card_within_bounds(
+    tmp_path, monkeypatch, card_mib, free_bytes, size_bytes, short
+):
+    path = tmp_path / "h.db"
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
+    blocks = SimpleNamespace(
+        f_blocks=card_mib * MIB // 4096, f_frsize=4096, f_bavail=free_bytes // 4096
+    )
+    monkeypatch.setattr(store_module.os, "statvfs", lambda _: blocks)
+    assert is_short_of_room(path) == short
+    assert not is_short_of_room(tmp_path / "none")
+
+
+def test_the_oldest_quarter_makes_room_and_what_waits_stays(tmp_path):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        for number in range(1, 21):
+            store.add(EventType.PICKUP, NOON, details={}, send=number == 2)
+    assert make_room(path) == 5
+    with closing(open_store(path)) as store:
+        assert [number for number, _ in events(store)] == [2, *range(7, 21)]
+
+
+def test_a_history_that_is_larger_than_memory_gives_more_than_a_quarter(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        for _ in range(20):
+            store.add(EventType.PICKUP, NOON, details={"x": "y" * 4000}, send=False)
+    monkeypatch.setattr(store_module, "KEPT_BYTES", path.stat().st_size * 0.4)
+    assert make_room(path) == 12
+
+
+def test_a_database_is_set_aside_whole_and_under_a_name_of_its_own(tmp_path):
+    path = tmp_path / "h.db"
+    for content in ("1", "2"):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{path}{suffix}").write_text(content)
+        moved = set_aside(path, NOON)
+    assert moved.name == "h.db.broken-20260305T120000-2"
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(
+        f"h.db.broken-20260305T120000{number}{suffix}"
+        for number in ("", "-2")
+        for suffix in ("", "-wal", "-shm", "-journal")
+    )
+    assert moved.read_text() == "2"
+    for number in range(3, 6):
+        path.write_text(str(number))
+        set_aside(path, NOON + timedelta(seconds=number))
+    assert sorted(each.read_text() for each in broken(path)) == ["3", "4", "5"]
+    assert len(list(tmp_path.iterdir())) == 3
