@@ -436,9 +436,9 @@ def test_what_seats_share_counts_once(name, expected):
             ("b", (3, 1, 20, 1, 1, 2, 2, 3, 1, 4, 1)),
         )
     }
-    day = DayReport(NOON.date(), seats, 0.0, 0)
+    day = DayReport(NOON.date(), seats, 0.0, 0, 0.0)
     assert day.sum(name) == expected
-    assert DayReport(NOON.date(), {}, 0.0, 0).sum(name) == 0
+    assert DayReport(NOON.date(), {}, 0.0, 0, 0.0).sum(name) == 0
 
 
 def shown(**changes: object) -> list[str]:
@@ -448,6 +448,7 @@ def shown(**changes: object) -> list[str]:
                                  sessions=2, streak=4)},
         "longest_clean_s": 3660.0,
         "interruptions": 0,
+        "unseen_s": 0.0,
     }  # fmt: skip
     return table(Report((DayReport(**(values | changes)),))).splitlines()  # type: ignore[arg-type]
 

@@ -28,6 +28,7 @@ from edge.mqtt import client as module
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
 from edge.mqtt.commands import Refusal
+from edge.mqtt.delivery import Limits, Message
 from edge.mqtt.topics import Topics
 from edge.mqtt.trouble import Trouble
 from tests.fakes import FakeClock
@@ -646,3 +647,331 @@ def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     assert keeper.unprivileged() == "nobody"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert keeper.unprivileged() is None
+
+
+# ---------------------------------------------------------------- one connection after another
+
+
+class Script:
+    """Connections that last so long and end so; what the client then waits for, and what it tells
+    the delivery. The last one is told to close."""
+
+    def __init__(self, line: Line, *connections: tuple[float, object, dict]) -> None:
+        self.line, self.left = line, list(connections)
+        self.waits: list[tuple[float, Trouble]] = []
+        self.ends: list[tuple[bool, bool]] = []
+        client = line.client
+        client._backoff = Backoff(draw=lambda: 1.0)
+        client._connect_and_serve = self.serve  # type: ignore[method-assign]
+        client._idle = self.idle  # type: ignore[method-assign]
+        client._delivery.end = self.end  # type: ignore[method-assign]
+        client._run()
+
+    def serve(self) -> Trouble | None:
+        lasts_s, found, attempt = self.left.pop(0)
+        self.line.client._attempt = None
+        if attempt:
+            self.line.attempt(**attempt)
+        self.line.clock.advance(lasts_s)
+        if not self.left:
+            self.line.client._closing = True
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[return-value]
+
+    def idle(self, *, until_s: float, trouble_: Trouble) -> None:
+        self.waits.append((until_s - self.line.clock(), trouble_))
+
+    def end(self, *, too_large: bool, hung_up: bool) -> None:
+        self.ends.append((too_large, hung_up))
+
+
+LOST = Trouble(trouble.LOST)
+MADE = {"connack": 0, "lost": LOST}
+LAST = (0.0, None, {})
+
+
+def test_another_way_is_tried_at_once():
+    assert Script(Line(), (1.0, None, {}), (1.0, None, {}), LAST).waits == []
+
+
+def test_each_failure_is_waited_after_for_longer():
+    refused = Trouble("nothing listens there")
+    script = Script(Line(), *[(0.0, refused, {})] * 3, LAST)
+    assert script.waits == [(2.0, refused), (4.0, refused), (8.0, refused)]
+    assert script.ends == []
+
+
+@pytest.mark.parametrize(("lasts_s", "flaps"), [(9.5, True), (10.0, False)])
+def test_the_third_connection_that_is_lost_at_once_is_suspicious(lasts_s, flaps):
+    script = Script(Line(), *[(lasts_s, LOST, MADE)] * 3, LAST)
+    assert [found for _, found in script.waits] == [LOST, LOST, trouble.FLAPPING if flaps else LOST]
+    waits = [2.0, 4.0, 16.0] if flaps else [2.0, 2.0, 2.0]
+    assert [wait_s for wait_s, _ in script.waits] == waits
+    assert script.ends == [(False, True)] * 3
+
+
+def test_a_connection_that_lasts_in_between_clears_the_suspicion():
+    times = (1.0, 1.0, 20.0, 1.0, 1.0)
+    script = Script(Line(), *((lasts_s, LOST, MADE) for lasts_s in times), LAST)
+    assert trouble.FLAPPING not in [found for _, found in script.waits]
+    busy = Trouble("the broker is busy")
+    script = Script(Line(), *[(1.0, busy, {"connack": 0, "lost": busy})] * 4, LAST)
+    assert {found for _, found in script.waits} == {busy}, "it said why"
+    assert script.ends == [(False, False)] * 4
+    script = Script(Line(), *[(1.0, LOST, {"connack": 0x88, "lost": LOST})] * 4, LAST)
+    assert {found for _, found in script.waits} == {LOST}, "none of them was made"
+
+
+def test_what_was_too_large_is_told_and_a_socket_hangs_up_for_no_size():
+    script = Script(Line(), (1.0, LOST, MADE | {"reason": 0x95}), LAST)
+    assert script.ends == [(True, True)]
+    assert Script(Line(host="/run/x"), (1.0, LOST, MADE), LAST).ends == [(False, False)]
+
+
+def test_a_mistake_in_the_program_ends_nothing(caplog):
+    script = Script(Line(), (0.0, KeyError("x"), {}), LAST)
+    assert script.waits == [(16.0, Trouble("a mistake in this program", lasting=True))]
+    assert "the MQTT connection broke down" in caplog.text
+
+
+def test_a_client_that_cannot_be_made_says_why(monkeypatch):
+    def fail(error: Exception) -> Callable[[], object]:
+        def make() -> object:
+            raise error
+
+        return make
+
+    line = Line()
+    monkeypatch.setattr(line.client, "_make_client", fail(FileNotFoundError(2, "x", "ca.crt")))
+    assert line.client._connect_and_serve() == Trouble("a file cannot be read: ca.crt", True)
+    line = Line(with_(tls=True))
+    monkeypatch.setattr(line.client, "_make_client", fail(ConnectionResetError()))
+    assert "TLS on this port" in line.client._connect_and_serve().text
+    inside = Line(host="/run/x", explain=lambda: "its port is taken")
+    monkeypatch.setattr(inside.client, "_make_client", fail(ConnectionRefusedError(111, "no")))
+    assert inside.client._connect_and_serve() == Trouble("it does not run: its port is taken")
+    inside = Line(host="/run/x")
+    monkeypatch.setattr(inside.client, "_make_client", fail(OSError("odd")))
+    assert inside.client._connect_and_serve() == Trouble("it does not run: odd")
+
+
+# ---------------------------------------------------------------- what paho calls
+
+
+class Paho:
+    """Keeps what it is told; a publication is through after `rounds` loops."""
+
+    def __init__(self, rounds: int = 0) -> None:
+        self.told: list[tuple] = []
+        self.rounds = rounds
+        self.clock: FakeClock | None = None
+
+    def subscribe(self, topics: list) -> None:
+        self.told.append(("subscribe", *topics))
+
+    def publish(self, topic: str, payload: bytes, **more: object) -> SimpleNamespace:
+        self.told.append(("publish", topic, payload, more))
+        return SimpleNamespace(mid=7, is_published=lambda: self.rounds <= 0)
+
+    def loop(self, *, timeout: float) -> None:
+        self.rounds -= 1
+        self.told.append(("loop",))
+        if self.clock is not None:
+            self.clock.advance(0.3)
+
+    def disconnect(self) -> None:
+        self.told.append(("disconnect",))
+
+    def loop_write(self) -> None:
+        self.told.append(("write",))
+
+    def connect(self, *args: object, **more: object) -> None:
+        self.told.append(("connect", args, more))
+
+
+def connect(line: Line, name: str = "Success", **properties: object) -> tuple[Paho, list]:
+    paho, limits = Paho(), []
+    line.client._delivery.begin = limits.append  # type: ignore[method-assign]
+    line.attempt()
+    made = SimpleNamespace(**properties) if properties else None
+    line.client._on_connect(paho, None, None, ReasonCode(PacketTypes.CONNACK, name), made)  # type: ignore[arg-type]
+    return paho, limits
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, Limits()),
+        ({"ReceiveMaximum": 5}, Limits(at_once=5)),
+        ({"ReceiveMaximum": 500}, Limits(at_once=20)),
+        ({"MaximumPacketSize": 900}, Limits(packet_bytes=900)),
+        ({"RetainAvailable": 0}, Limits(retain=False)),
+        ({"RetainAvailable": 1, "MaximumQoS": 0}, Limits(qos=0)),
+    ],
+)
+def test_a_broker_says_what_it_takes(properties, expected):
+    line = Line()
+    paho, limits = connect(line, **properties)
+    assert limits == [expected]
+    assert line.client._attempt.connack == 0
+    assert paho.told == [
+        (
+            "subscribe",
+            ("procrastobot/desk/command/+", 1),
+            ("homeassistant/status", 1),
+            ("procrastobot/desk/availability", 1),
+        )
+    ]
+
+
+def test_what_it_did_not_take_before_it_is_not_given_again():
+    line = Line()
+    spoken = line.client._spoken
+    spoken.version, spoken.will_qos, spoken.will_retain = MQTTProtocolVersion.MQTTv311, 0, False
+    assert connect(line)[1] == [Limits(retain=False, qos=0, expiry=False)]
+
+
+def test_a_refusal_begins_nothing():
+    line = Line()
+    paho, limits = connect(line, "Not authorized")
+    assert (paho.told, limits, line.client._attempt.connack) == ([], [], 0x87)
+
+
+def test_the_connection_clears_the_fault_and_what_was_said(caplog):
+    caplog.set_level(logging.INFO)
+    line = Line()
+    line.client._report(Trouble("gone", lasting=True), 1.0)
+    line.inbox.drain()
+    connect(line)
+    assert "connected to the broker at nas:1883 (MQTT 5)" in caplog.text
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, False)]
+    connect(line)
+    assert line.inbox.drain() == []
+    caplog.clear()
+    line.client._report(Trouble("gone", lasting=True), 1.0)
+    assert [each.levelname for each in caplog.records] == ["WARNING"], "it is news again"
+    line.client._complained = "it does not take events"
+    line.inbox.drain()
+    connect(line)
+    assert line.inbox.drain() == [], "one fault is left"
+
+
+def leave(line: Line, *, from_server: bool, name: str = "Server busy") -> None:
+    line.clock.advance(3)
+    flags = SimpleNamespace(is_disconnect_packet_from_server=from_server)
+    reason = ReasonCode(PacketTypes.DISCONNECT, name)
+    line.client._on_disconnect(None, None, flags, reason, None)  # type: ignore[arg-type]
+
+
+def test_how_a_connection_ends_is_noted_once():
+    line = Line()
+    attempt = line.attempt(connack=0)
+    leave(line, from_server=True)
+    assert (attempt.reason, attempt.lost) == (0x89, Trouble("the broker is busy"))
+    assert line.client._down_since_s == 103.0
+    leave(line, from_server=False)
+    assert attempt.lost == Trouble("the broker is busy")
+    attempt = line.attempt()
+    leave(line, from_server=False)
+    assert (attempt.reason, attempt.lost) == (None, LOST)
+    assert line.client._down_since_s == 106.0, "one that was never made was down before"
+
+
+def test_what_the_broker_answers_reaches_the_delivery():
+    line = Line()
+    settled: list[tuple] = []
+    line.client._delivery.settle = lambda mid, **more: settled.append((mid, more))  # type: ignore[method-assign]
+    line.client._delivery.deny = lambda *words: settled.append(words)  # type: ignore[method-assign]
+    for name in ("Success", "Not authorized"):
+        line.client._on_publish(None, None, 5, ReasonCode(PacketTypes.PUBACK, name), None)  # type: ignore[arg-type]
+    line.client._on_subscribe(None, None, 1, [], None)  # type: ignore[arg-type]
+    for name in ("Granted QoS 1", "Not authorized"):
+        first = ReasonCode(PacketTypes.SUBACK, name)
+        others = [ReasonCode(PacketTypes.SUBACK, "Quota exceeded")] * 2
+        line.client._on_subscribe(None, None, 1, [first, *others], None)  # type: ignore[arg-type]
+    topic = "procrastobot/desk/command/+"
+    assert settled == [
+        (5, {"refused": "", "reason": 0}),
+        (5, {"refused": "Not authorized", "reason": 0x87}),
+        (topic, ""),
+        (topic, "Not authorized"),
+    ]
+
+
+def test_a_message_is_handed_over_as_it_is_and_with_its_end():
+    line = Line()
+    paho = Paho()
+    line.attempt(client=paho)
+    assert line.client._publish(Message("a", b"b", True, 1, None)) == 7
+    line.client._publish(Message("c", b"d", False, 0, 90))
+    (_, *first, plain), (_, *second, dated) = paho.told
+    assert (first, plain) == (["a", b"b"], {"qos": 1, "retain": True, "properties": None})
+    assert (second, dated["qos"], dated["retain"]) == (["c", b"d"], 0, False)
+    assert dated["properties"].MessageExpiryInterval == 90
+
+
+@pytest.mark.parametrize(("rounds", "loops"), [(0, 0), (2, 2), (99, 4)])
+def test_the_goodbye_is_waited_for_but_not_for_long(rounds, loops):
+    line = Line()
+    paho = Paho(rounds)
+    paho.clock = line.clock
+    line.client._say_goodbye(line.attempt(client=paho))
+    assert [what for what, *_ in paho.told] == [
+        "publish",
+        *["loop"] * loops,
+        "disconnect",
+        "write",
+    ]
+    assert paho.told[0][1:] == (
+        "procrastobot/desk/availability",
+        b"offline",
+        {"qos": 1, "retain": True},
+    )
+    lost = Paho(9)
+    line.client._say_goodbye(line.attempt(client=lost, lost=LOST))
+    assert ("loop",) not in lost.told
+
+
+def test_a_connection_is_asked_for_as_its_version_has_it():
+    line = Line(with_(keepalive_s=33))
+    five, old = Paho(), Paho()
+    five.protocol, old.protocol = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311  # type: ignore[attr-defined]
+    line.client._open(five)  # type: ignore[arg-type]
+    line.client._open(old)  # type: ignore[arg-type]
+    ((_, args, more),) = five.told
+    properties = more.pop("properties")
+    assert (args, more) == (("nas", 1883), {"keepalive": 33, "clean_start": True})
+    assert (properties.MaximumPacketSize, properties.SessionExpiryInterval) == (16_384, 0)
+    assert old.told == [("connect", ("nas", 1883), {"keepalive": 33})]
+    inside = Line(host="/run/x")
+    inside.client._address = Address("/run/x", 0)
+    paho = Paho()
+    paho.protocol = MQTTProtocolVersion.MQTTv5  # type: ignore[attr-defined]
+    inside.client._open(paho)  # type: ignore[arg-type]
+    assert paho.told[0][1] == ("/run/x", 1)
+
+
+def test_what_cannot_be_read_ends_the_connection_and_says_so():
+    line = Line()
+
+    class Broken:
+        def loop_read(self) -> None:
+            raise IndexError
+
+    attempt = line.attempt(client=Broken())
+    line.client._read(attempt, None)
+    assert attempt.lost == Trouble("the broker sends what is not MQTT (IndexError)")
+
+
+def test_closing_takes_no_longer_than_it_is_given(caplog, monkeypatch):
+    line = Line()
+    line.client.close()  # it has never run
+    joined: list[float] = []
+    monkeypatch.setattr(line.client._thread, "is_alive", lambda: True)
+    monkeypatch.setattr(line.client._thread, "join", joined.append)
+    line.client.close()
+    assert joined == [5.0]
+    assert "did not end within 5 s" in caplog.text
+    line.client._take_mail()
+    assert line.client._closing

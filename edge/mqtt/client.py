@@ -365,7 +365,7 @@ class MqttClient:
     def _ended(self, attempt: _Attempt) -> Trouble | None:
         spoken, connack = self._spoken, attempt.connack
         if connack is None and attempt.client.tls_error:
-            return trouble.of_connecting(attempt.client.tls_error, tls=True)
+            return trouble.of_connecting(attempt.client.tls_error)
         if connack == trouble.RETAIN_NOT_SUPPORTED and spoken.will_retain:
             spoken.will_retain = False
             return None
