@@ -208,7 +208,7 @@ def places(source: str, known: dict[str, Operator]) -> dict[tuple[Place, str], l
     return found
 
 
-def drawn(root: Path, only: Sequence[str], count: int, chance: random.Random) -> list[Mutant]:
+def drawn(root: Path, only: Sequence[str], count: int, chance: random.Random) -> Iterator[Mutant]:
     known = operators()
     sources: dict[str, str] = {}
     every = []
@@ -221,7 +221,7 @@ def drawn(root: Path, only: Sequence[str], count: int, chance: random.Random) ->
                 every.append((name, place[0][0], ways))
     print(f"{len(every)} places for a fault in {len(sources)} files", flush=True)
     chance.shuffle(every)
-    mutants: list[Mutant] = []
+    made = 0
     for name, line, ways in every:
         operator, occurrence = chance.choice(ways)
         try:
@@ -231,10 +231,10 @@ def drawn(root: Path, only: Sequence[str], count: int, chance: random.Random) ->
             continue  # cosmic-ray knows no dotted exceptions, for one
         before, after = sources[name].splitlines(), (code or "").splitlines()
         diff = list(difflib.unified_diff(before, after, name, name, lineterm="", n=1))[2:]
-        mutants.append(Mutant(name, line, operator, occurrence, code or "", "\n".join(diff)))
-        if len(mutants) == count:
-            break
-    return mutants
+        made += 1
+        yield Mutant(name, line, operator, occurrence, code or "", "\n".join(diff))
+        if made == count:
+            return
 
 
 # ---------------------------------------------------------------- the tests
@@ -376,7 +376,6 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="procrastobot-mutants-") as folder:
         root = Path(folder).resolve()
         copied(root)
-        mutants = drawn(root, only, args.count, random.Random(args.seed))
         if args.known and args.known.exists():
             known = Coverage.of_json(args.known.read_text()).moved_to(root, only)
         else:
@@ -384,6 +383,8 @@ def main(argv: list[str] | None = None) -> int:
             if args.known:
                 args.known.write_text(known.as_json())
         print(f"{len(known.seconds)} tests, {sum(known.seconds.values()):.0f} s", flush=True)
+        number = 0
+        mutants = drawn(root, only, args.count, random.Random(args.seed))
         for number, mutant in enumerate(mutants, 1):
             tests = known.of(mutant)
             began_s = time.monotonic()
@@ -398,7 +399,7 @@ def main(argv: list[str] | None = None) -> int:
             if not seen:
                 survivors.append(mutant)
                 print(mutant.diff, flush=True)
-    print(f"{len(survivors)} of {len(mutants)} of seed {args.seed} survived")
+    print(f"{len(survivors)} of {number} of seed {args.seed} survived")
     if args.json:
         args.json.write_text(json.dumps([asdict(each) for each in survivors], indent=1))
     return int(bool(survivors))
