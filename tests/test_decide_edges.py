@@ -491,6 +491,14 @@ def test_a_break_instead_of_focus_is_told_and_lasted_without_its_pause():
     assert desk.total.sessions == 0
 
 
+@pytest.mark.parametrize("action", [SessionAction.STOP, SessionAction.BREAK, SessionAction.PAUSE])
+def test_a_pickup_that_runs_when_nobody_watches_any_more_ends_with_it(action):
+    desk = Desk().focus().sit(5).use(5).tell(SetSession(action))
+    (putdown,) = desk.of(EventType.PUTDOWN)
+    assert dict(putdown.details) == {"lasted_s": 4.75, "level": 1, "then": "session"}
+    assert desk.seat == SeatState("desk", since_s=10.0, dock_since_s=10.0, pickups=1)
+
+
 REMOTE = with_(session={"remote_stop": False})
 
 
