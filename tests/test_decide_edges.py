@@ -1106,3 +1106,10 @@ def test_a_box_begins_with_the_totals_of_its_seats(count, totals):
         replay=True,
     )
     assert NudgeConfig().mode == state.mode
+
+
+def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
+    desk = Desk().focus().sit(5).use(5)
+    desk.state = replace(desk.state, totals=(Totals(),), seats=(replace(desk.seat, pickups=0),))
+    desk.tell(NotAPhone())
+    assert (desk.total, desk.seat.pickups) == (Totals(), 0)
