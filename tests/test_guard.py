@@ -304,7 +304,7 @@ def test_a_chip_that_may_not_be_opened_is_no_missing_one(kernel: FakeKernel) -> 
 
 def test_each_line_is_driven_to_its_level_and_let_go(kernel: FakeKernel) -> None:
     kernel.labels = {"chip": "b"}
-    assert guard.darken("chip", {17: 1, 27: 0}) == []
+    assert guard.darken("chip", {"17": 1, "27": 0}) == []
     assert kernel.driven == [(17, 1), (27, 0)]
     assert kernel.opened == {}
     assert guard.darken("chip", {}) == []
@@ -314,7 +314,7 @@ def test_a_line_that_is_busy_for_a_moment_is_tried_again_and_the_others_are_not(
     kernel: FakeKernel,
 ) -> None:
     kernel.labels, kernel.busy_for = {"chip": "b"}, {17: 3}
-    assert guard.darken("chip", {17: 1, 27: 0}) == []
+    assert guard.darken("chip", {"17": 1, "27": 0}) == []
     assert kernel.driven == [(27, 0), (17, 1)]
     assert kernel.tries == {17: 4, 27: 1}
     assert kernel.now_s == pytest.approx(0.03)
@@ -323,31 +323,31 @@ def test_a_line_that_is_busy_for_a_moment_is_tried_again_and_the_others_are_not(
 
 def test_a_line_that_stays_busy_is_given_up_when_patience_ends(kernel: FakeKernel) -> None:
     kernel.labels, kernel.busy_for = {"chip": "b"}, {17: 9999}
-    assert guard.darken("chip", {17: 1, 27: 0}) == ["GPIO 17: busy"]
+    assert guard.darken("chip", {"17": 1, "27": 0}) == ["GPIO 17: busy"]
     assert 2.0 < kernel.now_s <= 2.03
     assert kernel.driven == [(27, 0)]
     kernel.now_s = 0.0
-    assert guard.darken("chip", {17: 1}, patience_s=0.5) == ["GPIO 17: busy"]
+    assert guard.darken("chip", {"17": 1}, patience_s=0.5) == ["GPIO 17: busy"]
     assert 0.5 < kernel.now_s <= 0.53
 
 
 def test_a_line_that_will_never_do_is_not_waited_for(kernel: FakeKernel) -> None:
     kernel.labels, kernel.errors = {"chip": "b"}, {17: errno.EINVAL, 18: errno.EIO}
-    assert guard.darken("chip", {17: 1, 18: 0, 27: 0}) == [
+    assert guard.darken("chip", {"17": 1, "18": 0, "27": 0}) == [
         "GPIO 17: no such thing",
         "GPIO 18: no such thing",
     ]
     assert (kernel.now_s, kernel.driven) == (0.0, [(27, 0)])
     # Beside one that is only busy it is tried along.
     kernel.busy_for = {27: 2}
-    assert guard.darken("chip", {17: 1, 27: 0}) == ["GPIO 17: no such thing"]
+    assert guard.darken("chip", {"17": 1, "27": 0}) == ["GPIO 17: no such thing"]
     assert kernel.driven == [(27, 0), (27, 0)]
 
 
 def test_a_record_says_what_to_darken(tmp_path: Path) -> None:
     levels, path = tmp_path / "levels", tmp_path / "record"
     levels.write_bytes(bytes([9] * 30))
-    guard.record(str(path), f"levels:{levels}", {17: 1, 27: 0})
+    guard.record(str(path), f"levels:{levels}", {"17": 1, "27": 0})
     assert path.read_text() == f"levels:{levels}\n17=1\n27=0"
     assert guard.main(["--now", "--record", str(path)]) == 0
     after = levels.read_bytes()
