@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is judged, and the tests that are about it. Whole days that are simulated and the real thing
 # (Home Assistant, a guest) are not among them: they take minutes a fault.
 TESTS = {
-    "edge/decide": ("decide_edges", "decide", "effects", "loop"),
+    "edge/decide": ("decide_edges", "decide", "effects", "loop", "tunes"),
     "edge/history": ("history_edges", "salvage", "history", "history_fuzz", "durable"),
     "edge/mqtt": (
         *(
@@ -59,7 +59,7 @@ TESTS = {
         ),
         *("mqtt_discovery", "listener", "selftest"),
     ),
-    "edge/devices/guard.py": ("guard",),
+    "edge/devices/guard.py": ("guard", "ring_and_speaker"),
 }
 # `is` and `==` are one for the enums and for None, which is all that `is` is used for here.
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
