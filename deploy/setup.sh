@@ -55,9 +55,9 @@ if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
     site=--system-site-packages
 fi
 case ",$extras," in *,test,*)
-    # What skipped tests ask for; the last four, which images are made with, are not everywhere.
+    # What skipped tests ask for; the last ones, for images, the case and sound, are not everywhere.
     apt_install mosquitto mosquitto-clients systemd openssl shellcheck strace libell0 zstd gcc libc6-dev
-    for package in genimage mmdebstrap arch-test systemd-container; do
+    for package in genimage mmdebstrap arch-test systemd-container minisign openscad alsa-utils; do
         apt_install "$package" || echo "$package cannot be installed: its tests are skipped" >&2
     done ;;
 esac

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from edge import decide
+from edge import decide, toml, tunes
 from edge.album import open_album
 from edge.config import Config
 from edge.devices.board import Board, open_board
@@ -109,6 +110,28 @@ class App:
                 self._on_tick(self.loop)
 
 
+def with_tunes(config: Config) -> Config:
+    """The same with the files of tunes read in; those of sound stay files. Raises CannotStart."""
+    chirp = _tune("chirp", config.nudge.chirp)
+    return replace(
+        config, nudge=replace(config.nudge, chirp=chirp, loud=_tune("loud", config.nudge.loud))
+    )
+
+
+def _tune(name: str, given: str) -> str:
+    if not tunes.is_file(given):
+        return given
+    path = Path(given).expanduser()
+    if not tunes.is_written(given):
+        return str(path)
+    try:
+        text = toml.read_text(path).strip()
+        tunes.parse(text)
+    except (toml.Unreadable, tunes.NoTune) as exc:
+        raise CannotStart(f"nudge.{name} = {given}: {exc}", EX_CONFIG) from exc
+    return text
+
+
 def build(
     config: Config,
     *,
@@ -121,6 +144,7 @@ def build(
 
     What simulated lights and buzzer do is written to `show`, a line for each change.
     """
+    config = with_tunes(config)
     with ExitStack() as stack:
         inbox = CommandInbox()
         watchdog = open_watchdog()

@@ -292,6 +292,10 @@ LIGHT_ONLY = LadderConfig(sound_after_s=-1.0, loud_after_s=-1.0, volume_cap=0.0)
 PRESETS: dict[str, LadderConfig] = {"gentle": GENTLE, "strict": STRICT, "light-only": LIGHT_ONLY}
 
 
+# What chirps and what is loud where nothing else is wanted: names of `tunes.LIBRARY`.
+CHIRP, LOUD = "two-up", "three-knocks"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NudgeConfig:
     """How hard the box nudges."""
@@ -305,6 +309,12 @@ class NudgeConfig:
     longest_sound_s: float = setting(
         60.0, "After so much sound in one pick-up, only light remains.", low=1, high=600
     )
+    chirp: str = setting(
+        CHIRP,
+        "The tune of the soft chirp: a name of the library (`procrastobot selftest --play list`),"
+        " one written out in RTTTL, or a file: of RTTTL, or of sound for a board with a speaker.",
+    )
+    loud: str = setting(LOUD, "The tune when it is loud; the same.")
     reward: bool = setting(True, "A light for a clean session.")
 
 

@@ -321,6 +321,14 @@ class SetMode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTune:
+    """Another tune, from now on: a name of the library, or one written out."""
+
+    tune: str
+    loud: bool = False  # for the loud level; else for the chirp
+
+
+@dataclass(frozen=True, slots=True)
 class SetGrace:
     """How long a phone must be in use to be believed, from now on."""
 
@@ -398,6 +406,7 @@ Command = (
     | Mute
     | SetVolume
     | SetMode
+    | SetTune
     | SetGrace
     | NotAPhone
     | Forget
@@ -541,6 +550,8 @@ class State:
     mode: str = "gentle"
     grace_s: float | None = None  # as commanded; None: as configured
     volume: float = 1.0
+    chirp: str = ""  # tunes as commanded; empty: as configured
+    loud: str = ""
     muted: bool = False
     snooze_until_s: float | None = None
     snoozes_used: int = 0
@@ -621,6 +632,7 @@ class Tune:
     """What the buzzer plays. `repeat_s` of 0 plays it once; otherwise it starts anew that often.
 
     `volume` 0..1; `at_most_s` bounds it in the buzzer itself, so that a hung loop cannot ring on.
+    `file` is a sound file, which a speaker plays in place of the notes.
     """
 
     name: str
@@ -628,6 +640,7 @@ class Tune:
     volume: float = 1.0
     repeat_s: float = 0.0
     at_most_s: float = 60.0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def raised() -> dict[str, type[BaseException]]:
 
 
 KNOWN = {"Trouble", "Misconfigured"}
-NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "StopRequested", "Enough"}
+NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "NoTune", "StopRequested", "Enough"}
 
 
 def test_all_that_is_raised_for_a_person_has_one_root():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 
@@ -364,10 +365,36 @@ def payloads_of(part: dict) -> list[str]:
         case "siren":
             return [*part["available_tones"], "buzzer", part["command_off_template"]]
         case "number":
-            percent = part.get("command_template") == "{{ value / 100 }}"
-            values = (part["min"], part["max"])
-            return [str(float(value) / 100 if percent else float(value)) for value in values]
+            return [str(value) for value in (offered(part)[0], offered(part)[-1])]
     return []
+
+
+def offered(number: dict) -> list[float]:
+    """Every value that a number can be set to, as its command sends it."""
+    low, high, step = (number[word] for word in ("min", "max", "step"))
+    share = 100 if number.get("command_template") == "{{ value / 100 }}" else 1
+    return [float(low + place * step) / share for place in range(round((high - low) / step) + 1)]
+
+
+@pytest.mark.parametrize("towards", [0.0, 0.5, 1.0])
+def test_no_place_of_a_slider_is_refused_and_none_is_missing(towards):
+    """Hundredths are no binary numbers: just beside each of them is where rounding goes wrong."""
+    for percent in range(101):
+        most = percent / 100 if towards == 0.5 else math.nextafter(percent / 100, towards)
+        config = configured(volume=most)
+        assert config is not None
+        numbers = {
+            key: part
+            for key, part in discovery.components(config).items()
+            if part["platform"] == "number"
+        }
+        for key, part in numbers.items():
+            for value in offered(part):
+                found = obeyed(config, part["command_topic"], str(value))
+                assert found == (SetVolume if key == "volume" else SetGrace)(value)
+        assert set(numbers) - {"volume"} == {"grace"}
+        top = numbers["volume"]["max"] if "volume" in numbers else 0
+        assert top / 100 <= most < (top + 1) / 100
 
 
 @given(minutes=st.floats(0.1, 60))

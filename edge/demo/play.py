@@ -276,7 +276,12 @@ class Onlooker:
             detections=self._detections,
             pattern=pattern_of(state, self._config),
             tune=tune_of(state, self._config),
-            levels=levels(board.profile, board.pins.factory),
+            levels=levels(
+                board.profile,
+                board.pins.factory,
+                ring=board.lights.ring,
+                tone=board.buzzer.tone,
+            ),
             messages=tuple(self._messages),
             fps=health.fps,
             inference_ms=health.inference_ms,

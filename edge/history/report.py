@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class DayReport:
     seats: dict[str, Totals]
     longest_clean_s: float
     interruptions: int
-    unseen_s: float = 0.0
+    unseen_s: float
 
     def sum(self, name: str) -> float:
         """Of all seats; sessions and their time are shared by the seats and count once."""
@@ -129,16 +129,19 @@ def read(store: Store, first: date, last: date, *, now: datetime) -> Report:
         begin = datetime.combine(day_, time(), tzinfo=now.tzinfo)
         events = store.events(since=begin, until=begin + timedelta(days=1))
         lived = [event for event in events if not event.replay]
-        found = DayReport(
-            date=day_,
-            seats=seats.get(day_.isoformat(), {}),
-            longest_clean_s=0.0,
-            interruptions=sum(event.type == EventType.INTERRUPTED for event in lived),
-        )
+        totals_of = seats.get(day_.isoformat(), {})
         clean_s, unseen_s = _longest_clean(lived)
         # One that began before midnight is as long on this day as the day's focus.
-        clean_s = min(clean_s, found.sum("focus_s"))
-        days.append(replace(found, longest_clean_s=clean_s, unseen_s=min(unseen_s, clean_s)))
+        clean_s = min(clean_s, max((each.focus_s for each in totals_of.values()), default=0.0))
+        days.append(
+            DayReport(
+                date=day_,
+                seats=totals_of,
+                longest_clean_s=clean_s,
+                interruptions=sum(event.type == EventType.INTERRUPTED for event in lived),
+                unseen_s=min(unseen_s, clean_s),
+            )
+        )
     never = tuple(
         (day, totals) for day, _, totals in store.dates() if not can_be(day, today=now.date())
     )

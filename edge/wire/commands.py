@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge import tunes
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, PARTS, SOUNDS
 from edge.domain import (
@@ -29,6 +30,7 @@ from edge.domain import (
     SetGrace,
     SetMode,
     SetSession,
+    SetTune,
     SetVolume,
     Snooze,
     Teach,
@@ -171,9 +173,23 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class TuneText:
+    """A tune by its name, or written out in RTTTL."""
+
+    def read(self, value: Any, _: Vocabulary) -> str:
+        if not isinstance(value, str):
+            raise Refused("missing, or no text")
+        try:
+            tunes.find(value)
+        except tunes.NoTune as exc:
+            raise Refused(str(exc)) from None
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    kind: OneOf | Name | Word | Switch | Number
+    kind: OneOf | Name | Word | Switch | Number | TuneText
     optional: bool = False
 
 
@@ -299,6 +315,27 @@ COMMANDS: dict[str, Declared] = {
                 "icon": "mdi:stairs",
                 "value_template": "{{ value_json.mode }}",
                 "options": list(config.modes),
+                "entity_category": "config",
+            }
+        },
+    ),
+    "tune": Declared(
+        takes="a name of the library, or RTTTL; or `tune` and `level` (`sound` or `loud`)",
+        does="what the chirp plays from now on, or what is loud",
+        fields=(
+            Field("tune", TuneText()),
+            Field("level", Word({"sound": False, "loud": True}), optional=True),
+        ),
+        build=lambda tune, loud: SetTune(tune, bool(loud)),
+        offers=lambda _: {
+            "tune": {
+                "platform": "select",
+                "name": "Tune",
+                "icon": "mdi:music-note",
+                # One that is written out is none of the options: nothing is chosen then.
+                "value_template": "{{ value_json.tune if value_json.tune in "
+                f"{list(tunes.LIBRARY)} else None }}}}",
+                "options": list(tunes.LIBRARY),
                 "entity_category": "config",
             }
         },
