@@ -55,10 +55,10 @@ if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
     site=--system-site-packages
 fi
 case ",$extras," in *,test,*)
-    # What skipped tests ask for; the last five, for images and for the page in a
+    # What skipped tests ask for; the last ones, for images, the case, sound and the page in a
     # browser, are not everywhere.
     apt_install mosquitto mosquitto-clients systemd openssl shellcheck strace libell0 zstd gcc libc6-dev
-    for package in genimage mmdebstrap arch-test systemd-container chromium; do
+    for package in genimage mmdebstrap arch-test systemd-container minisign openscad alsa-utils chromium; do
         apt_install "$package" || echo "$package cannot be installed: its tests are skipped" >&2
     done ;;
 esac

@@ -20,6 +20,7 @@ COMMANDS = (
     "demo",
     "check",
     "detect",
+    "teach",
     "bench",
     "report",
     "erase",
@@ -37,7 +38,8 @@ EPILOG = """first steps:
 
 `procrastobot COMMAND --help` tells more. No picture leaves this machine.
 
-In a clone of the repository also, from its laboratory: evaluate, bench scenarios, bench clips.
+In a clone of the repository also, from its laboratory: evaluate and bench clips,
+scenarios, taught.
 """
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from edge import decide
+from edge import decide, toml, tunes
 from edge.album import open_album
 from edge.config import Config
 from edge.devices.board import Board, open_board
 from edge.devices.camera import may_appear, open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
-from edge.domain import PublishState, SessionAction, SetSession
+from edge.domain import PHONE, PublishState, SessionAction, SetSession
 from edge.errors import EX_CONFIG, Trouble
 from edge.inbox import CommandInbox
 from edge.link import Link, path_of
@@ -33,17 +33,20 @@ from edge.ports import (
     Camera,
     CameraMissing,
     CameraStalled,
-    Detector,
     EndOfStream,
     Inbox,
+    Learner,
     Lights,
     Watchdog,
 )
+from edge.recognizer import Recognizer, Unable
 from edge.state_dir import state_dir
+from edge.taught_store import TaughtStore
 from edge.telling import Telling, history_path, local_time, open_teller
-from edge.vision.manifest import load_model
+from edge.vision.eyes import Eyes, open_eyes
+from edge.vision.features import FileFeatures
+from edge.vision.manifest import EyeSet, load_eyes
 from edge.vision.scene import Scene
-from edge.vision.second_look import open_detector
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ class App:
         *,
         loop: Loop,
         camera: Camera,
-        detector: Detector,
+        eyes: Eyes,
         board: Board,
         teller: Telling,
         inbox: CommandInbox,
@@ -75,7 +78,7 @@ class App:
     ) -> None:
         self.loop = loop
         self.camera = camera
-        self.detector = detector
+        self.eyes = eyes
         self.board = board
         self.teller = teller
         self.inbox = inbox
@@ -117,6 +120,28 @@ class App:
         return 0
 
 
+def with_tunes(config: Config) -> Config:
+    """The same with the files of tunes read in; those of sound stay files. Raises CannotStart."""
+    chirp = _tune("chirp", config.nudge.chirp)
+    return replace(
+        config, nudge=replace(config.nudge, chirp=chirp, loud=_tune("loud", config.nudge.loud))
+    )
+
+
+def _tune(name: str, given: str) -> str:
+    if not tunes.is_file(given):
+        return given
+    path = Path(given).expanduser()
+    if not tunes.is_written(given):
+        return str(path)
+    try:
+        text = toml.read_text(path).strip()
+        tunes.parse(text)
+    except (toml.Unreadable, tunes.NoTune) as exc:
+        raise CannotStart(f"nudge.{name} = {given}: {exc}", EX_CONFIG) from exc
+    return text
+
+
 def build(
     config: Config,
     *,
@@ -132,11 +157,13 @@ def build(
     What simulated lights and buzzer do is written to `show`, a line for each change. `reread` gives
     the settings as they are in `configuration` by now.
     """
+    config = with_tunes(config)
     with ExitStack() as stack:
         inbox = CommandInbox()
         watchdog = open_watchdog()
-        model = load_model(config.model)
-        detector = open_detector(model, config.model, glimpses=True)
+        chosen = load_eyes(config.model)
+        eyes = open_eyes(chosen, config.model)
+        knowing, learner = open_recognizer(chosen, config, eyes, inbox)
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
@@ -162,7 +189,13 @@ def build(
         again = threading.Event()
         link = None
         if config.web.enabled:
-            link = open_link(config, configuration, inbox=inbox, reread=reread, restart=again.set)
+            link = open_link(
+                config,
+                configuration,
+                inbox=inbox,
+                reread=reread and (lambda: with_tunes(reread())),
+                restart=again.set,
+            )
         if link is not None:
             stack.callback(link.close)
         outputs = Outputs(lights, buzzer, teller, () if link is None else (link,))
@@ -184,9 +217,9 @@ def build(
             config=config,
             state=state,
             camera=camera,
-            detector=detector,
+            eyes=knowing,
             scene=Scene(),
-            thresholds=model.thresholds,
+            thresholds=chosen.thresholds,
             outputs=outputs,
             inbox=inbox,
             watchdog=watchdog,
@@ -194,20 +227,21 @@ def build(
             # A replay gives the same result at any time of the day.
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
+            learner=learner,
         )
         if link is not None:
             link.attach(loop)
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)
-        log.info("model: %s", model.description)
+        log.info("model: %s", chosen.description)
         log.info("pins: %s", board.description)
         if config.session.autostart or not camera.live:
             inbox.put(SetSession(SessionAction.START))
         return App(
             loop=loop,
             camera=camera,
-            detector=detector,
+            eyes=eyes,
             board=board,
             teller=teller,
             inbox=inbox,
@@ -233,6 +267,29 @@ def open_link(
     except OSError as exc:
         log.error("the page cannot ask the box at %s: %s", path, exc.strerror or exc)
         return None
+
+
+def open_recognizer(
+    chosen: EyeSet, config: Config, eyes: Eyes, inbox: Inbox
+) -> tuple[Eyes | Recognizer, Learner]:
+    """The eyes as they are with what their owner showed the box, and who learns that. Raises
+    ModelError."""
+    if chosen.features is None:
+        return eyes, Unable(inbox, f"the model {chosen.name} cannot be shown anything")
+    store = TaughtStore(state_dir(), chosen.features.version, chosen.features.length)
+    if store.things:
+        log.info("shown: %s", ", ".join(thing.name for thing in store.things))
+    elif store.of_other_models():
+        log.warning("what was shown to another model means nothing to this one: show it again")
+    recognizer = Recognizer(
+        eyes,
+        FileFeatures(chosen.features),
+        store,
+        inbox,
+        threshold=chosen.thresholds.of(PHONE),
+        denials=config.policy.learn,
+    )
+    return recognizer, recognizer
 
 
 def for_replay(config: Config) -> Config:

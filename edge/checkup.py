@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import service
+from edge import service, tunes
 from edge.address import shown
 from edge.config import Config, ObserveConfig
-from edge.toml import Reader, SettingFault, written
+from edge.toml import Reader, SettingFault, Unreadable, read_text, written
 
 FILES = (
     "mqtt.password_file",
@@ -47,6 +47,9 @@ def examine(config: Config, reader: Reader, *, path: Path | None, camera: bool =
     found = Findings([], [], [])
     if reader.sound("hardware.board"):
         found.faults.extend(_board(config))
+    for name in ("chirp", "loud"):
+        if reader.sound(f"nudge.{name}"):
+            found.faults.extend(_tunes(config, name))
     if reader.sound("model.name", "model.manifest"):
         found.faults.extend(_model(config))
     if camera and reader.sound("camera.source"):
@@ -128,11 +131,37 @@ def _board(config: Config) -> Iterator[SettingFault]:
         yield _fault("hardware.board", config.hardware.board, exc)
 
 
-def _model(config: Config) -> Iterator[SettingFault]:
-    from edge.vision.manifest import ModelError, load_model
+def _tunes(config: Config, name: str) -> Iterator[SettingFault]:
+    """A tune that there is not, or that this board cannot play."""
+    given = getattr(config.nudge, name)
+    try:
+        if not tunes.is_file(given):
+            tunes.find(given)
+        elif tunes.is_written(given):
+            tunes.parse(read_text(Path(given).expanduser()))
+        elif not Path(given).expanduser().is_file():
+            yield SettingFault(f"nudge.{name}", f" = {written(given)}: there is no such file")
+        elif not _has_speaker(config):
+            text = "only a board with a speaker plays sound files; this one plays RTTTL"
+            yield SettingFault(f"nudge.{name}", f" = {written(given)}: {text}")
+    except (tunes.NoTune, Unreadable) as exc:
+        yield SettingFault(f"nudge.{name}", f" = {written(given)}: {exc}")
+
+
+def _has_speaker(config: Config) -> bool:
+    from edge.devices.profile import ProfileError, choose
 
     try:
-        load_model(config.model)
+        return choose(config.hardware.board).speaker is not None
+    except ProfileError:
+        return True  # which is told already
+
+
+def _model(config: Config) -> Iterator[SettingFault]:
+    from edge.vision.manifest import ModelError, load_eyes
+
+    try:
+        load_eyes(config.model)
     except ModelError as exc:
         name = "model.manifest" if config.model.manifest else "model.name"
         given = config.model.manifest or config.model.name

@@ -13,7 +13,13 @@ from edge.domain import WHOLE_PICTURE, Box
 
 # What settings were once called, and are called now; empty: no longer needed. A box whose
 # configuration is older than its program says so, and works.
-OLD_NAMES: dict[str, str] = {}
+OLD_NAMES: dict[str, str] = {
+    "model.second_look_every": "",
+    "observe.phone_floor": "",
+    "observe.track_iou": "",
+    "observe.parked_s": "",
+    "observe.still": "",
+}
 
 # A name or an address, as one gives it to a resolver: no kind in front, no port, no user.
 HOST = r"[^\s/@?#\\\[\]:]*|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?"
@@ -108,11 +114,7 @@ class ModelConfig:
     threads: int = setting(2, "Threads of the runtime.", low=1, high=8)
     second_look: bool = setting(
         True,
-        "Look again, closer, at what may be a phone, and at who sits there; the closer look counts"
-        " for more.",
-    )
-    second_look_every: int = setting(
-        4, "One such look more in this many frames: what it may cost.", low=1, high=60
+        "Look closely at whoever sits there and at what may be a phone, not only at the whole.",
     )
 
 
@@ -131,22 +133,16 @@ class SeatConfig:
 class ObserveConfig:
     """When something that was detected is believed."""
 
-    phone_floor: float = setting(
-        0.0,
-        "A phone scored below this is ignored in a frame; 0: the model's own floor.",
-        low=0,
-        high=1,
-    )
     phone_confirm: float = setting(
         0.0,
-        "Median score over the recent frames that confirms a phone, which is enough for a light; 0:"
-        " the model's own threshold.",
+        "What the recent looks say together, as a score, that confirms a phone, which is enough for"
+        " a light; 0: the model's own threshold.",
         low=0,
         high=1,
     )
     phone_sure: float = setting(
         0.5,
-        "A sound takes a median higher by this share of what that score lacks to 1.",
+        "A sound takes a score higher by this share of what that one lacks to 1.",
         low=0,
         high=0.9,
     )
@@ -157,21 +153,12 @@ class ObserveConfig:
     confirm_frames: int = setting(
         3, "A phone is confirmed by at least so many frames.", low=2, high=30
     )
-    track_iou: float = setting(
-        0.2, "Overlap with the last place that makes it the same thing.", low=0, high=1
-    )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
     rest_s: float = setting(
         1.8, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
     )
-    parked_s: float = setting(
-        4.0, "The same for a phone in front of somebody's face or chest.", low=0.5, high=60
-    )
     remember_s: float = setting(
         60.0, "A parked phone that is not seen is remembered this long.", low=0, high=3600
-    )
-    still: float = setting(
-        0.12, "Movement below this share of the phone's own size is stillness.", low=0.01, high=1
     )
     raised: float = setting(
         0.75,
@@ -202,7 +189,7 @@ class ObserveConfig:
         0.002, "Share of the picture that has to change for a look.", low=0, high=1
     )
     gate_calm_s: float = setting(
-        0.3,
+        0.2,
         "No phone about: look at changes at most this often. A pick-up is noticed at most this much"
         " later.",
         low=0,
@@ -305,6 +292,10 @@ LIGHT_ONLY = LadderConfig(sound_after_s=-1.0, loud_after_s=-1.0, volume_cap=0.0)
 PRESETS: dict[str, LadderConfig] = {"gentle": GENTLE, "strict": STRICT, "light-only": LIGHT_ONLY}
 
 
+# What chirps and what is loud where nothing else is wanted: names of `tunes.LIBRARY`.
+CHIRP, LOUD = "two-up", "three-knocks"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NudgeConfig:
     """How hard the box nudges."""
@@ -318,6 +309,12 @@ class NudgeConfig:
     longest_sound_s: float = setting(
         60.0, "After so much sound in one pick-up, only light remains.", low=1, high=600
     )
+    chirp: str = setting(
+        CHIRP,
+        "The tune of the soft chirp: a name of the library (`procrastobot selftest --play list`),"
+        " one written out in RTTTL, or a file: of RTTTL, or of sound for a board with a speaker.",
+    )
+    loud: str = setting(LOUD, "The tune when it is loud; the same.")
     reward: bool = setting(True, "A light for a clean session.")
 
 

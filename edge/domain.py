@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Grid = NDArray[np.float32]
+
 # ---------------------------------------------------------------- what is seen
 
 
@@ -98,20 +100,43 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object the detector saw; `label` is one of the model's labels.
-
-    repeated: the box is what an earlier frame's look said, and says nothing of where it is by now
-    """
+    """One object the detector saw; `label` is one of the model's labels."""
 
     label: str
     score: float
     box: Box
-    repeated: bool = False
 
 
 PHONE = "phone"
+DENIED = "not a phone"  # the thing that "that was not a phone" shows to the box
+OWN = "my phone"  # and "that was my phone"
+NAME_MOST = 40  # characters, of a thing that is shown
+EMPTY_S = 3.0  # hands are empty so long before it is, so that what lies about is known
 PERSON = "person"
-GLIMPSE = "glimpse"  # what may be a phone, as long as nothing says that it is one
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A look that should be taken: by which of the eyes, at which part of the picture.
+
+    at: what it is at: empty the whole picture, else a seat or a thing by its number
+    """
+
+    window: Box = WHOLE_PICTURE
+    eye: int = 0
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a glance saw; boxes are shares of the whole picture, clipped to the window."""
+
+    detections: tuple[Detection, ...]
+    glance: Glance = Glance()
+
+    @property
+    def window(self) -> Box:
+        return self.glance.window
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +166,7 @@ class SceneStats:
     change:     share of cells that differ from the previous frame, 0..1
     shift:      share of cells that differ from the reference scene, 0..1, light changes removed
     identical:  the frame equals the previous one to the bit (sensor noise makes that impossible)
-    changed:    bounding boxes of where it changed
+    grid:       (rows, columns) logarithms of grey, for `desk/pixels.py`; None: not measured
     """
 
     brightness: float
@@ -151,7 +176,7 @@ class SceneStats:
     change: float
     shift: float
     identical: bool
-    changed: tuple[Box, ...] = ()
+    grid: Grid | None = field(default=None, compare=False, repr=False)
 
 
 # ---------------------------------------------------------------- what it means
@@ -297,6 +322,14 @@ class SetMode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTune:
+    """Another tune, from now on: a name of the library, or one written out."""
+
+    tune: str
+    loud: bool = False  # for the loud level; else for the chirp
+
+
+@dataclass(frozen=True, slots=True)
 class SetGrace:
     """How long a phone must be in use to be believed, from now on."""
 
@@ -321,9 +354,35 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Erase what was learnt from "that was not a phone": one entry by its number, or all."""
+    """Erase what was learnt from "that was not a phone": one entry by its number, or all. With a
+    name: a thing that was shown."""
 
     number: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Teach:
+    """A thing is shown to the box for a while: a phone, or what is to be told from one."""
+
+    name: str
+    phone: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MyPhone:
+    """The owner says that a phone was missed just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What became of showing a thing: so many different views of it are new, or why none is."""
+
+    name: str
+    phone: bool = False
+    views: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,9 +415,13 @@ Command = (
     | Mute
     | SetVolume
     | SetMode
+    | SetTune
     | SetGrace
     | NotAPhone
     | Forget
+    | Teach
+    | MyPhone
+    | Learnt
     | Test
     | Aim
     | Press
@@ -388,6 +451,10 @@ class EventType(StrEnum):
     LEVEL = "level"
     SNOOZE = "snooze"
     NOT_A_PHONE = "not_a_phone"
+    MY_PHONE = "my_phone"
+    TEACH = "teach"  # a thing is being shown
+    TAUGHT = "taught"  # and is known now
+    FORGET = "forget"  # what was shown is erased
     REWARD = "reward"
     REFUSED = "refused"  # a command that changed nothing
     FAULT = "fault"
@@ -493,6 +560,8 @@ class State:
     mode: str = "gentle"
     grace_s: float | None = None  # as commanded; None: as configured
     volume: float = 1.0
+    chirp: str = ""  # tunes as commanded; empty: as configured
+    loud: str = ""
     muted: bool = False
     snooze_until_s: float | None = None
     snoozes_used: int = 0
@@ -576,6 +645,7 @@ class Tune:
     """What the buzzer plays. `repeat_s` of 0 plays it once; otherwise it starts anew that often.
 
     `volume` 0..1; `at_most_s` bounds it in the buzzer itself, so that a hung loop cannot ring on.
+    `file` is a sound file, which a speaker plays in place of the notes.
     """
 
     name: str
@@ -583,6 +653,7 @@ class Tune:
     volume: float = 1.0
     repeat_s: float = 0.0
     at_most_s: float = 60.0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ Every effect follows from two states, so that the same states always do the same
 
 from __future__ import annotations
 
-from edge.config import Config, LadderConfig
+from edge import patterns, tunes
+from edge.config import CHIRP, LOUD, Config
 from edge.domain import (
-    Color,
     Effect,
     Fault,
     Level,
@@ -26,8 +26,6 @@ BOOKS_S = 60.0  # how often totals that only grew are published
 
 _TEST_LASTS_S = 2.0
 
-_CHIRP = (Note(880.0, 0.08), Note(0.0, 0.06), Note(1174.7, 0.1))
-_LOUD = (Note(2093.0, 0.18), Note(0.0, 0.06)) * 3
 _TEST = (Note(659.3, 0.15), Note(784.0, 0.15), Note(1046.5, 0.25))
 
 
@@ -54,62 +52,56 @@ def effects(before: State, after: State, config: Config) -> tuple[Effect, ...]:
 
 def pattern_of(state: State, config: Config) -> LightPattern:
     """What the lights show. Off only when idle and well: a light is on whenever the camera is."""
-    steps = config.ladder(state.mode)
-    bright = steps.brightness
+    bright = config.ladder(state.mode).brightness
+    return patterns.scaled(_shown(state), bright)
+
+
+def _shown(state: State) -> str:
+    """The name of the pattern."""
     if state.testing == "lights":
-        return LightPattern(Color.WHITE, 0.25, 0.25, bright, warning=bright)
+        return "test"
     if state.faults & {Fault.CAMERA, Fault.DETECTOR}:
-        return LightPattern(Color.AMBER, 0.2, 1.8, bright)
+        return "fault"
     if state.aim_until_s is not None and state.session is not Session.FOCUS:
-        return LightPattern(Color.WHITE, brightness=bright / 4)
+        return "aiming"
+    rewarded = state.reward_until_s is not None
     match state.session:
         case Session.FOCUS:
-            return _watching(state, bright)
+            if state.level is Level.NONE:
+                return "watching" if state.snooze_until_s is None else "snoozed"
+            return state.level.name.lower()
         case Session.BREAK:
-            if state.reward_until_s is not None:
-                return LightPattern(Color.GREEN, 0.5, 0.5, bright)
-            return LightPattern(Color.BLUE, brightness=bright / 2)
+            return "reward" if rewarded else "break"
         case Session.PAUSED:
-            return LightPattern(Color.BLUE, 0.5, 1.5, bright / 2)
+            return "paused"
         case Session.IDLE:
-            if state.reward_until_s is not None:
-                return LightPattern(Color.GREEN, 0.5, 0.5, bright)
-            return LightPattern()
-
-
-def _watching(state: State, bright: float) -> LightPattern:
-    match state.level:
-        case Level.LOUD:
-            return LightPattern(Color.RED, 0.15, 0.15, bright, warning=bright)
-        case Level.SOUND:
-            return LightPattern(Color.RED, 0.5, 0.5, bright, warning=bright)
-        case Level.LIGHT:
-            return LightPattern(Color.AMBER, brightness=bright, warning=bright / 2)
-        case Level.NONE:
-            if state.snooze_until_s is not None:
-                return LightPattern(Color.GREEN, 0.2, 2.8, bright / 4)
-            return LightPattern(Color.GREEN, brightness=bright / 4)
+            return "reward" if rewarded else "off"
 
 
 def tune_of(state: State, config: Config) -> Tune | None:
     """What the buzzer plays; None: silence. Never louder than the mode's cap."""
-    steps = config.ladder(state.mode)
-    volume = state.volume * steps.volume_cap
+    volume = state.volume * config.ladder(state.mode).volume_cap
     if state.testing == "buzzer":
         return Tune("test", _TEST, volume, at_most_s=_TEST_LASTS_S)
     if state.testing == "chirp":
-        return _alarm(Level.SOUND, steps, volume, _TEST_LASTS_S)
+        return _alarm(Level.SOUND, state, config, _TEST_LASTS_S)
     if state.testing == "loud":
-        return _alarm(Level.LOUD, steps, volume, _TEST_LASTS_S)
+        return _alarm(Level.LOUD, state, config, _TEST_LASTS_S)
     if state.level < Level.SOUND:
         return None
-    return _alarm(state.level, steps, volume, config.nudge.longest_sound_s)
+    return _alarm(state.level, state, config, config.nudge.longest_sound_s)
 
 
-def _alarm(level: Level, steps: LadderConfig, volume: float, at_most_s: float) -> Tune:
+def _alarm(level: Level, state: State, config: Config, at_most_s: float) -> Tune:
+    steps, nudge = config.ladder(state.mode), config.nudge
+    volume = state.volume * steps.volume_cap
     if level is Level.LOUD:
-        return Tune("loud", _LOUD, volume, steps.loud_repeat_s, at_most_s)
-    return Tune("chirp", _CHIRP, volume / 2, steps.repeat_s, at_most_s)
+        melody, file = tunes.chosen(state.loud or nudge.loud, LOUD)
+        every_s = steps.loud_repeat_s
+        return tunes.loud(melody, volume=volume, every_s=every_s, at_most_s=at_most_s, file=file)
+    melody, file = tunes.chosen(state.chirp or nudge.chirp, CHIRP)
+    every_s = steps.repeat_s
+    return tunes.chirp(melody, volume=volume, every_s=every_s, at_most_s=at_most_s, file=file)
 
 
 def _visible(state: State) -> tuple[object, ...]:
@@ -125,6 +117,8 @@ def _visible(state: State) -> tuple[object, ...]:
         state.grace_s,
         state.testing,
         state.volume,
+        state.chirp,
+        state.loud,
         state.muted,
         state.quiet,
         state.view,

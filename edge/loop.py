@@ -8,7 +8,7 @@ from typing import Protocol
 
 from edge.album import Album
 from edge.config import Config
-from edge.decide import obey, seeing, step, watching
+from edge.decide import obey, seeing, watching
 from edge.domain import (
     Command,
     Fault,
@@ -24,9 +24,17 @@ from edge.domain import (
 )
 from edge.effects import effects
 from edge.health import Health
-from edge.observe import Memory, observe, wants_look
+from edge.judge import Facts, Memory, glances, judge
 from edge.outputs import Outputs
-from edge.ports import Camera, CameraMissing, CameraStalled, Detector, InboxReader, Watchdog
+from edge.ports import (
+    Camera,
+    CameraMissing,
+    CameraStalled,
+    Eyes,
+    InboxReader,
+    Learner,
+    Watchdog,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +57,7 @@ class Loop:
         config: Config,
         state: State,
         camera: Camera,
-        detector: Detector,
+        eyes: Eyes,
         scene: Scene,
         thresholds: Thresholds,
         outputs: Outputs,
@@ -58,15 +66,17 @@ class Loop:
         clock: Callable[[], float],
         minute_of_day: Callable[[], int | None],
         album: Album | None = None,
+        learner: Learner | None = None,
     ) -> None:
         self.state = state
         self.album = album
+        self._learner = learner
         self.observation: Observation | None = None
         self.frame: Frame | None = None
         self.health = Health()
         self._config = self._adopted = config
         self._camera = camera
-        self._detector = detector
+        self._eyes = eyes
         self._scene = scene
         self._thresholds = thresholds
         self._outputs = outputs
@@ -118,7 +128,6 @@ class Loop:
     def _rest(self) -> None:
         self._camera.close()
         self.health.paused()
-        self._memory = Memory()
         self._inbox.wait(REST_S)
 
     def _wait(self) -> None:
@@ -147,40 +156,37 @@ class Loop:
         self._obey([FaultChange(Fault.CAMERA, True, str(exc))])
 
     def _judge(self, frame: Frame | None) -> None:
-        observation = None
+        facts = None
         if frame is not None and seeing(self.state):
-            observation = self._observe(frame)
-        self.frame, self.observation = frame, observation
+            facts = self._facts(frame)
+        self.frame = frame
         at_s = self._now() if frame is None else frame.at_s
-        self._step(observation, at_s)
+        self._step(facts, at_s)
         self._judged_s, self._judged_at_s = self._clock(), at_s
 
-    def _step(self, observation: Observation | None, at_s: float) -> None:
-        after = step(
+    def _step(self, facts: Facts | None, at_s: float) -> None:
+        after, self._memory, self.observation = judge(
             self.state,
-            observation,
+            self._memory,
+            facts,
             at_s=at_s,
             config=self._config,
+            thresholds=self._thresholds,
             minute_of_day=self._minute_of_day(),
         )
         self._become(after)
 
-    def _observe(self, frame: Frame) -> Observation:
+    def _facts(self, frame: Frame) -> Facts:
+        """Measure the frame, and look where it is due."""
         stats = self._scene.measure(frame)
-        detections = None
-        if wants_look(self._memory, stats, at_s=frame.at_s, config=self._config):
+        looks = []
+        for glance in glances(
+            self._memory, stats, at_s=frame.at_s, config=self._config, eyes=self._eyes.count
+        ):
             began_s = self._clock()
-            detections = self._detector.detect(frame)
+            looks.append(self._eyes.look(frame, glance))
             self.health.inference(self._clock() - began_s)
-        self._memory, observation = observe(
-            self._memory,
-            detections,
-            stats,
-            at_s=frame.at_s,
-            config=self._config,
-            thresholds=self._thresholds,
-        )
-        return observation
+        return Facts(frame.at_s, stats, tuple(looks))
 
     def _obey(self, commands: Sequence[Command]) -> None:
         state = self.state
@@ -205,6 +211,8 @@ class Loop:
                 log.info("%s%s", in_words(effect.happening), shown)
                 if self.album is not None:
                     self.album.consider(effect.happening, self.frame)
+                if self._learner is not None:
+                    self._learner.hear(effect.happening)
             self._outputs.apply(effect, after)
 
     def _report(self) -> None:

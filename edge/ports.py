@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.domain import Command, Detection, Frame, Happening, LightPattern, State, Tell, Tune
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.desk.taught import Bank
+from edge.domain import (
+    Box,
+    Command,
+    Detection,
+    Frame,
+    Glance,
+    Happening,
+    LightPattern,
+    Look,
+    State,
+    Tell,
+    Tune,
+)
 from edge.errors import Trouble
 
 
@@ -64,12 +80,53 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
+class Eyes(Protocol):
+    """One small network or several, which look in turn."""
+
+    @property
+    def count(self) -> int: ...
+
+    def look(self, frame: Frame, glance: Glance) -> Look:
+        """What one eye sees in one part of the picture; boxes are shares of the whole picture."""
+        ...
+
+
 class Detector(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
+        ...
+
+
+class Features(Protocol):
+    """Vectors that tell things apart; worth something only to the version that made them.
+
+    What makes them is loaded when the bank or a vector is first wanted, and takes memory from then
+    on. Raises ModelError then, if it must.
+    """
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def bank(self) -> Bank: ...
+
+    def crops(self, frame: Frame, boxes: Sequence[Box]) -> list[NDArray[np.uint8]]:
+        """(side, side, 3) of each box: all that `vectors` needs of a picture."""
+        ...
+
+    def vectors(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """(N, D), a row for each crop."""
+        ...
+
+
+class Learner(Protocol):
+    """What learns of things: it hears what happened, as everybody does who is told."""
+
+    def hear(self, happening: Happening) -> None:
+        """Never raises."""
         ...
 
 
@@ -159,8 +216,11 @@ __all__ = [
     "CameraStalled",
     "Detector",
     "EndOfStream",
+    "Eyes",
+    "Features",
     "Inbox",
     "InboxReader",
+    "Learner",
     "Lights",
     "Teller",
     "Viewer",

@@ -108,7 +108,7 @@ def read(path: Path | None) -> Read:
 
 
 def _read(text: str, source: str) -> Read:
-    tree, faults = toml.syntax(text)
+    tree, faults = toml.syntax(text, paths=_paths)
     if tree is None:
         raise _not_toml(source, faults)
     notes = _renamed(tree)
@@ -123,7 +123,11 @@ def _read(text: str, source: str) -> Read:
 
 
 def _reader() -> toml.Reader:
-    return toml.Reader(paths=lambda: [path for path, *_ in declarations()])
+    return toml.Reader(paths=_paths)
+
+
+def _paths() -> list[str]:
+    return [path for path, *_ in declarations()]
 
 
 def _unreadable(path: Path, text: str) -> ConfigUnreadable:
@@ -195,7 +199,7 @@ def unsettable(dotted: str) -> str:
         return "" if name in own else f": no such setting{_reader().nearest(name, own, section)}"
     if hint is not None:
         return f": {section} are tables, and need a file"
-    paths = [path for path, *_ in declarations()]
+    paths = _paths()
     close = [path for path in paths if path.endswith(f".{dotted}")]
     close = close or difflib.get_close_matches(dotted, paths, 1)
     return ": no such setting" + (f"; did you mean {close[0]}?" if close else "")

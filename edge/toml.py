@@ -64,10 +64,13 @@ def read_text(path: Path) -> str:
         raise Unreadable(text) from exc
 
 
-def syntax(text: str) -> tuple[dict[str, Any] | None, list[SettingFault]]:
+def syntax(
+    text: str, *, paths: typing.Callable[[], list[str]] = list
+) -> tuple[dict[str, Any] | None, list[SettingFault]]:
     """The tables, and each line that is not TOML; None where such a line makes the rest a guess.
 
-    A faulty line is taken out and the rest read again, so that one fault hides no others.
+    A faulty line is taken out and the rest read again, so that one fault hides no others. `paths`
+    gives the dotted names there are: a word alone on its line is repeated only if it is one.
     """
     lines = text.replace("\r\n", "\n").removeprefix(BYTE_ORDER_MARK).split("\n")
     lines.append("")  # so that a fault of the last line is told with its number
@@ -84,7 +87,7 @@ def syntax(text: str) -> tuple[dict[str, Any] | None, list[SettingFault]]:
                 return None, [*faults, SettingFault("its end", f": {what}")]
             number = int(found[1])
             line = lines[number - 1]
-            words, instead = _in_words(line, what)
+            words, instead = _in_words(line, what, paths)
             if faults and instead is None:
                 return None, faults  # as likely as not a consequence
             faults.append(SettingFault(f"line {number}", f": {words}"))
@@ -97,10 +100,13 @@ _PAIR = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*([=:]?)\s*(.*?)\s*")
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([A-Za-z0-9_.-]+)\s*\]*\s*(#.*)?")
 
 
-def _in_words(line: str, what: str) -> tuple[str, str | None]:
+def _in_words(
+    line: str, what: str, paths: typing.Callable[[], list[str]]
+) -> tuple[str, str | None]:
     """What is wrong with a line, and the line that would let the rest be read; None: there is none.
 
-    What stands after the name may be a password and is not repeated.
+    What stands after the name may be a password and is not repeated, nor is a word that stands
+    alone: it may be a value that slipped onto a line of its own.
     """
     header = _HEADER.fullmatch(line)
     if header is not None:
@@ -116,7 +122,8 @@ def _in_words(line: str, what: str) -> tuple[str, str | None]:
     if sign == ":":
         return f"{name}: a setting has an equals sign: {name} = VALUE", ""
     if sign == "":
-        return f"{name}: no setting; NAME = VALUE is wanted", "" if not value else None
+        named = f"{name}: " if any(name in path.split(".") for path in paths()) else ""
+        return f"{named}no setting; NAME = VALUE is wanted", "" if not value else None
     return f"{name}: {_wrong_value(value, what)}", ("" if _ends_here(value) else None)
 
 

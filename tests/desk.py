@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
+from math import sin
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge import decide
 from edge.config import Config, SessionConfig
@@ -14,7 +19,9 @@ from edge.domain import (
     Command,
     Detection,
     EventType,
+    Glance,
     Happening,
+    Look,
     Observation,
     SceneStats,
     SessionAction,
@@ -22,9 +29,9 @@ from edge.domain import (
     State,
     Thresholds,
 )
-from edge.observe import Memory, observe, wants_look
+from edge.judge import Facts, Memory, glances, judge
 
-THRESHOLDS = Thresholds(0.25, {"phone": 0.45, "person": 0.3})
+THRESHOLDS = Thresholds(0.25, {"phone": 0.3, "person": 0.3})
 SITTER = Detection(PERSON, 0.9, Box(0.10, 0.30, 0.80, 0.70))
 ON_DESK = (0.88, 0.20)
 AT_CHEST = (0.50, 0.50)
@@ -36,7 +43,8 @@ STIRRED = replace(CALM, change=0.2)  # somewhere
 PERIOD_S = 0.1
 
 Seen = tuple[Detection, ...]
-Script = Callable[[float], tuple[Seen, SceneStats]]
+# What is seen, the figures of the frame, where things really are, and where hands move.
+Script = Callable[[float], tuple[Seen, SceneStats, *tuple[Iterable[Box], ...]]]
 
 
 def phone(
@@ -61,7 +69,30 @@ def thing(
 def swaying(place: tuple[float, float], at_s: float) -> tuple[float, float]:
     """What a hand does: a few centimetres to and fro, less than the hands of the clips do (`sway`
     in tests/lab/scenarios/noise.json)."""
-    return place[0] + 0.03 * (int(at_s * 5) % 3), place[1] + 0.02 * (int(at_s * 5) % 2)
+    return place[0] + 0.04 * sin(5.1 * at_s), place[1] + 0.03 * sin(3.7 * at_s)
+
+
+def cells(things: Iterable[Box], hands: Iterable[Box], tick: int) -> NDArray[np.float32]:
+    """Grey cells as `SceneStats.grid` has them: a desk, dark things on it, and hands that move."""
+    grid, moving = _field(0).copy(), _field(1 + tick % 64)
+    for box in things:
+        grid[_within(box, grid.shape)] = 3.5
+    for box in hands:
+        grid[_within(box, grid.shape)] = moving[_within(box, grid.shape)]
+    return grid
+
+
+@cache
+def _field(seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(4.6, 0.3, (48, 64)).astype(np.float32)
+
+
+def _within(box: Box, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, columns = shape
+    return (
+        slice(max(0, round(box.ymin * rows)), max(0, round(box.ymax * rows))),
+        slice(max(0, round(box.xmin * columns)), max(0, round(box.xmax * columns))),
+    )
 
 
 class Desk:
@@ -93,29 +124,32 @@ class Desk:
     def focus(self) -> Desk:
         return self.tell(SetSession(SessionAction.START))
 
-    def frame(self, seen: Iterable[Detection], stats: SceneStats = STIRRED) -> Desk:
-        """One more frame, PERIOD_S later."""
+    def frame(
+        self,
+        seen: Iterable[Detection],
+        stats: SceneStats = STIRRED,
+        things: Iterable[Box] | None = None,
+        hands: Iterable[Box] = (),
+    ) -> Desk:
+        """One more frame, PERIOD_S later. Its cells show `things`, unless given the phones where
+        they are seen, and `hands` that move."""
         self.now_s = round(self.now_s + PERIOD_S, 6)
-        observation = None
+        seen = tuple(seen)
+        if things is None:
+            things = [each.box for each in seen if each.label == PHONE]
+        stats = replace(stats, grid=cells(things, hands, round(self.now_s / PERIOD_S)))
+        looks = ()
         if decide.watching(self.state):
-            look = wants_look(self.memory, stats, at_s=self.now_s, config=self.config)
-            self.looks += look
-            self.memory, observation = observe(
-                self.memory,
-                tuple(seen) if look else None,
-                stats,
-                at_s=self.now_s,
-                config=self.config,
-                thresholds=THRESHOLDS,
-            )
-        else:
-            self.memory = Memory()
-        self.seen = observation
-        self.state = decide.step(
+            due = glances(self.memory, stats, at_s=self.now_s, config=self.config)
+            self.looks += len(due)
+            looks = tuple(Look(seen, Glance()) for _ in due)
+        self.state, self.memory, self.seen = judge(
             self.state,
-            observation,
+            self.memory,
+            Facts(self.now_s, stats, looks),
             at_s=self.now_s,
             config=self.config,
+            thresholds=THRESHOLDS,
             minute_of_day=self.minute,
         )
         self.states.append(self.state)

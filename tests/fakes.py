@@ -8,7 +8,17 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from edge.domain import Detection, Frame, LightPattern, SceneStats, State, Tell, Tune
+from edge.domain import (
+    Detection,
+    Frame,
+    Glance,
+    LightPattern,
+    Look,
+    SceneStats,
+    State,
+    Tell,
+    Tune,
+)
 from edge.ports import CameraMissing, CameraStalled, EndOfStream
 
 GREY = np.full((48, 64, 3), 128, dtype=np.uint8)
@@ -99,18 +109,18 @@ class FakeCamera:
         self.is_open = False
 
 
-class FakeDetector:
-    """Sees what `script` says for the time of a frame."""
+class FakeEyes:
+    """One eye that sees what `script` says for the time of a frame, wherever it looks."""
 
-    labels = ("phone", "person")
+    count = 1
 
     def __init__(self, script: Callable[[float], Iterable[Detection]] = lambda at_s: ()) -> None:
         self._script = script
         self.looked_at_s: list[float] = []
 
-    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+    def look(self, frame: Frame, glance: Glance) -> Look:
         self.looked_at_s.append(frame.at_s)
-        return tuple(self._script(frame.at_s))
+        return Look(tuple(self._script(frame.at_s)))
 
 
 class FakeScene:

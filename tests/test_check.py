@@ -95,6 +95,7 @@ def test_everything_that_is_wrong_is_named_at_once(check):
         ("[mqtt]\nhost: nas", "line 2: host: a setting has an equals sign: host = VALUE"),
         ("[mqtt]\nhost =", 'line 2: host: has no value; an empty text is ""'),
         ("[mqtt]\nhost", "line 2: host: no setting; NAME = VALUE is wanted"),
+        ("[mqtt]\npassword =\ngeheim99", "line 3: no setting; NAME = VALUE is wanted"),
         ("[mqtt\nhost = 'nas'", "line 1: a table is named in brackets: [mqtt]"),
         ("[[seats]\nname = 'a'", "line 1: a table is named in brackets: [[seats]]"),
         ("[mqtt]\nhost = 'a'\nhost = 'b'", "line 3: host: is there more than once"),
@@ -109,6 +110,7 @@ def test_a_line_that_is_not_toml_gets_words_that_help(check, text, expected):
     code, said = check(text)
     assert code == 78
     assert expected in said
+    assert "geheim99" not in said
 
 
 def test_a_line_that_is_not_toml_hides_no_other_fault(check):

@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.domain import PERSON, PHONE, Box, Detection, Frame, Level, Thresholds
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Box,
+    Detection,
+    Frame,
+    Glance,
+    Level,
+    Look,
+    Thresholds,
+)
 from tests.camera_fakes import write_film
 from tests.lab import clips as rules
 from tests.lab import footage
@@ -137,12 +147,16 @@ def test_the_lead_in_has_nothing_unclear_and_nothing_from_the_first_phone_on():
 class Red:
     """Takes red for a phone; a person is always there."""
 
-    labels = (PHONE, PERSON)
+    count = 1
 
     def __init__(self):
         self.times_s = []
 
-    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+    def look(self, frame: Frame, glance: Glance) -> Look:
+        """The whole picture, whatever it is told to look at."""
+        return Look(self.seen(frame))
+
+    def seen(self, frame: Frame) -> tuple[Detection, ...]:
         self.times_s.append(frame.at_s)
         found = (Detection(PERSON, 0.9, Box(0.05, 0.2, 1.0, 0.8)),)
         pixels = frame.image.astype(int)

@@ -1,4 +1,4 @@
-"""Fitting a detector and composing sequences, with a detector that knows colours instead."""
+"""Fitting eyes and composing sequences, with eyes that know colours instead."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge.domain import PERSON, PHONE, Box, Detection, Frame, Thresholds
-from edge.vision.manifest import Colour, Family, Fit, ModelInput, ModelSpec
-from edge.vision.second_look import SecondLook
+from edge.vision.eyes import Eyes
+from edge.vision.manifest import Colour, EyeSet, Family, Fit, ModelInput, ModelSpec
 from tests.camera_fakes import write_film, write_picture
 from tests.lab.dataset import DatasetError, load_dataset
 from tests.lab.scenarios import composed, fit, noise
@@ -26,19 +26,19 @@ CATEGORIES = [
 
 
 class Colours:
-    """Takes red for a phone, blue for a wallet that looks a little like one; a person is always
+    """Takes red for a phone, blue for something that looks a little like one; a person is always
     there."""
 
-    labels = (PHONE, PERSON, "wallet")
+    labels = (PHONE, PERSON)
+
+    def __init__(self, surer: float = 1.0) -> None:
+        self.surer = surer
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         pixels = frame.image.astype(int)
         found = [Detection(PERSON, 0.9, Box(0.05, 0.2, 1.0, 0.8))]
         red, blue = pixels[..., 0], pixels[..., 2]
-        for mask, labels in (
-            (red - blue > 120, ((PHONE, 0.8),)),
-            (blue - red > 120, (("wallet", 0.7), (PHONE, 0.35))),
-        ):
+        for mask, score in ((red - blue > 120, 0.8), (blue - red > 120, 0.05)):
             rows, columns = np.nonzero(mask)
             if len(rows) < 50:
                 continue
@@ -49,7 +49,7 @@ class Colours:
                 (rows.max() + 1) / height,
                 (columns.max() + 1) / width,
             )
-            found += [Detection(label, score, box) for label, score in labels]
+            found.append(Detection(PHONE, score * self.surer, box))
         return tuple(sorted(found, key=lambda d: -d.score))
 
 
@@ -113,18 +113,22 @@ def quietly(items, what):
     return items
 
 
-def looking_closely() -> SecondLook:
-    return SecondLook(Colours(), floor=0.05, rivals=(), every=4)
+def eyes() -> Eyes:
+    return Eyes((Colours(), Colours(0.9)), floor=0.05)
 
 
-def spec(path) -> ModelSpec:
+def chosen(path) -> EyeSet:
     given = ModelInput(SIZE[0], SIZE[1], Colour.RGB, Fit.LETTERBOX)
-    return ModelSpec("colours", path, Family.YOLOX, given, Colours.labels, THRESHOLDS)
+    specs = [
+        ModelSpec(name, path, Family.YOLOX, given, Colours.labels, THRESHOLDS, sha256=name)
+        for name in ("red", "green")
+    ]
+    return EyeSet("colours", tuple(specs), THRESHOLDS)
 
 
 def test_a_phone_that_sways_is_lit_in_time_and_a_wallet_never_sounds(folder):
     pictures = load_dataset(folder)
-    found = composed.compose(pictures, Colours(), THRESHOLDS, quietly)
+    found = composed.compose(pictures, eyes(), THRESHOLDS, quietly)
     by_name = {outcome.name: outcome for outcome in found}
     assert set(by_name) == {"phone.jpg", "again.jpg", "wallet.jpg"}
     for name in ("phone.jpg", "again.jpg"):
@@ -136,28 +140,37 @@ def test_a_phone_that_sways_is_lit_in_time_and_a_wallet_never_sounds(folder):
 
 
 def test_a_clip_with_a_phone_in_use_is_lit(clips):
-    (outcome,) = composed.clips(sorted(clips.glob("*.mp4")), Colours(), THRESHOLDS, quietly)
+    (outcome,) = composed.clips(sorted(clips.glob("*.mp4")), eyes(), THRESHOLDS, quietly)
     assert outcome.lit_s <= 2.5
 
 
-def test_what_a_detector_does_is_measured(folder, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "STILL_SHARE", 0.0)  # these pictures are small
-    tree = fit.fit([folder, clips], spec(tmp_path), looking_closely(), quietly)
+def test_what_each_eye_does_is_measured(folder, clips, tmp_path):
+    tree = fit.fit([folder, clips], [], chosen(tmp_path), eyes(), quietly)
     path = tmp_path / "noise.json"
     path.write_text(fit.dump(tree))
     fitted = noise.load(path)
     assert fitted.pictures == 4
+    assert fitted.sha256 == ("red", "green")
     area = 40 * 70 / (320 * 240)
-    rank = np.array([0.1, 0.9])
-    assert fitted.scores(PHONE, area, rank) == pytest.approx(np.array([[0.8, 0.8, 0.0]] * 2))
-    # Where the picture is shown too small, this detector sees nothing.
-    assert fitted.scores("wallet", area, rank).max(0) == pytest.approx([0.35, 0.35, 0.7])
+    rank = np.array([[0.5, 0.5], [0.9, 0.9]])
+    phones = [[0.8, 0.8], [0.72, 0.72]]
+    assert fitted.scores(PHONE, area, rank) == pytest.approx(np.array([phones] * 2))
+    assert max(table.max() for table in fitted.records["wallet"]) == pytest.approx(0.05)
     assert fitted.scores(noise.HANDS, area, rank).max() == 0.0
     assert fitted.threshold == 0.45
-    # Each phone, and each mirrored.
-    assert all(wobble.score == pytest.approx(0.8) for wobble in fitted.wobbles)
-    assert max(np.abs(wobble.off).max() for wobble in fitted.wobbles) < 0.02
+    assert all(wobble.score == pytest.approx(0.76) for wobble in fitted.wobbles)
+    assert max(np.abs(edges).max() for w in fitted.wobbles for edges in w.closer) < 0.02
     assert 0.02 < fitted.sway < 0.5
+
+
+def test_of_what_is_lent_only_what_nothing_else_shows_is_measured(folder, clips, tmp_path):
+    lent = write_dataset(tmp_path / "lent", [("b.jpg", BLUE, 1002), ("r.jpg", RED, 77)])
+    own = write_dataset(tmp_path / "own", [("e.jpg", None, None), ("p.jpg", RED, 77)])
+    tree = fit.fit([own, clips], [lent], chosen(tmp_path), eyes(), quietly)
+    assert tree["lent"] == {"lent": ["wallet"]}
+    assert len(tree["records"]["wallet"]) == len(tree["records"][PHONE]) == len(fit.SHARES)
+    again = fit.fit([folder, clips], [lent], chosen(tmp_path), eyes(), quietly)
+    assert again["lent"] == {"lent": []}
 
 
 @pytest.mark.parametrize("missing", ["clips", "phone"])
@@ -169,4 +182,4 @@ def test_what_is_missing_for_a_fit_is_named(tmp_path, clips, missing):
     else:
         folders = [write_dataset(tmp_path / "b", [("a.jpg", None, None)]), clips]
     with pytest.raises(DatasetError, match="clip" if missing == "clips" else "phone"):
-        fit.fit(folders, spec(tmp_path), looking_closely(), quietly)
+        fit.fit(folders, [], chosen(tmp_path), eyes(), quietly)

@@ -15,14 +15,17 @@ from edge.config import (
     SessionConfig,
 )
 from edge.domain import (
+    DENIED,
     Activity,
     Box,
     EventType,
     Fault,
     FaultChange,
     Forget,
+    Learnt,
     Level,
     Mute,
+    MyPhone,
     NotAPhone,
     Press,
     Session,
@@ -31,6 +34,7 @@ from edge.domain import (
     SetSession,
     SetVolume,
     Snooze,
+    Teach,
     Test,
     Totals,
 )
@@ -570,7 +574,7 @@ def test_the_same_thing_in_the_same_place_alarms_less_easily_from_then_on():
 def test_what_was_learnt_is_bounded_listed_and_erased():
     config = configured(policy=PolicyConfig(learn_most=3, denied_s=0))
     desk = Desk(config).focus().working(5)
-    for place in ((0.2, 0.35), (0.2, 0.65), (0.4, 0.35), (0.4, 0.65), (0.58, 0.5)):
+    for place in ((0.2, 0.35), (0.2, 0.65), (0.4, 0.35), (0.4, 0.65), (0.62, 0.5)):
         calculating(desk, 8, place)
         desk.tell(NotAPhone()).working(5)
     assert [known.number for known in desk.state.look_alikes] == [3, 4, 5]
@@ -593,6 +597,42 @@ def test_learning_can_be_turned_off():
     desk = calculating(Desk(configured(policy=PolicyConfig(learn=False))).focus().working(5), 15)
     desk.tell(NotAPhone())
     assert desk.state.look_alikes == ()
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def test_what_is_shown_in_a_session_makes_no_alarm_and_is_said_when_it_is_known():
+    desk = Desk().focus().working(5).tell(Teach("my phone", True, 30))
+    desk.using(20)
+    assert desk.state.level is Level.NONE
+    desk.tell(Learnt("my phone", True, 12))
+    assert desk.types()[-2:] == [EventType.TEACH, EventType.TAUGHT]
+    desk.working(20).using(20)
+    assert desk.state.level is Level.SOUND
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (Teach("my phone", True, 30), "the camera is closed: start a focus session first"),
+        (MyPhone(), "the camera is closed: start a focus session first"),
+        (Learnt("cup", why="nothing held up was found"), "nothing held up was found"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_with_the_reason(command, why):
+    (happening,) = Desk().tell(command).state.happenings
+    assert happening.type is EventType.REFUSED
+    assert happening.details["why"] == why
+
+
+def test_forgetting_denials_forgets_their_looks_and_a_name_forgets_only_that_thing():
+    desk = calculating(Desk().focus().working(5), 15).tell(NotAPhone())
+    desk.tell(Forget(None, "wallet"))
+    assert len(desk.state.look_alikes) == 1
+    desk.tell(Forget())
+    forgotten = [h.details["name"] for h in desk.state.happenings if h.type is EventType.FORGET]
+    assert forgotten == ["wallet", DENIED]
 
 
 # ---------------------------------------------------------------- the rest

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.domain import Box
@@ -58,6 +58,16 @@ def plain_decode(heads, quants, *, input_px, floor):
     return found
 
 
+def any_vote(found) -> bool:
+    """Whether two boxes of one class overlap so much, now and then, that they share their edges."""
+    boxes = [(label, Box(*edges)) for _, label, edges in found]
+    return any(
+        label == other and one.iou(another) > VOTE_IOU - 1e-3
+        for k, (label, one) in enumerate(boxes)
+        for other, another in boxes[:k]
+    )
+
+
 def some_heads(seed, quants, *, input_px=(64, 96), labels=3):
     random = np.random.default_rng(seed)
     heads = []
@@ -80,6 +90,7 @@ def test_heads_decode_as_the_plain_definition_says(quant, seed, floor):
     quants = [quant] * 3
     heads = some_heads(seed, quants)
     expected = plain_decode(heads, quants, input_px=(64, 96), floor=floor)
+    assume(not any_vote(expected))
     # At IoU 1 nothing is suppressed: every box of the definition has to come out.
     found = YoloxDecoder(quants, floor=floor, nms_iou=1.0)(heads)
     expected.sort(key=lambda each: -each[0])

@@ -35,7 +35,7 @@ def raised() -> dict[str, type[BaseException]]:
 
 
 KNOWN = {"Trouble", "Misconfigured"}
-NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "StopRequested", "Enough"}
+NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "NoTune", "StopRequested", "Enough"}
 NO_TROUBLE |= {"Away", "Wrong"}  # told to a browser
 
 

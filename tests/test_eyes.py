@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import struct
 from dataclasses import replace
@@ -11,10 +10,11 @@ import numpy as np
 import pytest
 
 from edge.devices.camera_picture import load_picture
-from edge.domain import Box, Frame
+from edge.domain import Frame
 from edge.vision import tflite
 from edge.vision.manifest import ModelError, check_file, default_path, load
 from edge.vision.tflite import load_detector, one_computation
+from tests import reference
 
 EYES = ("nanodet", "picodet")
 MOST_BYTES = 2_000_000
@@ -22,7 +22,7 @@ MOST_BYTES = 2_000_000
 
 @pytest.fixture(params=EYES)
 def eye(request):
-    spec = load(default_path()).choose(request.param)
+    spec = load(default_path()).models[request.param]
     check_file(spec)
     return spec
 
@@ -65,27 +65,15 @@ def test_both_computations_see_the_same(monkeypatch, shared_data, eye):
 
 def test_people_are_found_where_they_are(shared_data, eye):
     """The picture is stretched and turned on its way in, and the boxes turned back."""
-    told = json.loads((shared_data / "dev" / "annotations.json").read_text())
-    people = [
-        each
-        for each in told["annotations"]
-        if each["category_id"] == 1 and each["bbox"][2] * each["bbox"][3] > 40000
-    ][:6]
-    images = {image["id"]: image for image in told["images"]}
     detector = load_detector(eye, threads=1)
-    for truth in people:
-        image = images[truth["image_id"]]
-        x, y, w, h = truth["bbox"]
-        width, height = image["width"], image["height"]
-        box = Box(y / height, x / width, (y + h) / height, (x + w) / width)
-        picture = shared_data / "dev" / "images" / image["file_name"]
+    for picture, box in reference.large_people(shared_data, 6):
         seen = detector.detect(Frame(load_picture(picture), 0.0))
         overlaps = [d.box.iou(box) for d in seen if d.label == "person"]
-        assert max(overlaps, default=0) > 0.6, f"{image['file_name']}: {seen}"
+        assert max(overlaps, default=0) > 0.6, f"{picture.name}: {seen}"
 
 
 def test_a_file_of_one_computation_stays_as_it_is():
-    content = load(default_path()).choose("normal").path.read_bytes()
+    content = (default_path().parent / "picodet-features.tflite").read_bytes()
     assert one_computation(content, in_float=True) == content
 
 

@@ -6,9 +6,11 @@ pins of a Raspberry Pi do. What the kernel's GPIO lines do is the boot proof's t
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -214,4 +216,151 @@ def test_the_layout_of_the_kernels_structures(tmp_path: Path) -> None:
     assert says.stderr.split() == [
         str(number).encode()
         for number in (guard._GET_LINE, guard._GET_CHIP_INFO, guard._CHIP_INFO.size)
+    ]
+
+
+# ---------------------------------------------------------------- with a kernel that is played
+
+
+class FakeKernel:
+    """Chips by path, and what their lines answer. It stands in for os, fcntl, glob and time."""
+
+    O_RDWR, O_CLOEXEC = os.O_RDWR, os.O_CLOEXEC
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.labels: dict[str, str | OSError] = {}
+        self.busy_for: dict[int, int] = {}  # pin -> so many more attempts
+        self.errors: dict[int, int] = {}  # pin -> errno
+        self.driven: list[tuple[int, int]] = []
+        self.tries: dict[int, int] = {}
+        self.opened: dict[int, str] = {}
+        self.now_s = 0.0
+        for name in ("os", "fcntl", "glob", "time"):
+            monkeypatch.setattr(guard, name, self)
+
+    def glob(self, pattern: str) -> list[str]:
+        assert pattern == "/dev/gpiochip*"
+        return sorted(self.labels, reverse=True)
+
+    def open(self, path: str, flags: int) -> int:
+        assert flags == os.O_RDWR | os.O_CLOEXEC
+        found = self.labels[path]
+        if isinstance(found, OSError):
+            raise found
+        number = 100 + len(self.opened)
+        self.opened[number] = path
+        return number
+
+    def close(self, number: int) -> None:
+        del self.opened[number]
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def ioctl(self, number: int, request: int, buffer: bytearray) -> None:
+        label = self.labels[self.opened[number]]
+        assert isinstance(label, str)
+        if request == 0x8044B401:
+            buffer[32 : 32 + len(label)] = label.encode()
+            return
+        assert request == 0xC250B407
+        pin = struct.unpack_from("I", buffer)[0]
+        self.tries[pin] = self.tries.get(pin, 0) + 1
+        if self.busy_for.get(pin, 0) > 0:
+            self.busy_for[pin] -= 1
+            raise OSError(errno.EBUSY, "busy")
+        if pin in self.errors:
+            raise OSError(self.errors[pin], "no such thing")
+        # The values of the first attribute, of the lines by their place.
+        self.driven.append((pin, struct.unpack_from("Q", buffer, 64 * 4 + 32 + 32 + 8)[0]))
+        struct.pack_into("i", buffer, len(buffer) - 4, 999)
+        self.opened[999] = self.opened[number]
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
+    return FakeKernel(monkeypatch)
+
+
+def test_the_chip_is_found_by_what_its_driver_calls_itself(kernel: FakeKernel) -> None:
+    kernel.labels = {"/dev/gpiochip0": "other", "/dev/gpiochip1": "b", "/dev/gpiochip2": "b"}
+    assert guard.find_chip(("a", "b")) == "/dev/gpiochip1"
+    assert guard.find_chip(("c",)) is None
+    assert kernel.opened == {}, "nothing stays open"
+
+
+def test_a_chip_that_may_not_be_opened_is_no_missing_one(kernel: FakeKernel) -> None:
+    kernel.labels = {"/dev/gpiochip0": PermissionError(13, "no"), "/dev/gpiochip1": "b"}
+    assert guard.find_chip(("b",)) == "/dev/gpiochip1"
+    with pytest.raises(PermissionError):
+        guard.find_chip(("c",))
+    kernel.labels = {"/dev/gpiochip0": OSError(5, "broken"), "/dev/gpiochip1": "b"}
+    assert guard.find_chip(("b",)) == "/dev/gpiochip1"
+    assert guard.find_chip(("c",)) is None
+
+
+def test_each_line_is_driven_to_its_level_and_let_go(kernel: FakeKernel) -> None:
+    kernel.labels = {"chip": "b"}
+    assert guard.darken("chip", {"17": 1, "27": 0}) == []
+    assert kernel.driven == [(17, 1), (27, 0)]
+    assert kernel.opened == {}
+    assert guard.darken("chip", {}) == []
+
+
+def test_a_line_that_is_busy_for_a_moment_is_tried_again_and_the_others_are_not(
+    kernel: FakeKernel,
+) -> None:
+    kernel.labels, kernel.busy_for = {"chip": "b"}, {17: 3}
+    assert guard.darken("chip", {"17": 1, "27": 0}) == []
+    assert kernel.driven == [(27, 0), (17, 1)]
+    assert kernel.tries == {17: 4, 27: 1}
+    assert kernel.now_s == pytest.approx(0.03)
+    assert kernel.opened == {}
+
+
+def test_a_line_that_stays_busy_is_given_up_when_patience_ends(kernel: FakeKernel) -> None:
+    kernel.labels, kernel.busy_for = {"chip": "b"}, {17: 9999}
+    assert guard.darken("chip", {"17": 1, "27": 0}) == ["GPIO 17: busy"]
+    assert 2.0 < kernel.now_s <= 2.03
+    assert kernel.driven == [(27, 0)]
+    kernel.now_s = 0.0
+    assert guard.darken("chip", {"17": 1}, patience_s=0.5) == ["GPIO 17: busy"]
+    assert 0.5 < kernel.now_s <= 0.53
+
+
+def test_a_line_that_will_never_do_is_not_waited_for(kernel: FakeKernel) -> None:
+    kernel.labels, kernel.errors = {"chip": "b"}, {17: errno.EINVAL, 18: errno.EIO}
+    assert guard.darken("chip", {"17": 1, "18": 0, "27": 0}) == [
+        "GPIO 17: no such thing",
+        "GPIO 18: no such thing",
+    ]
+    assert (kernel.now_s, kernel.driven) == (0.0, [(27, 0)])
+    # Beside one that is only busy it is tried along.
+    kernel.busy_for = {27: 2}
+    assert guard.darken("chip", {"17": 1, "27": 0}) == ["GPIO 17: no such thing"]
+    assert kernel.driven == [(27, 0), (27, 0)]
+
+
+def test_a_record_says_what_to_darken(tmp_path: Path) -> None:
+    levels, path = tmp_path / "levels", tmp_path / "record"
+    levels.write_bytes(bytes([9] * 30))
+    guard.record(str(path), f"levels:{levels}", {"17": 1, "27": 0})
+    assert path.read_text() == f"levels:{levels}\n17=1\n27=0"
+    assert guard.main(["--now", "--record", str(path)]) == 0
+    after = levels.read_bytes()
+    assert (after[17], after[27]) == (255, 0)
+    assert set(after[:17] + after[18:27] + after[28:]) == {9}
+
+
+def test_what_cannot_be_darkened_is_said_pin_by_pin(
+    kernel: FakeKernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel.labels, kernel.errors = {"chip": "b"}, {17: errno.EIO, 18: errno.EIO}
+    assert guard.main(["--now", "chip", "17=1", "18=0", "27=0"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "guard: could not darken GPIO 17: no such thing",
+        "guard: could not darken GPIO 18: no such thing",
     ]

@@ -476,7 +476,7 @@ def test_the_report_reads_beside_a_running_box(tmp_path):
 )
 def test_the_bar_of_a_day_is_drawn_to_the_longest_one_or_to_an_hour(focus_s, phone_s, bar):
     days = [
-        DayReport(NOON.date(), {"desk": Totals(focus_s=each, phone_s=phone_s)}, 0.0, 0)
+        DayReport(NOON.date(), {"desk": Totals(focus_s=each, phone_s=phone_s)}, 0.0, 0, 0.0)
         for each in focus_s
     ]
     lines = table(Report(tuple(days))).splitlines()[1 : len(days) + 1]

@@ -39,7 +39,7 @@ from tests.fakes import (
     FakeBuzzer,
     FakeCamera,
     FakeClock,
-    FakeDetector,
+    FakeEyes,
     FakeLights,
     FakeScene,
     FakeTeller,
@@ -77,7 +77,7 @@ class Bench:
             session=SessionConfig(focus_min=10),
         )
         self.camera = FakeCamera(self.clock, **camera)
-        self.detector = FakeDetector(script)
+        self.eyes = FakeEyes(script)
         self.lights = FakeLights()
         self.buzzer = FakeBuzzer()
         self.teller = FakeTeller()
@@ -87,9 +87,9 @@ class Bench:
             config=self.config,
             state=decide.start(self.config, at_s=0.0),
             camera=self.camera,
-            detector=self.detector,
+            eyes=self.eyes,
             scene=FakeScene(),
-            thresholds=Thresholds(),
+            thresholds=Thresholds(0.25, {"phone": 0.3}),
             outputs=Outputs(self.lights, self.buzzer, self.teller),
             inbox=self.inbox,
             watchdog=self.watchdog,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from edge.vision.manifest import (
     ModelError,
     check_file,
     load,
-    load_model,
+    load_eyes,
 )
 from tests.reference import model_table, write_manifest
 
@@ -31,22 +32,22 @@ def test_a_model_is_what_its_table_says(tmp_path, model_file):
     )
     models = load(manifest)
     assert models.default == "normal"
-    spec = models.choose()
+    (spec,) = models.eyes().eyes
     assert (spec.name, spec.path, spec.family) == ("normal", model_file, Family.YOLOX)
     assert (spec.input.height_px, spec.input.width_px, spec.input.pad) == (320, 416, 114)
     assert spec.input.fit is Fit.LETTERBOX
     assert (spec.thresholds.of("phone"), spec.thresholds.of("person")) == (0.45, 0.25)
-    assert models.choose("fast").thresholds.floor == 0.3
+    assert models.eyes("fast").thresholds.floor == 0.3
     check_file(spec)
-    assert load_model(ModelConfig(manifest=str(manifest), name="fast")).name == "fast"
+    assert load_eyes(ModelConfig(manifest=str(manifest), name="fast")).name == "fast"
 
 
 def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_file):
     manifest = load(write_manifest(tmp_path, {"normal": model_table(model_file)}))
     with pytest.raises(ModelError, match=r"no model 'normla'; did you mean normal\?"):
-        manifest.choose("normla")
+        manifest.eyes("normla")
     with pytest.raises(ModelError, match="no model 'x'; there is normal"):
-        manifest.choose("x")
+        manifest.eyes("x")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_manifest_that_is_none_is_said_to_be_none(tmp_path, text, fault):
 
 
 def test_a_file_that_is_not_the_manifests_is_refused(tmp_path, model_file):
-    spec = load(write_manifest(tmp_path, {"m": model_table(model_file)})).choose()
+    spec = load(write_manifest(tmp_path, {"m": model_table(model_file)})).eyes().eyes[0]
     whole = model_file.read_bytes()
     model_file.write_bytes(whole[:-1])
     with pytest.raises(ModelError, match=r"has 31 bytes instead of 32: cut short"):
@@ -148,3 +149,86 @@ def test_names_of_classes_are_those_of_the_project():
         "earbud case",
         "wallet",
     ]
+
+
+def in_sets(model_file: Path, sets: str) -> str:
+    labels = {"labels": ["phone", "person"]}
+    tables = {name: model_table(model_file, **labels) for name in ("one", "two")}
+    tables["odd"] = model_table(model_file, labels=["phone", "cup"])
+    path = write_manifest(model_file.parent, tables)
+    path.write_text(path.read_text().replace('default = "one"', 'default = "both"') + sets)
+    return path
+
+
+def test_a_set_of_models_looks_in_turn_and_is_believed_together(model_file):
+    path = in_sets(model_file, '\n[sets.both]\neyes = ["one", "two"]\nphone = 0.2\n')
+    chosen = load_eyes(ModelConfig(manifest=str(path)))
+    assert [eye.name for eye in chosen.eyes] == ["one", "two"]
+    assert chosen.thresholds.of("phone") == 0.2
+    assert chosen.thresholds.of("person") == chosen.eyes[0].thresholds.of("person")
+    assert load_eyes(ModelConfig(manifest=str(path), name="two")).thresholds.of("phone") == 0.45
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ('eyes = ["one", "tow"]\nphone = 0.2', "sets.both.eyes: there is no model 'tow'"),
+        ('eyes = ["one", "odd"]\nphone = 0.2', "sets.both.eyes: they have different labels"),
+        ('eyes = ["one"]', "sets.both.phone: is missing"),
+        ('eyes = ["one"]\nphone = 2', "sets.both.phone: must be from 0 to 1"),
+        ("phone = 0.2", "sets.both.eyes: is missing"),
+    ],
+)
+def test_a_set_that_cannot_be_is_named(model_file, table, fault):
+    path = in_sets(model_file, f"\n[sets.both]\n{table}\n")
+    with pytest.raises(ModelError, match=fault):
+        load(path)
+
+
+# ---------------------------------------------------------------- features
+
+
+def write_features(manifest: Path, **changes: str) -> None:
+    """Add what `teach` needs, with two files beside the manifest."""
+    entries = {"side": "160", "length": "96"}
+    for name in ("network", "bank"):
+        file = manifest.parent / f"{name}.bin"
+        file.write_bytes(name.encode())
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        size = file.stat().st_size
+        entries[name] = f'{{ file = "{file.name}", sha256 = "{digest}", bytes = {size} }}'
+    entries |= changes
+    lines = [f"{name} = {value}" for name, value in entries.items()]
+    manifest.write_text("\n".join([manifest.read_text(), "[features]", *lines]))
+
+
+def test_all_eyes_of_a_manifest_have_its_features_and_both_files_are_checked(tmp_path, model_file):
+    manifest = write_manifest(tmp_path, {"normal": model_table(model_file)})
+    assert load_eyes(ModelConfig(manifest=str(manifest))).features is None
+    write_features(manifest)
+    features = load_eyes(ModelConfig(manifest=str(manifest))).features
+    assert features is not None
+    assert (features.side_px, features.length) == (160, 96)
+    for name in ("network", "bank"):
+        file = tmp_path / f"{name}.bin"
+        whole = file.read_bytes()
+        file.write_bytes(whole[::-1])
+        with pytest.raises(ModelError, match=f"{name}.bin is not the file of the manifest"):
+            load_eyes(ModelConfig(manifest=str(manifest)))
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"side": "1"}, "features.side: must be from 32 to 1024"),
+        ({"length": '"long"'}, "features.length: must be a whole number"),
+        ({"bank": "7"}, "features.bank: must be a table"),
+        ({"network": '{ file = "a" }'}, "features.network.sha256: is missing"),
+    ],
+)
+def test_what_is_wrong_with_features_is_named(tmp_path, model_file, changes, fault):
+    manifest = write_manifest(tmp_path, {"normal": model_table(model_file)})
+    write_features(manifest, **changes)
+    with pytest.raises(ModelError, match=fault):
+        load(manifest)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 
@@ -12,6 +13,7 @@ from edge.config import Config
 from edge.domain import (
     Forget,
     Mute,
+    MyPhone,
     NotAPhone,
     SessionAction,
     SetGrace,
@@ -19,6 +21,7 @@ from edge.domain import (
     SetSession,
     SetVolume,
     Snooze,
+    Teach,
     Test,
 )
 from edge.mqtt import discovery
@@ -57,6 +60,15 @@ def said(name: str, payload: bytes, *, retained: bool = False):
         ("forget", b"3", Forget(3)),
         ("not_a_phone", b"PRESS", NotAPhone()),
         ("not_a_phone", b"desk", NotAPhone("desk")),
+        ("my_phone", b"", MyPhone()),
+        ("my_phone", b"PRESS", MyPhone()),
+        ("teach", b"my  phone", Teach("my phone", True, 30)),
+        (
+            "teach",
+            b'{"name": "wallet", "kind": "other", "seconds": 20}',
+            Teach("wallet", False, 20),
+        ),
+        ("forget", b'{"name": "wallet"}', Forget(None, "wallet")),
         ("test", b"lights", Test("lights")),
     ],
 )
@@ -80,6 +92,15 @@ def test_a_command_is_understood_bare_or_as_json(name, payload, command):
         ("volume", b"inf", "volume: a number"),
         ("mode", b"cruel", "mode: one of gentle, strict, light-only"),
         ("not_a_phone", b"sofa", "seat: one of desk"),
+        ("teach", b"", "name: missing, or not a word"),
+        ("teach", b"   ", "name: missing, or not a word"),
+        ("teach", "a\u0007b".encode(), "name: 1 to 40 printable characters"),
+        ("teach", b"x" * 41, "name: 1 to 40 printable characters"),
+        ("teach", b'{"name": "cup", "kind": "tea"}', "kind: one of phone, other"),
+        ("teach", b'{"name": "cup", "seconds": 3600}', "seconds: a number from 5 to 120"),
+        ("my_phone", b"yes", "takes nothing"),
+        ("my_phone", b'{"seat": "desk"}', "seat: no such field"),
+        ("forget", b'{"name": "cup", "number": 1}', "number: not together with name"),
         ("test", b"camera", "part: one of"),
         ("grace", b"601", "seconds: a number from 0 to 600"),
         ("grace", b"", "seconds: missing"),
@@ -223,8 +244,16 @@ def assert_one_answer(topic: str, payload: bytes, *, retained: bool):
             assert part in VOCABULARY.parts
         case SetGrace(grace_s):
             assert 0 <= grace_s <= 600
-        case Forget(number):
+        case Forget(number, name):
             assert number is None or number >= 0
+            assert len(name) <= 40
+        case MyPhone():
+            pass
+        case Teach(name, phone, seconds):
+            assert 0 < len(name) <= 40
+            assert name.isprintable()
+            assert isinstance(phone, bool)
+            assert 5 <= seconds <= 120
         case Mute(on):
             assert isinstance(on, bool)
         case _:
@@ -336,10 +365,36 @@ def payloads_of(part: dict) -> list[str]:
         case "siren":
             return [*part["available_tones"], "buzzer", part["command_off_template"]]
         case "number":
-            percent = part.get("command_template") == "{{ value / 100 }}"
-            values = (part["min"], part["max"])
-            return [str(float(value) / 100 if percent else float(value)) for value in values]
+            return [str(value) for value in (offered(part)[0], offered(part)[-1])]
     return []
+
+
+def offered(number: dict) -> list[float]:
+    """Every value that a number can be set to, as its command sends it."""
+    low, high, step = (number[word] for word in ("min", "max", "step"))
+    share = 100 if number.get("command_template") == "{{ value / 100 }}" else 1
+    return [float(low + place * step) / share for place in range(round((high - low) / step) + 1)]
+
+
+@pytest.mark.parametrize("towards", [0.0, 0.5, 1.0])
+def test_no_place_of_a_slider_is_refused_and_none_is_missing(towards):
+    """Hundredths are no binary numbers: just beside each of them is where rounding goes wrong."""
+    for percent in range(101):
+        most = percent / 100 if towards == 0.5 else math.nextafter(percent / 100, towards)
+        config = configured(volume=most)
+        assert config is not None
+        numbers = {
+            key: part
+            for key, part in discovery.components(config).items()
+            if part["platform"] == "number"
+        }
+        for key, part in numbers.items():
+            for value in offered(part):
+                found = obeyed(config, part["command_topic"], str(value))
+                assert found == (SetVolume if key == "volume" else SetGrace)(value)
+        assert set(numbers) - {"volume"} == {"grace"}
+        top = numbers["volume"]["max"] if "volume" in numbers else 0
+        assert top / 100 <= most < (top + 1) / 100
 
 
 @given(minutes=st.floats(0.1, 60))

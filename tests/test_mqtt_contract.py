@@ -14,7 +14,17 @@ import pytest
 
 from edge import decide
 from edge.config import Config
-from edge.domain import EventType, Happening, NotAPhone, SetSession, SetVolume, Snooze, Tell, Test
+from edge.domain import (
+    EventType,
+    Happening,
+    NotAPhone,
+    SetSession,
+    SetVolume,
+    Snooze,
+    Teach,
+    Tell,
+    Test,
+)
 from edge.inbox import CommandInbox
 from edge.mqtt import contract
 from edge.mqtt.commands import COMMANDS
@@ -82,13 +92,13 @@ def test_the_examples_of_the_document_work_as_they_are_printed(tmp_path):
         heard[line] = done.stdout
     sent = []
     deadline = time.monotonic() + 10
-    while len(sent) < 7 and time.monotonic() < deadline:
+    while len(sent) < 9 and time.monotonic() < deadline:
         inbox.wait(0.1)
         sent += inbox.drain()
     telling.close()
     broker.kill()
     assert [type(command) for command in sent] == [
-        SetSession, SetSession, Snooze, SetVolume, NotAPhone, Test, SetSession,
+        SetSession, SetSession, Snooze, SetVolume, NotAPhone, Teach, Teach, Test, SetSession,
     ]  # fmt: skip
     state_line = next(line for line in printed if line.endswith("-C 1 -t " + TOPICS.state))
     assert json.loads(heard[state_line])["session"] == "idle"

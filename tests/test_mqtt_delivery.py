@@ -19,14 +19,13 @@ from edge.history.store import Waiting
 from edge.mqtt import discovery
 from edge.mqtt.announced import Announced
 from edge.mqtt.delivery import (
-    REFUSED_AGAIN_S,
     TOO_LARGE,
-    WINDOW,
     Delivery,
     Limits,
     Message,
     counted_since,
 )
+from edge.mqtt.payloads import encode, event_payload
 from edge.mqtt.topics import Topics
 from tests.fakes import FakeClock
 
@@ -40,6 +39,7 @@ class FakeOutbox:
 
     def __init__(self) -> None:
         self.events: dict[int, Waiting] = {}
+        self.asked: list[tuple[int, int]] = []  # after which place, and for how many
 
     def add(self, count: int = 1, **details: object) -> None:
         for _ in range(count):
@@ -59,6 +59,7 @@ class FakeOutbox:
         return len(self.events)
 
     def fetch(self, after: int, limit: int, reply: Callable[[Sequence[Waiting]], None]) -> None:
+        self.asked.append((after, limit))
         reply([each for place, each in sorted(self.events.items()) if place > after][:limit])
 
     def acknowledge(self, place: int) -> None:
@@ -70,6 +71,7 @@ class Desk:
 
     def __init__(self, config: Config = CONFIG, announced: Announced | None = None) -> None:
         self.clock = FakeClock(100.0)
+        self.set_by_s = 0.0  # the wall clock
         self.outbox = FakeOutbox()
         self.announced = announced or Announced()
         self.sent: list[Message] = []
@@ -78,7 +80,7 @@ class Desk:
             config,
             outbox=self.outbox,
             announced=self.announced,
-            wall_clock=lambda: NOON + timedelta(seconds=self.clock.now_s - 100),
+            wall_clock=lambda: NOON + timedelta(seconds=self.clock.now_s - 100 + self.set_by_s),
             clock=self.clock,
             later=lambda work: work(),
         )
@@ -146,7 +148,7 @@ def test_nothing_is_told_by_a_box_that_has_nothing_to_say_yet():
 @pytest.mark.parametrize(
     ("at_once", "expected"),
     # Beside the window of events there is room for each retained message.
-    [(1, 1), (2, 2), (16, 16), (20, WINDOW + 5), (65535, WINDOW + 5)],
+    [(1, 1), (2, 2), (16, 16), (20, 19), (65535, 19)],
 )
 def test_no_more_is_on_its_way_than_the_broker_takes_at_once(at_once, expected):
     desk = Desk()
@@ -177,7 +179,259 @@ def test_while_one_state_is_on_its_way_only_the_newest_waits():
     assert told == [0.3]
 
 
+def test_events_are_fetched_in_handfuls_and_no_more_than_have_room():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.outbox.asked.clear()
+    desk.outbox.add(40)
+    desk.delivery.grown()
+    desk.delivery.pump(desk.publish)
+    assert (desk.outbox.asked, len(desk.waiting)) == ([(0, 14)], 14)
+    for _ in range(6):
+        desk.delivery.settle(desk.waiting.pop(0))
+        desk.delivery.pump(desk.publish)
+    assert desk.outbox.asked == [(0, 14)]
+    desk.delivery.settle(desk.waiting.pop(0))
+    desk.delivery.pump(desk.publish)
+    assert desk.outbox.asked == [(0, 14), (14, 7)]
+    assert len(desk.waiting) == 14
+
+
+def test_what_is_being_fetched_is_not_asked_for_again():
+    desk = Desk()
+    later: list[Callable[[], None]] = []
+    desk.delivery._later = later.append
+    desk.outbox.add(3)
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.delivery.grown()
+    desk.pump()
+    assert desk.outbox.asked == [(0, 14)]
+    assert not desk.delivery.flushed
+    later.pop()()
+    assert topics_of(desk.pump()) == []
+    assert len(desk.outbox.asked) == 2, "whether that was all"
+
+
+def test_events_that_come_when_their_connection_has_gone_are_not_sent_over_the_next():
+    desk = Desk()
+    later: list[Callable[[], None]] = []
+    desk.delivery._later = later.append
+    desk.outbox.add(3)
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.reconnect()
+    first = later.pop()
+    desk.pump()
+    first()
+    assert not any(message.topic.endswith("/event") for message in desk.sent)
+    later.pop()()
+    numbers = [json.loads(m.payload)["number"] for m in desk.sent if m.topic.endswith("/event")]
+    assert numbers == [1, 2, 3]
+
+
+def test_what_there_is_no_more_of_is_not_asked_for():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    assert len(desk.outbox.asked) == 1
+    desk.pump()
+    assert len(desk.outbox.asked) == 1
+    desk.delivery.grown()
+    desk.pump()
+    assert len(desk.outbox.asked) == 2
+
+
+def test_it_is_flushed_when_nothing_waits_and_nothing_is_on_its_way():
+    desk = Desk()
+    assert desk.delivery.flushed, "without a connection there is nothing to wait for"
+    desk.delivery.begin(Limits())
+    assert not desk.delivery.flushed
+    desk.pump()
+    assert desk.delivery.flushed
+    desk.delivery.health({"fps": 1.0})
+    assert not desk.delivery.flushed, "a report that has not left"
+    desk.delivery.pump(desk.publish)
+    assert not desk.delivery.flushed, "a report that is on its way"
+    desk.pump()
+    assert desk.delivery.flushed
+    desk.delivery.grown()
+    assert not desk.delivery.flushed, "an event, for all that is known"
+    desk.pump()
+    assert desk.delivery.flushed
+
+
+def test_a_report_of_health_is_sent_when_it_comes_and_none_before():
+    desk = Desk()
+    delivery = Delivery(
+        CONFIG,
+        outbox=desk.outbox,
+        announced=Announced(),
+        wall_clock=lambda: NOON,
+        clock=desk.clock,
+        later=lambda work: work(),
+    )
+    desk.delivery = delivery
+    delivery.state(decide.start(CONFIG, at_s=100.0), 100.0)
+    delivery.begin(Limits())
+    assert topics_of(desk.pump())[1:] == ["state", "availability"]
+    delivery.health({"fps": 9.5})
+    assert topics_of(desk.pump()) == ["health"]
+
+
+def test_what_others_write_as_its_availability_is_put_right():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    for payload, sent in ((b"online", []), (b"offline", ["availability"]), (b"online", [])):
+        desk.delivery.heard_of_itself(payload)
+        assert topics_of(desk.pump()) == sent
+
+
+def test_what_is_announced_waits_for_room_too():
+    desk = Desk(announced=Announced())
+    desk.announced.remember({f"old/{number}" for number in range(9)}, {})
+    desk.delivery.begin(Limits(at_once=2))
+    desk.delivery.pump(desk.publish)
+    assert len(desk.waiting) == 2
+    desk.pump()
+    assert not {topic for topic in desk.announced.topics if topic.startswith("old/")}
+
+
+def test_times_are_told_by_the_wall_and_stay_until_it_is_set():
+    """Each clock drifts: a moment that is told twice has to be the same one."""
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    state = decide.start(CONFIG, at_s=100.0)
+
+    def since(at_s: float) -> datetime:
+        desk.delivery.state(replace(state, at_s=at_s, session_since_s=110.0), desk.clock())
+        desk.pump()
+        told = [json.loads(m.payload) for m in desk.sent if m.topic.endswith("/state")]
+        return datetime.fromisoformat(told[-1]["session_since"])
+
+    desk.clock.advance(25)
+    assert since(125.0) == NOON + timedelta(seconds=10)
+    desk.clock.advance(1)
+    desk.set_by_s = 2.0
+    assert since(126.0) == NOON + timedelta(seconds=10)
+    desk.set_by_s = 2.5
+    assert since(126.0) - NOON >= timedelta(seconds=12)
+
+
+def test_health_is_forgotten_after_three_reports_that_are_missing():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    by_topic = dict(zip_topics(desk.pump()))
+    assert by_topic["health"].expires_s == 90
+    assert by_topic["health"].retain
+    assert by_topic["state"].expires_s is None
+    desk.reconnect(Limits(expiry=False))
+    assert not dict(zip_topics(desk.pump()))["health"].retain, "3.1.1 would keep it for ever"
+
+
+def zip_topics(messages: list[Message]) -> list[tuple[str, Message]]:
+    return list(zip(topics_of(messages), messages, strict=True))
+
+
 # ---------------------------------------------------------------- what is too large
+
+
+def test_the_size_of_a_message_is_told_with_its_header():
+    assert Message("a/é", b"four", True, 1, None).bytes == 24 + 4 + 4
+
+
+def test_the_announcement_is_as_long_as_the_broker_lets_it_be():
+    full = discovery.message(CONFIG)
+    size = Message(Topics.of(CONFIG).discovery, full, True, 1, None).bytes
+    for most, whole in ((size, True), (size - 1, False)):
+        desk = Desk()
+        desk.delivery.begin(Limits(packet_bytes=most))
+        assert (desk.pump()[0].payload == full) == whole
+        shorter = desk.sent[0].payload
+        assert len(shorter) > len(full) / 2
+
+
+def test_an_event_that_is_too_large_in_every_form_is_tried_again_after_a_while():
+    desk = Desk()
+    desk.outbox.add(1)
+    desk.delivery.begin(Limits(packet_bytes=120))
+    desk.pump()
+    asked = len(desk.outbox.asked)
+    assert "event" in desk.delivery.complaint
+    desk.clock.advance(59.5)
+    desk.pump()
+    assert len(desk.outbox.asked) == asked
+    desk.clock.advance(0.75)
+    desk.pump()
+    assert len(desk.outbox.asked) == asked + 1
+
+
+def test_who_ends_a_connection_itself_suspects_nobody(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    for _ in range(4):
+        desk.delivery.pump(desk.publish)
+        desk.reconnect(hung_up=False)
+    assert "they are kept below" not in caplog.text
+
+
+def exactly(desk: Desk, size: int) -> None:
+    """Have an event wait that makes a message of just that size."""
+    desk.outbox.add(1, story="")
+    ((_, waiting),) = desk.outbox.events.items()
+    payload = encode(event_payload(waiting.record, now=NOON))
+    bare = Message(f"{BASE}/event", payload, False, 1, None).bytes
+    desk.outbox.events.clear()
+    desk.outbox.add(1, story="x" * (size - bare))
+
+
+@pytest.mark.parametrize(
+    ("size", "lasted_s", "learnt"),
+    [(1000, 9.5, True), (999, 9.5, False), (1000, 10.0, False), (1000, 10.5, False)],
+)
+def test_two_short_connections_with_something_large_on_its_way_are_suspicious(
+    size, lasted_s, learnt, caplog
+):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    exactly(desk, size)
+    desk.delivery.grown()
+    for _ in range(2):
+        desk.delivery.pump(desk.publish)
+        assert [desk.sent[number - 1].bytes for number in desk.waiting] == [size]
+        desk.clock.advance(lasted_s)
+        desk.reconnect(hung_up=True)
+        desk.delivery.pump(desk.publish)
+        for number in desk.waiting[:]:
+            if not desk.sent[number - 1].topic.endswith("/event"):
+                desk.delivery.settle(number)
+                desk.waiting.remove(number)
+    assert ("they are kept below 500" in caplog.text) == learnt
+
+
+def test_a_connection_that_lasted_clears_what_was_suspected(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    for lasted_s in (1, 60, 1):
+        desk.delivery.pump(desk.publish)
+        desk.clock.advance(lasted_s)
+        desk.reconnect(hung_up=True)
+    assert "they are kept below" not in caplog.text
+    desk.delivery.pump(desk.publish)
+    desk.reconnect(hung_up=True)
+    assert "they are kept below" in caplog.text
+
+
+def test_no_broker_is_thought_to_take_less_than_a_short_message(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    small = next(n for n in desk.waiting if desk.sent[n - 1].bytes < 500)
+    desk.delivery.settle(small, refused="Packet too large", reason=TOO_LARGE)
+    assert "they are kept below 256" in caplog.text
 
 
 @pytest.mark.parametrize("most", [20_000, 8192, 4096, 2048, 1024, 700, 300])
@@ -321,8 +575,10 @@ def test_refused_events_wait_and_are_tried_again_after_a_while():
     assert f"{BASE}/event" in desk.delivery.complaint
     assert desk.pump() == []
     assert desk.delivery.flushed
-    desk.clock.advance(REFUSED_AGAIN_S)
+    desk.clock.advance(59.5)
     desk.delivery.grown()
+    assert desk.pump() == []
+    desk.clock.advance(0.75)
     numbers = [json.loads(m.payload)["number"] for m in desk.pump() if m.topic.endswith("/event")]
     assert numbers == list(range(1, 31))
     assert desk.delivery.complaint == ""

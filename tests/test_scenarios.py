@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edge import decide
-from edge.domain import Thresholds
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Thresholds
 from tests.lab.__main__ import main
-from tests.lab.scenarios import figures, noise, play, report, script
-from tests.lab.scenarios.noise import Motion, Noise, Wobble
+from tests.lab.scenarios import figures, noise, play, report, script, world
+from tests.lab.scenarios.noise import Alike, Motion, Noise, Wobble
 from tests.lab.scenarios.script import Group, What
 from tests.lab.scenarios.world import realise
 
@@ -24,26 +24,29 @@ PERIOD_S = 0.2
 
 
 def detector(*, phone: float, others: float = 0.0, person: float = 0.9, lasting: float = 0.0):
-    """A detector that gives everything of a kind the same score."""
+    """Two eyes that give everything of a kind the same score."""
 
-    def table(score: float, own: float = 0.0):
-        return tuple(np.array([[score, score, own]]) for _ in noise.SIZES)
+    def table(score: float):
+        return tuple(np.full((1, 2, 2), score) for _ in noise.SIZES)
 
-    records = {kind: table(others, 0.5 if kind != "hands" else 0.0) for kind in KINDS}
-    records |= {"phone": table(phone, phone), "person": table(0.0, person)}
-    motion = Motion(scene=0.0, lasting=lasting, passing=0.3, passing_s=1.0)
+    records = {kind: table(others) for kind in KINDS}
+    records |= {"phone": table(phone), "person": table(person)}
+    motions = (Motion(scene=0.0, lasting=lasting, passing=0.3, passing_s=1.0),) * 2
+    box = np.array([[0.008] * 4, [-0.008] * 4])
     return Noise(
         model="a made one",
-        sha256="",
+        sha256=("", ""),
         floor=0.25,
-        threshold=0.45,
+        threshold=0.18,
         person_threshold=0.3,
         records=records,
-        ghosts=np.zeros((0, 2)),
+        ghosts=np.zeros((0, 2, 2)),
         ghost_pictures=100,
-        held=motion,
-        still=motion,
-        wobbles=(Wobble(0.5, *[np.array([[0.008] * 4, [-0.008] * 4])] * 2),),
+        held=motions,
+        still=motions,
+        alike=dict.fromkeys(records, Alike(0.5, 0.5)),
+        wavers=(0.0, 0.0),
+        wobbles=(Wobble(0.5, (box, box), (box, box)),),
         sway=0.1,
         sway_s=1.0,
         pictures=0,
@@ -115,12 +118,13 @@ def test_a_missing_fit_says_how_it_is_made(tmp_path):
         noise.load(tmp_path / "noise.json")
 
 
-def test_the_committed_fit_is_of_the_shipped_model():
+def test_the_committed_fit_is_of_the_shipped_eyes():
     from edge.config import ModelConfig
-    from edge.vision.manifest import load_model
+    from edge.vision.manifest import load_eyes
 
-    assert noise.load().sha256 == load_model(ModelConfig()).sha256, (
-        "the model has changed: fit it anew, see `procrastobot bench scenarios --help`"
+    shipped = load_eyes(ModelConfig())
+    assert noise.load().sha256 == tuple(spec.sha256 for spec in shipped.eyes), (
+        "the eyes have changed: fit them anew, see `procrastobot bench scenarios --help`"
     )
 
 
@@ -142,21 +146,69 @@ def test_ranks_are_those_of_a_normal_distribution():
     assert values == pytest.approx(wanted, abs=1e-5)
 
 
-def test_scores_come_from_the_table_of_their_size():
-    rows = [[0.001, 0.1, 0.1, 0.1]] * 30 + [[0.02, 0.8, 0.8, 0.8]] * 30
-    tables = noise._by_size(rows)
-    fitted = replace(GOOD, records={"phone": tables})
-    assert fitted.scores("phone", 0.001, np.array([0.0, 0.5, 1.0])).max() == 0.1
-    assert fitted.scores("phone", 0.02, np.array([0.0, 0.5, 1.0])).min() == 0.8
+def test_scores_come_from_the_table_of_their_size_for_each_eye():
+    rows = [[0.001, 0.1, 0.1, 0.2, 0.2]] * 30 + [[0.02, 0.8, 0.8, 0.9, 0.9]] * 30
+    fitted = replace(GOOD, records={"phone": noise._by_size(rows, 2)})
+    rank = np.array([[0.0, 0.5], [1.0, 0.0]])
+    assert fitted.scores("phone", 0.001, rank).tolist() == [[[0.1, 0.1], [0.2, 0.2]]] * 2
+    assert fitted.scores("phone", 0.02, rank).tolist() == [[[0.8, 0.8], [0.9, 0.9]]] * 2
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.6, 1.0])
+def test_eyes_agree_about_a_grip_as_much_as_was_measured(kept):
+    motions = [Motion(scene=0.0, lasting=0.9, passing=0.0, passing_s=1.0)] * 2
+    grips = np.arange(20_000)
+    values = world._normals(
+        np.random.default_rng(3), motions, noise.Alike(kept, 0.0), np.zeros(2), grips, 0.2
+    )
+    assert values.std(0) == pytest.approx([1, 1], abs=0.03)
+    assert np.corrcoef(values.T)[0, 1] == pytest.approx(0.9 * kept, abs=0.03)
+
+
+# ---------------------------------------------------------------- looks at windows
+
+THING = Box(0.45, 0.45, 0.55, 0.55)
+
+
+def shown(score_whole, score_closer, *, label=PHONE, partial=0.8, box=THING):
+    edges = np.tile([box.ymin, box.xmin, box.ymax, box.xmax], (1, 2, 2, 1)).astype(float)
+    edges[:, 1] += 0.02  # the other eye sees it lower and to the right
+    scores = [[[score_whole, score_closer], [0.0, 0.0]]]
+    return world.Appearance(label, scores, edges, [0.25], partial)
+
+
+def test_a_score_in_a_window_lies_between_the_two_that_were_measured():
+    thing = shown(0.1, 0.6)
+    windows = [WHOLE_PICTURE, Box(0.25, 0.25, 0.75, 0.75), Box(0.375, 0.375, 0.625, 0.625)]
+    scores = [thing.at(0, window, 0).score for window in windows]
+    # Half the side is half the way to a quarter of it: the mean in log-odds.
+    odds = (0.1 / 0.9 * 0.6 / 0.4) ** 0.5
+    assert scores == pytest.approx([0.1, odds / (1 + odds), 0.6])
+
+
+def test_what_is_not_in_a_window_is_not_seen_there_but_of_a_person_a_part_is():
+    beside = Box(0.0, 0.0, 1.0, 0.5)
+    assert shown(0.5, 0.5).at(0, beside, 0) is None
+    person = shown(0.5, 0.5, label=PERSON, partial=0.3).at(0, beside, 0)
+    assert person.box == Box(0.45, 0.45, 0.55, 0.5)
+
+
+def test_each_eye_sees_for_itself():
+    thing = shown(0.5, 0.5)
+    assert thing.at(0, WHOLE_PICTURE, 1) is None
+    thing.scores[0][1] = [0.4, 0.4]
+    assert thing.at(0, WHOLE_PICTURE, 1).box.ymin == pytest.approx(0.47)
 
 
 def test_a_world_is_the_same_for_the_same_seed_and_another_for_another():
-    def world(seed):
+    def drawn(seed):
         rng = np.random.default_rng(seed)
         return realise(SCRIPTS["texting"], GOOD, rng, seconds=300, period_s=PERIOD_S)
 
-    assert repr(world(1)) == repr(world(1))
-    assert world(1).episodes != world(2).episodes
+    one, other = drawn(1), drawn(1)
+    assert repr(replace(one, cells=None)) == repr(replace(other, cells=None))
+    assert np.array_equal(one.measured(700).grid, other.measured(700).grid)
+    assert drawn(1).episodes != drawn(2).episodes
 
 
 def test_the_player_gives_the_same_to_the_byte():
@@ -171,10 +223,10 @@ def test_with_a_perfect_detector_every_pickup_is_noticed_in_time():
     for name in ("texting", "glances", "calls", "pocket", "far", "dock"):
         one = tallied(name, seeds=(1, 2))
         assert one.noticed == one.pickups > 5, name
-        # In the lap it has to be seen moving for as long: a hand may keep still there for a while.
-        assert max(one.to_light_s) <= 1.5 + 4.0, name
+        # A hand may keep still for a while.
+        assert max(one.to_light_s) <= 1.5 + 6.0, name
         total.add(one)
-    assert figures.percentile(total.to_light_s, 95).value <= 1.5 + 1.0
+    assert figures.percentile(total.to_light_s, 95).value <= 1.5 + 1.2
     assert max(total.to_silence_s) <= 1.0
 
 
@@ -224,31 +276,34 @@ def test_a_quiet_desk_spares_most_inferences_and_misses_nothing_for_it():
 def test_skipping_quiet_stretches_changes_no_outcome(name):
     one = SCRIPTS[name]
     rng = np.random.default_rng(7)
-    world = realise(one, GOOD, rng, seconds=1200, period_s=PERIOD_S)
+    drawn = realise(one, GOOD, rng, seconds=1200, period_s=PERIOD_S)
     config = play.configured(one)
     thresholds = Thresholds(GOOD.floor, {"phone": GOOD.threshold})
     tallies = [
-        play.count(world, play.play(world, config, thresholds, skip=skip), config)
+        play.count(drawn, play.play(drawn, config, thresholds, skip=skip), config)
         for skip in (True, False)
     ]
     skipped, whole = tallies
     assert skipped.judged < 0.7 * whole.judged
     assert skipped.looks == pytest.approx(whole.looks, rel=0.05)
-    for field in ("pickups", "noticed", "told", "false_lights", "false_sounds", "false_suspicions"):
+    for field in ("pickups", "noticed", "told", "false_lights", "false_sounds"):
         assert getattr(skipped, field) == getattr(whole, field)
-    # What comes up meets another moment between two closer looks, whose order then differs for a
-    # second.
-    assert skipped.to_light_s == pytest.approx(whole.to_light_s, abs=5 * PERIOD_S + 1e-6)
+    # Of a dock whose phone is hardly seen, too, which look comes when decides.
+    assert abs(skipped.false_suspicions - whole.false_suspicions) <= 1
+    # What comes up meets another turn of windows and eyes: each light may come sooner or later.
+    assert len(skipped.to_light_s) == len(whole.to_light_s)
+    if whole.to_light_s:
+        assert np.mean(skipped.to_light_s) == pytest.approx(np.mean(whole.to_light_s), abs=0.5)
 
 
 def test_a_box_that_is_not_watched_is_no_part_of_it():
     config = play.configured(SCRIPTS["texting"])
-    world = realise(
+    drawn = realise(
         SCRIPTS["texting"], GOOD, np.random.default_rng(1), seconds=60, period_s=PERIOD_S
     )
-    played = list(play.play(world, config, Thresholds(), skip=False))
+    played = list(play.play(drawn, config, Thresholds(), skip=False))
     assert all(decide.watching(state) for state, _ in played)
-    assert len(played) == world.ticks
+    assert len(played) == drawn.ticks
 
 
 # ---------------------------------------------------------------- figures

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +19,31 @@ import pytest
 
 IMAGE = Path(__file__).resolve().parent.parent / "deploy" / "image"
 DISK = "70b0b070"
-needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
+needs_zstd = pytest.mark.skipif(
+    not all(map(shutil.which, ("zstd", "minisign"))), reason="needs zstd and minisign"
+)
+
+
+def key_pair(folder: Path, name: str) -> Path:
+    """minisign's secret key; the public one lies beside it."""
+    key = folder / f"{name}.key"
+    command = ["minisign", "-G", "-W", "-p", folder / f"{name}.pub", "-s", key]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return key
+
+
+def members(path: Path) -> list[tuple[str, bytes]]:
+    with tarfile.open(path) as archive:
+        return [(info.name, archive.extractfile(info).read()) for info in archive]
+
+
+def packed_from(path: Path, files: list[tuple[str, bytes]]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
 
 
 class Card:
@@ -46,7 +72,29 @@ class Card:
     def named(self) -> list[str]:
         return sorted(path.name for path in self.entries.iterdir())
 
-    def packed(self, root: bytes = b"root" * 500, version: str = "new") -> Path:
+    @property
+    def key(self) -> Path:
+        """The one that the system on the card knows."""
+        key = self.folder / "own.key"
+        return key if key.exists() else key_pair(self.folder, "own")
+
+    def resigned(self, change: Callable[[bytes], bytes]) -> Path:
+        """An update with another manifest, signed as is right."""
+        (_, text), _, *rest = members(self.packed())
+        manifest = self.folder / "manifest.json"
+        manifest.write_bytes(change(text))
+        subprocess.run(
+            ["minisign", "-S", "-s", self.key, "-m", manifest], check=True, capture_output=True
+        )
+        signature = (self.folder / "manifest.json.minisig").read_bytes()
+        named = ("manifest.json", manifest.read_bytes())
+        return packed_from(
+            self.folder / "new.update", [named, ("manifest.json.minisig", signature), *rest]
+        )
+
+    def packed(
+        self, root: bytes = b"root" * 500, version: str = "new", key: Path | None = None
+    ) -> Path:
         files = {"root": root, "kernel": b"kernel" * 99, "initrd": b"initrd" * 99}
         for name, data in files.items():
             (self.folder / name).write_bytes(data)
@@ -54,6 +102,7 @@ class Card:
         command = [sys.executable, IMAGE / "make-update", "--version", version, "--options", "ro"]
         for name in files:
             command += [f"--{name}", self.folder / name]
+        command += ["--key", key or self.key, "--origin", "the tests"]
         subprocess.run([*command, output], check=True)
         return output
 
@@ -73,6 +122,7 @@ def card(tmp_path: Path) -> Iterator[Card]:
     module.BOOT = tmp_path / "boot"
     module.DEVICES = tmp_path / "by-partuuid"
     module.CMDLINE = tmp_path / "cmdline"
+    module.KEY = tmp_path / "own.pub"
     yield Card(tmp_path, module)
     del sys.modules[loader.name]
 
@@ -116,12 +166,14 @@ def damage(data: bytes, at: bytes) -> bytes:
         pytest.param(lambda data: b"no update", "new.update", id="something else"),
         pytest.param(lambda data: b"", "new.update", id="nothing"),
         pytest.param(
-            lambda data: data.replace(b'"format": 1', b'"format": 2'), "format 2", id="format"
+            lambda data: data.replace(b'"version": "new"', b'"version": "old"'),
+            "signature is not by the key",
+            id="manifest",
         ),
         pytest.param(
-            lambda data: data.replace(b'"version": "new"', b'"version": "n w"'),
-            "version",
-            id="name",
+            lambda data: data.replace(b"from the tests", b"from the devil"),
+            "signature is not by the key",
+            id="origin",
         ),
     ],
 )
@@ -140,15 +192,93 @@ def test_a_damaged_update_is_refused_by_name_and_cannot_be_started(card, harm, s
 
 
 @needs_zstd
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (b'"format": 1', b'"format": 2', "format 2"),
+        (b'"version": "new"', b'"version": "n w"', "version"),
+        (b'"sha256"', b'"sha255"', "manifest cannot be used"),
+        (b"{", b"[", "manifest cannot be used"),
+    ],
+)
+def test_a_manifest_that_is_signed_and_wrong_is_refused(card, before, after, said) -> None:
+    path = card.resigned(lambda text: text.replace(before, after))
+    with pytest.raises(card.update.Refused, match=said):
+        card.update.install(str(path))
+    assert untouched(card)
+
+
+def untouched(card: Card) -> bool:
+    return (
+        card.named() == ["procrastobot-a.conf"]
+        and card.slot(3).read_bytes() == bytes(4096)
+        and not (card.update.BOOT / "b").exists()
+    )
+
+
+@needs_zstd
+def test_what_is_installed_says_where_it_is_from(card: Card) -> None:
+    assert "new (new from the tests) is in slot b" in card.update.install(str(card.packed()))
+
+
+@needs_zstd
+def test_an_update_that_somebody_else_signed_is_refused_before_anything_is_written(
+    card: Card,
+) -> None:
+    assert card.key.exists()
+    path = card.packed(key=key_pair(card.folder, "other"))
+    with pytest.raises(card.update.Refused, match="signature is not by the key of this system"):
+        card.update.install(str(path))
+    assert untouched(card)
+
+
+@needs_zstd
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda files: [files[0], *files[2:]], id="unsigned"),
+        pytest.param(lambda files: [files[0], (files[1][0], b""), *files[2:]], id="empty"),
+        pytest.param(lambda files: [files[1], files[0], *files[2:]], id="the other way round"),
+        pytest.param(lambda files: [files[0], (files[1][0], b"x" * 5000), *files[2:]], id="long"),
+    ],
+)
+def test_an_update_without_a_signature_is_refused(card, change) -> None:
+    path = packed_from(card.folder / "odd.update", change(members(card.packed())))
+    with pytest.raises(card.update.Refused, match=r"signature|missing"):
+        card.update.install(str(path))
+    assert untouched(card)
+
+
+@needs_zstd
+def test_the_signature_of_another_update_is_none_of_this_one(card: Card) -> None:
+    older = members(card.packed(version="older"))
+    newer = members(card.packed(version="newer"))
+    path = packed_from(card.folder / "mixed.update", [newer[0], older[1], *newer[2:]])
+    with pytest.raises(card.update.Refused, match="signature is not by the key"):
+        card.update.install(str(path))
+    assert untouched(card)
+
+
+@needs_zstd
+def test_a_system_without_a_key_or_without_minisign_takes_nothing(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = card.packed()
+    monkeypatch.setenv("PATH", str(card.folder))
+    with pytest.raises(card.update.Refused, match="no minisign"):
+        card.update.install(str(path))
+    card.update.KEY.unlink()
+    with pytest.raises(card.update.Refused, match="no key"):
+        card.update.install(str(path))
+    assert untouched(card)
+
+
+@needs_zstd
 def test_another_root_than_the_manifest_names_is_found_by_reading_it_back(card: Card) -> None:
-    right = card.packed().read_bytes()
-    other = card.packed(root=b"tree" * 500).read_bytes()
+    right = members(card.packed())
+    other = members(card.packed(root=b"tree" * 500))
     # The manifest of the one, the root of the other: every part is in order for itself.
-    path = card.folder / "mixed.update"
-    at = right.index(b'"root.ext4": "') + 14
-    path.write_bytes(other[: other.index(b'"root.ext4": "') + 14] + right[at : at + 64])
-    with path.open("ab") as file:
-        file.write(other[other.index(b'"root.ext4": "') + 78 :])
+    path = packed_from(card.folder / "mixed.update", [*right[:-1], other[-1]])
     with pytest.raises(card.update.Refused, match=r"root\.ext4: what is on the card"):
         card.update.install(str(path))
     assert card.named() == ["procrastobot-a.conf"]

@@ -280,7 +280,7 @@ def test_the_parts_of_a_tick_are_the_tick():
     config = Config(model=ModelConfig(second_look=False), observe=ObserveConfig(gate=False))
     config = replace(config, hardware=HardwareConfig(pins="simulated"))
     with app.build(config, camera=bench.Pictures(bench.noise(config))) as box:
-        parts = bench.Parts(box.loop, box.detector)
+        parts = bench.Parts(box.loop, box.eyes.eyes)
         for _ in range(3):
             parts.tick()
     figures = parts.figures(1)

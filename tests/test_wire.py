@@ -30,7 +30,7 @@ def test_the_wire_knows_of_no_broker_file_or_network(path):
             names.add(node.module)
     roots = {name.split(".")[0] for name in names}
     assert not roots & {"paho", "os", "io", "pathlib", "socket", "threading", "time", "sqlite3"}
-    assert not any(name.startswith(("edge.mqtt", "edge.web", "edge.devices")) for name in names)
+    assert not any(name.startswith(("edge.mqtt", "edge.page", "edge.devices")) for name in names)
 
 
 def test_every_declaration_has_words_for_people():

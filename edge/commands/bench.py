@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -85,7 +86,6 @@ def run(args: argparse.Namespace) -> int:
     from edge.config import Config, HardwareConfig, ModelConfig, ObserveConfig
     from edge.errors import EX_CONFIG
     from edge.ports import CameraMissing
-    from edge.vision.tflite import TfliteDetector
 
     config = Config(
         # One look at each frame: what else the box does is compared with that one inference.
@@ -100,26 +100,29 @@ def run(args: argparse.Namespace) -> int:
         with app.build(config, camera=Pictures(shots)) as box:
             box.loop.tick()
             ready_s = since_process_start_s()
-            detector = box.detector
-            assert isinstance(detector, TfliteDetector)
-            parts = Parts(box.loop, detector)
-            ticks, invokes = take_turns([parts.tick, detector.invoke], args.frames, "measuring")
+            eyes = box.eyes.eyes
+            # Ticks look with the eyes in turn, and so do the bare inferences beside them.
+            turns = itertools.cycle(eyes)
+            parts = Parts(box.loop, eyes)
+            ticks, invokes = take_turns(
+                [parts.tick, lambda: next(turns).invoke()], args.frames, "measuring"
+            )
             seen = box.loop.observation
             peak_mib = peak_rss_mib()
-            figures_of_other = compare_runtimes(detector, threads=args.threads, rounds=args.frames)
+            figures_of_other = compare_runtimes(eyes, threads=args.threads, rounds=args.frames)
             against = (
-                compare(detector, args.against, threads=args.threads, rounds=args.frames)
+                compare(eyes, args.against, threads=args.threads, rounds=args.frames)
                 if args.against
                 else {}
             )
             size = f"{config.camera.width_px}x{config.camera.height_px}"
-            description = f"{detector.spec.description}; camera {size}"
+            description = f"{'; '.join(e.spec.description for e in eyes)}; camera {size}"
     except CameraMissing as exc:
         print(exc, file=sys.stderr)
         return EX_CONFIG  # what was named is not there, and will not come
     invoke_ms, tick_ms = median(invokes) * 1000, median(ticks) * 1000
     figures: dict[str, float | str] = {
-        "runtime": detector.runtime,
+        "runtime": eyes[0].runtime,
         "invoke_ms": round(invoke_ms, 2),
         "tick_ms": round(tick_ms, 2),
         "tick_ratio": round(tick_ms / invoke_ms, 3),
@@ -190,28 +193,28 @@ def take_turns(
 class Parts:
     """Where the time of a tick goes: clocks around what the loop calls, and the rest of it."""
 
-    def __init__(self, loop: Loop, detector: TfliteDetector) -> None:
+    def __init__(self, loop: Loop, eyes: Sequence[TfliteDetector]) -> None:
         self._tick = loop.tick
         self._now: dict[str, float] = {}
         self._taken: dict[str, list[float]] = {name: [] for name in (*PARTS, "other")}
         for owner, method, name in (
             (loop._camera, "read", "frame"),
             (loop._scene, "measure", "scene"),
-            (loop._detector, "detect", "detect"),
-            (detector._preprocessor, "fill", "preprocess"),
-            (detector._interpreter, "invoke", "inference"),
+            (loop._eyes, "look", "look"),
+            *((eye._preprocessor, "fill", "preprocess") for eye in eyes),
+            *((eye._interpreter, "invoke", "inference") for eye in eyes),
             (loop._outputs, "apply", "effects"),
         ):
             setattr(owner, method, self._timed(getattr(owner, method), name))
 
     def tick(self) -> None:
-        self._now = dict.fromkeys(("detect", *PARTS), 0.0)
+        self._now = dict.fromkeys(("look", *PARTS), 0.0)
         began_s = time.perf_counter()
         self._tick()
         whole_s = time.perf_counter() - began_s
         now = self._now
-        now["decode"] = now["detect"] - now["preprocess"] - now["inference"]
-        now["judge"] = whole_s - now["frame"] - now["scene"] - now["detect"] - now["effects"]
+        now["decode"] = now["look"] - now["preprocess"] - now["inference"]
+        now["judge"] = whole_s - now["frame"] - now["scene"] - now["look"] - now["effects"]
         now["other"] = whole_s - now["inference"]
         for name, taken in self._taken.items():
             taken.append(now[name])
@@ -235,31 +238,38 @@ class Parts:
 
 
 def compare_runtimes(
-    detector: TfliteDetector, *, threads: int, rounds: int
+    eyes: Sequence[TfliteDetector], *, threads: int, rounds: int
 ) -> dict[str, float | str]:
     """Inference in the other runtime, in turns with the one in use; nothing where it is missing."""
     from edge.vision.manifest import ModelError
     from edge.vision.tflite import RUNTIMES, load_detector
 
-    (other,) = (name for name in RUNTIMES if name != detector.runtime)
+    (other,) = (name for name in RUNTIMES if name != eyes[0].runtime)
     try:
-        theirs = load_detector(detector.spec, threads, runtime_name=other)
+        others = [load_detector(eye.spec, threads, runtime_name=other) for eye in eyes]
     except ModelError:
         return {}
-    _, taken = take_turns([detector.invoke, theirs.invoke], rounds, f"comparing with {other}")
+    turns, theirs = itertools.cycle(eyes), itertools.cycle(others)
+    _, taken = take_turns(
+        [lambda: next(turns).invoke(), lambda: next(theirs).invoke()],
+        rounds,
+        f"comparing with {other}",
+    )
     return {
         "other_runtime": other,
         "other_runtime_invoke_ms": round(median(taken) * 1000, 2),
     }
 
 
-def compare(detector: object, path: Path, *, threads: int, rounds: int) -> dict[str, float]:
+def compare(
+    eyes: Sequence[TfliteDetector], path: Path, *, threads: int, rounds: int
+) -> dict[str, float]:
     """Inference of the model against that of another file, in turns. Raises ModelError."""
-    from edge.vision.tflite import TfliteDetector, bare_invoke
+    from edge.vision.tflite import bare_invoke
 
-    assert isinstance(detector, TfliteDetector)
+    turns = itertools.cycle(eyes)
     other = bare_invoke(path, threads)
-    ours, theirs = take_turns([detector.invoke, other], rounds, "comparing")
+    ours, theirs = take_turns([lambda: next(turns).invoke(), other], rounds, "comparing")
     return {
         "against_invoke_ms": round(median(theirs) * 1000, 2),
         "invoke_ratio": round(median(ours) / median(theirs), 3),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.domain import Detection, Frame
+    from edge.recognizer import Recognizer
+    from edge.vision.eyes import Eyes
+    from edge.vision.manifest import EyeSet
 
 NAME = "detect"
 HELP = "say what the detector sees in pictures"
@@ -48,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save", type=Path, metavar="DIR", help="draw boxes into copies of the pictures, there"
     )
+    parser.add_argument(
+        "--taught", action="store_true", help="with what the box was shown (procrastobot teach)"
+    )
     add_model_options(parser)
 
 
@@ -59,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
     if args.floor is not None and not 0 <= args.floor <= 1:
         print("--floor must be from 0 to 1", file=sys.stderr)
         return 2
-    spec = chosen_model(args, floor=args.floor)
-    detector = opened_model(args, spec)
+    chosen = chosen_model(args, floor=args.floor)
+    eyes = opened_model(args, chosen)
+    look = taught(chosen, eyes, args.runtime).look if args.taught else eyes.look
     failed = False
     files: list[Path] = []
     for path in args.pictures:
@@ -81,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"not a picture that can be read: {exc}", file=sys.stderr)
             failed = True
             continue
-        seen = detector.detect(frame)
+        seen = eyes.detect(frame, look)
         print(json.dumps(as_object(frame, seen)) if args.json else in_words(frame, seen))
         if args.save is not None:
             try:
@@ -91,6 +98,28 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{args.save}: cannot be written: {exc.strerror}", file=sys.stderr)
                 return 1
     return 1 if failed else 0
+
+
+def taught(chosen: EyeSet, eyes: Eyes, runtime_name: str) -> Recognizer:
+    """The eyes as they are with what the state directory says that the box was shown. Raises
+    ModelError."""
+    from edge.domain import PHONE
+    from edge.inbox import CommandInbox
+    from edge.recognizer import Recognizer
+    from edge.state_dir import state_dir
+    from edge.taught_store import TaughtStore
+    from edge.vision.features import FileFeatures
+    from edge.vision.manifest import ModelError
+
+    spec = chosen.features
+    if spec is None:
+        raise ModelError(f"the model {chosen.name} has no features: it can be shown nothing")
+    store = TaughtStore(state_dir(), spec.version, spec.length)
+    if not store.things:
+        print("the box was shown nothing yet (procrastobot teach --help)", file=sys.stderr)
+    features = FileFeatures(spec, runtime_name=runtime_name)
+    threshold = chosen.thresholds.of(PHONE)
+    return Recognizer(eyes, features, store, CommandInbox(), threshold=threshold)
 
 
 def as_object(frame: Frame, seen: tuple[Detection, ...]) -> dict[str, object]:

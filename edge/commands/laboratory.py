@@ -16,6 +16,7 @@ COMMANDS = {
     ("evaluate",): "evaluate",
     ("bench", "scenarios"): "scenarios",
     ("bench", "clips"): "clips",
+    ("bench", "taught"): "taught",
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge.ports import Detector
-    from edge.vision.manifest import ModelSpec
+    from edge.vision.eyes import Eyes
+    from edge.vision.manifest import EyeSet, ModelSpec
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--one-look",
         action="store_true",
-        help="no closer look at what may be a phone (model.second_look)",
+        help="no closer look at who is there (model.second_look)",
     )
     group.add_argument(
         "--model-file",
@@ -56,34 +56,29 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_model(args: argparse.Namespace, *, floor: float | None = None) -> ModelSpec:
-    """The model that the options name, with its file checked; `floor` replaces its own.
+def chosen_model(args: argparse.Namespace, *, floor: float | None = None) -> EyeSet:
+    """The eyes that the options name, with their files checked; `floor` replaces their own.
 
     Raises ModelError.
     """
     from edge.config import ModelConfig
-    from edge.vision.manifest import load_model
+    from edge.vision.manifest import alone, load_eyes
 
     if args.model_file is None:
         manifest = "" if args.manifest is None else str(args.manifest)
-        spec = load_model(ModelConfig(name=args.model, manifest=manifest))
+        chosen = load_eyes(ModelConfig(name=args.model, manifest=manifest))
     else:
-        spec = by_hand(args.model_file, args.family, args.labels, args.colour)
-    return spec if floor is None else spec.with_floor(floor)
+        chosen = alone(by_hand(args.model_file, args.family, args.labels, args.colour))
+    return chosen if floor is None else chosen.with_floor(floor)
 
 
-def opened_model(
-    args: argparse.Namespace, spec: ModelSpec, *, every: int = 1, glimpses: bool = False
-) -> Detector:
-    """`spec` in the runtime that the options name, with a closer look in one picture of `every`
-    at most; see `open_detector` for `glimpses`. Raises ModelError."""
+def opened_model(args: argparse.Namespace, chosen: EyeSet) -> Eyes:
+    """`chosen` in the runtime that the options name. Raises ModelError."""
     from edge.config import ModelConfig
-    from edge.vision.second_look import open_detector
+    from edge.vision.eyes import open_eyes
 
-    config = ModelConfig(
-        threads=args.threads, second_look=not args.one_look, second_look_every=every
-    )
-    return open_detector(spec, config, runtime_name=args.runtime, glimpses=glimpses)
+    config = ModelConfig(threads=args.threads, second_look=not args.one_look)
+    return open_eyes(chosen, config, runtime_name=args.runtime)
 
 
 def by_hand(path: Path, family_name: str, labels: str, colour: str) -> ModelSpec:

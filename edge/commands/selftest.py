@@ -32,6 +32,9 @@ EPILOG = """examples:
   procrastobot selftest                    at the box: it asks what you see and hear
   procrastobot selftest --yes              nobody there: drives the parts, asks nothing
   procrastobot selftest --only camera,disk
+  procrastobot selftest --only lights      both kinds of lights
+  procrastobot selftest --play stairs      one tune, or one pattern of the lights (list: all)
+  procrastobot selftest --play "own:d=8,o=5,b=120:c,e,g"
   procrastobot selftest --json             for programs
 
 The service holds the camera and the pins: first `sudo systemctl stop procrastobot`.
@@ -54,6 +57,7 @@ PARTS = (
     "power",
     "systemd",
 )
+SHORT = {"lights": ("status light", "warning lights")}  # what --only takes for several
 LIT_S = 0.7
 PRESS_PATIENCE_S = 10.0
 FRAMES = 10
@@ -94,11 +98,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", metavar="PARTS", help=f"some parts, with commas between: {', '.join(PARTS)}"
     )
 
+    parser.add_argument(
+        "--play",
+        metavar="NAME",
+        help="play a tune or show a pattern of the lights, and nothing else: a name (list: all), a"
+        " tune written out in RTTTL, or a file",
+    )
+
 
 def run(args: argparse.Namespace) -> int:
     from edge import service, settings
 
-    wanted = tuple(part.strip() for part in args.only.split(",")) if args.only else PARTS
+    wanted: tuple[str, ...] = PARTS
+    if args.only:
+        named = [part.strip() for part in args.only.split(",")]
+        wanted = tuple(part for name in named for part in SHORT.get(name, (name,)))
     unknown = sorted(set(wanted) - set(PARTS))
     if unknown:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
@@ -107,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
     config = settings.load(path)
     if args.source:
         config = settings.override(config, {"camera.source": args.source})
+    if args.play:
+        return play(config, args.play)
     attended = sys.stdin.isatty() and sys.stdout.isatty() and not args.yes and not args.json
     findings = []
     with service.credentials(path):
@@ -149,6 +165,77 @@ def examine(
             yield check()
 
 
+# ---------------------------------------------------------------- one tune, one pattern
+
+PLAYED_S = 4.0  # how long a pattern is shown
+
+
+def play(config: Config, name: str) -> int:
+    """Let one tune or pattern be heard or seen, in the mode's volume and brightness."""
+    from edge import patterns, tunes
+    from edge.app import CannotStart, with_tunes
+    from edge.devices.board import BoardError, open_board
+    from edge.devices.terminal import in_words, tune_in_words
+    from edge.domain import Tune
+
+    if name == "list":
+        for melody in tunes.LIBRARY.values():
+            print(f"{melody.name:14} tune, {melody.length_s:.1f} s, {melody.loudness}")
+        for each, pattern in patterns.PATTERNS.items():
+            print(f"{each:14} lights: {in_words(pattern)}")
+        return 0
+    ladder = config.ladder(config.nudge.mode)
+    tune: Tune | None = None
+    if name not in patterns.PATTERNS:
+        try:
+            read = with_tunes(replace(config, nudge=replace(config.nudge, chirp=name)))
+            if not tunes.is_file(name):
+                tunes.find(name)
+        except (CannotStart, tunes.NoTune) as exc:
+            print(f"{name[:40]}: {exc}", file=sys.stderr)
+            return 2
+        melody, file = tunes.chosen(read.nudge.chirp, config.nudge.chirp)
+        at_most_s = tunes.LONGEST_S if not file else config.nudge.longest_sound_s
+        tune = Tune(melody.name, melody.notes, ladder.volume_cap, 0.0, at_most_s, file)
+    try:
+        with open_board(config.hardware, inbox=queue.SimpleQueue()) as board:
+            simulated = board.simulated
+            if tune is None:
+                shown = patterns.scaled(name, ladder.brightness)
+                board.lights.show(shown)
+                text = in_words(shown)
+                time.sleep(PLAYED_S)
+            else:
+                if board.buzzer.simulated is not None:
+                    simulated = board.buzzer.simulated
+                if tune.file and board.profile.speaker is None:
+                    print(f"{name}: only a board with a speaker plays files", file=sys.stderr)
+                    return 2
+                text = tune.file or tune_in_words(tune)
+                board.buzzer.play(tune)
+                _until_silent(board, melody.length_s if not tune.file else tune.at_most_s)
+    except (BoardError, OSError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    print(f"{text} ({board.description}{'; simulated' if simulated else ''})")
+    return 0
+
+
+def _until_silent(board: Board, at_most_s: float) -> None:
+    """Wait for the end of what plays. Raises OSError when it could not be played."""
+    from edge.devices.buzzer import SILENCE
+
+    if board.profile.speaker is None:
+        time.sleep(at_most_s + 0.1)
+        return
+    end_s = time.monotonic() + at_most_s + 1.0
+    quiet = 0
+    while time.monotonic() < end_s and quiet < 10:
+        time.sleep(0.05)
+        quiet = quiet + 1 if board.buzzer.tone == SILENCE else 0
+    board.buzzer.play(None)
+
+
 # ---------------------------------------------------------------- lights, buzzer, button
 
 
@@ -178,14 +265,19 @@ def _board(config: Config, wanted: tuple[str, ...], ask: Ask) -> Iterator[Findin
 def _status_light(board: Board, ask: Ask) -> Finding:
     from edge.domain import Color
 
-    pins = board.profile.status
-    if pins is None:
+    pins, ring = board.profile.status, board.profile.ring
+    if pins is not None:
+        places = [f"GPIO {pin}" for pin in (pins.red, pins.green, pins.blue)]
+        where = f"GPIO {pins.red}, {pins.green}, {pins.blue}"
+    elif ring is not None:
+        where = f"ring of {ring.count} on {ring.device}"
+        places = [ring.device] * 3
+    else:
         return _not_on_board("status light", board)
     wrong = []
-    for color, pin in ((Color.RED, pins.red), (Color.GREEN, pins.green), (Color.BLUE, pins.blue)):
+    for color, place in zip((Color.RED, Color.GREEN, Color.BLUE), places, strict=True):
         if not _lit(board, color, 0.0, ask, f"Is the status light {color}?"):
-            wrong.append(f"{color} (GPIO {pin})")
-    where = f"GPIO {pins.red}, {pins.green}, {pins.blue}"
+            wrong.append(f"{color} ({place})")
     return _driven("status light", board, where, ask, wrong)
 
 
@@ -213,14 +305,21 @@ def _lit(board: Board, color: Color, warning: float, ask: Ask, question: str) ->
 def _buzzer(board: Board, ask: Ask) -> Finding:
     from edge.domain import Note, Tune
 
-    pins = board.profile.buzzer
-    if pins is None:
+    pins, speaker = board.profile.buzzer, board.profile.speaker
+    if speaker is not None:
+        where = f"speaker by {speaker.kind}"
+    elif pins is not None:
+        where = f"GPIO {pins.pin}, {pins.kind}"
+    else:
         return _not_on_board("buzzer", board)
     notes = tuple(Note(hz, 0.12) for hz in (1000, 1500, 2000, 2700, 4000))
     board.buzzer.play(Tune("selftest", notes, volume=0.5))
     time.sleep(len(notes) * 0.12 + 0.2)
+    try:
+        board.buzzer.play(None)  # what went wrong while playing is told now
+    except Exception as exc:  # noqa: BLE001 - whatever a device raises is a line here
+        return Finding("buzzer", Verdict.FAILED, str(exc))
     heard = ask("Did the buzzer sound?") if ask else True
-    where = f"GPIO {pins.pin}, {pins.kind}"
     return _driven("buzzer", board, where, ask, [] if heard else [where])
 
 
@@ -253,8 +352,11 @@ def _driven(part: str, board: Board, where: str, ask: Ask, wrong: list[str]) -> 
     if wrong:
         advice = "check wires, polarity and active_high against hardware/WIRING.md"
         return Finding(part, Verdict.FAILED, f"not seen or heard: {', '.join(wrong)}", advice)
-    if board.simulated:
-        return Finding(part, Verdict.SIMULATED, f"{where}: {board.pins.description}")
+    simulated, description = board.simulated, board.pins.description
+    if part == "buzzer" and board.buzzer.simulated is not None:
+        simulated, description = board.buzzer.simulated, board.buzzer.description
+    if simulated:
+        return Finding(part, Verdict.SIMULATED, f"{where}: {description}")
     told = "confirmed by you" if ask else "driven; whether it works only somebody there can tell"
     return Finding(part, Verdict.OK, f"{where}: {told}")
 
@@ -321,24 +423,24 @@ def _detector(config: Config, frame: Frame | None) -> Finding:
     import numpy as np
 
     from edge.domain import Frame
-    from edge.vision.manifest import ModelError, load_model
-    from edge.vision.second_look import open_detector
+    from edge.vision.eyes import open_eyes
+    from edge.vision.manifest import ModelError, load_eyes
 
     try:
-        model = load_model(config.model)
-        detector = open_detector(model, config.model)
+        chosen = load_eyes(config.model)
+        eyes = open_eyes(chosen, config.model)
         seen = frame or Frame(np.full((480, 640, 3), 128, np.uint8), at_s=0.0)
-        detector.detect(seen)  # the first run also sets the model up
+        eyes.detect(seen)  # the first run also sets the model up
         took_s = []
         for _ in range(3):
             before_s = time.perf_counter()
-            detections = detector.detect(seen)
+            detections = eyes.detect(seen)
             took_s.append(time.perf_counter() - before_s)
     except ModelError as exc:
         return Finding("detector", Verdict.FAILED, str(exc))
     found = ", ".join(f"{each.label} {each.score:.2f}" for each in detections[:5]) or "nothing"
     what = "the camera's picture" if frame else "a grey picture"
-    text = f"{model.description}: {sorted(took_s)[1] * 1000:.0f} ms; in {what}: {found}"
+    text = f"{chosen.description}: {sorted(took_s)[1] * 1000:.0f} ms; in {what}: {found}"
     return Finding("detector", Verdict.OK, text)
 
 

@@ -112,6 +112,8 @@ def configure(options: Options, *, history: Path) -> Config:
         "model.name": options.model,
         # Twenty seconds of an empty seat are right for a desk and long for an onlooker.
         "policy.away_hold_s": 5.0,
+        # Nor is there anything about that is like the phone that is shown.
+        "observe.phone_sure": 0.3,
         "hardware.pins": "simulated",
         "history.path": str(history),
         "camera.realtime": not options.fast,
@@ -274,7 +276,12 @@ class Onlooker:
             detections=self._detections,
             pattern=pattern_of(state, self._config),
             tune=tune_of(state, self._config),
-            levels=levels(board.profile, board.pins.factory),
+            levels=levels(
+                board.profile,
+                board.pins.factory,
+                ring=board.lights.ring,
+                tone=board.buzzer.tone,
+            ),
             messages=tuple(self._messages),
             fps=health.fps,
             inference_ms=health.inference_ms,

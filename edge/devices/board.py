@@ -18,6 +18,8 @@ from edge.devices.buzzer import ActiveBuzzer, NoBuzzer, PassiveBuzzer, open_buzz
 from edge.devices.lights import GpioLights
 from edge.devices.pins import Pins, PinsMissing, machine, open_pins
 from edge.devices.profile import BoardProfile, ProfileError
+from edge.devices.ring import Ring, open_ring
+from edge.devices.speaker import SpeakerBuzzer, open_speaker
 from edge.errors import Misconfigured, Trouble
 from edge.ports import Inbox
 
@@ -39,7 +41,7 @@ class BoardBusy(BoardError):
 class Guard:
     """The process that darkens the pins when this one cannot; see guard.py."""
 
-    def __init__(self, target: str, dark: dict[int, int]) -> None:
+    def __init__(self, target: str, dark: dict[str, int]) -> None:
         # A session of its own: Ctrl-C in the terminal is meant for this process only.
         self._process = subprocess.Popen(
             [
@@ -80,7 +82,7 @@ class Board:
     profile: BoardProfile
     pins: Pins
     lights: GpioLights
-    buzzer: PassiveBuzzer | ActiveBuzzer | NoBuzzer
+    buzzer: PassiveBuzzer | ActiveBuzzer | SpeakerBuzzer | NoBuzzer
     button: GpioButton | NoButton
     guard: Guard | None
     _parts: ExitStack
@@ -120,7 +122,7 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
         pins = replace(pins, simulated=False, description="no pins used")
     with ExitStack() as parts:
         watching = None
-        dark = chosen.dark_levels()
+        dark = chosen.dark()
         if pins.target and dark:
             _leave_record(pins.target, dark)
             # Started before the first pin is taken, so that there is no moment without it; closed
@@ -129,9 +131,14 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
             parts.callback(watching.close)
         parts.callback(pins.factory.close)
         try:
-            lights = GpioLights(chosen, pin_factory=pins.factory)
+            ring = _open_ring(chosen, pins)
+            lights = GpioLights(chosen, pin_factory=pins.factory, ring=ring)
             parts.callback(lights.close)
-            buzzer = open_buzzer(chosen.buzzer, pin_factory=pins.factory)
+            buzzer: PassiveBuzzer | ActiveBuzzer | SpeakerBuzzer | NoBuzzer
+            if chosen.speaker is not None:
+                buzzer = open_speaker(chosen.speaker, config.pins)
+            else:
+                buzzer = open_buzzer(chosen.buzzer, pin_factory=pins.factory)
             parts.callback(buzzer.close)
             button = open_button(
                 chosen.button,
@@ -140,6 +147,8 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
                 pin_factory=pins.factory,
             )
             parts.callback(button.close)
+        except PinsMissing as exc:
+            raise BoardError(f"hardware: {chosen.title}: {exc}") from exc
         except Exception as exc:  # gpiozero's errors and lgpio's have no common base
             raise BoardBusy(
                 f"hardware: {chosen.title}: {exc}; is another program using the pins?"
@@ -147,7 +156,11 @@ def open_board(config: HardwareConfig, *, inbox: Inbox) -> Board:
         return Board(chosen, pins, lights, buzzer, button, watching, parts.pop_all())
 
 
-def _leave_record(target: str, dark: dict[int, int]) -> None:
+def _open_ring(profile: BoardProfile, pins: Pins) -> Ring | None:
+    return None if profile.ring is None else open_ring(profile.ring, simulated=pins.simulated)
+
+
+def _leave_record(target: str, dark: dict[str, int]) -> None:
     directory = os.environ.get("RUNTIME_DIRECTORY")
     if directory:
         guard.record(str(Path(directory) / RECORD), target, dark)

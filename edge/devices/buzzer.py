@@ -65,6 +65,9 @@ class _Buzzer:
 
     def __init__(self, device: Any, apply: Callable[[Tone], None]) -> None:
         self._device = device
+        self.simulated: bool | None = None  # as the pins are
+        self.description = ""
+        self.tone = SILENCE  # pins show theirs
         self._performer = Performer(apply, rest=SILENCE, name="buzzer")
 
     def play(self, tune: Tune | None) -> None:
@@ -110,6 +113,10 @@ class ActiveBuzzer(_Buzzer):
 
 
 class NoBuzzer:
+    simulated: bool | None = None
+    description = ""
+    tone = SILENCE
+
     def play(self, tune: Tune | None) -> None:
         """There is nothing to play it on."""
 

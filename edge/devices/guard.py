@@ -3,13 +3,15 @@
 A killed process leaves its pins as they were: the kernels of Raspberry Pi OS keep the level of an
 output whose owner is gone (raspberrypi/linux#6150). So a second, tiny process waits at the end of
 a pipe. However the first one ends, the kernel closes that pipe; the guard then takes each output
-line, sets it to its dark level, and goes.
+line, sets it to its dark level, and goes. A ring of WS2812 keeps its colours for as long as it has
+power, so it is told to be dark as well.
 
 This file runs by itself (`python -I -S guard.py ...`), so it imports the standard library only.
 
     guard.py --watch CHIP 17=0 27=0        wait for the end of standard input, then darken
     guard.py --now --record FILE           darken what FILE, written by `record`, names
     guard.py --now levels:PATH 17=0        the same for simulated pins
+    guard.py --now CHIP /dev/spidev0.0=12  a ring of twelve; the SPI's device in place of a pin
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ _GET_LINE = 0xC250B407  # struct gpio_v2_line_request
 _LINE_REQUEST = struct.Struct("64I32sQI20x" + "II8sQ" * 10 + "II20xi")
 _FLAG_OUTPUT = 1 << 3
 _ATTRIBUTE_OUTPUT_VALUES = 2
+
+# <linux/spi/spidev.h>
+_SPI_MODE = 0x40016B01
+_SPI_SPEED = 0x40046B04
 
 LEVELS = "levels:"  # how a file of simulated levels is told from a chip's device
 
@@ -96,14 +102,53 @@ def drive(chip: str, pin: int, level: int) -> None:
         os.close(fd)
 
 
-def darken(target: str, dark: dict[int, int], *, patience_s: float = 2.0) -> list[str]:
-    """Set each pin of `target` (a chip's device, or levels:PATH) to its dark level.
+# WS2812 over SPI: three bits on the wire for each of theirs, 100 for 0 and 110 for 1, at 2.4 MHz:
+# high for 0.42 or 0.83 us of 1.25 (data sheet: 0.4 and 0.8, each 0.15 more or less). Low for 300 us
+# before and after makes them take the colours over.
+SPI_HZ = 2_400_000
+_LATCH = bytes(SPI_HZ * 300 // 8_000_000)
 
-    Returns one line for each pin that it failed for. A line is busy for a moment after its owner
+
+def ring_bytes(colors: bytes) -> bytes:
+    """What the SPI has to send; `colors`: green, red, blue of each LED in turn."""
+    bits = "".join(
+        "110" if byte >> place & 1 else "100" for byte in colors for place in range(7, -1, -1)
+    )
+    return _LATCH + int(bits, 2).to_bytes(len(bits) // 8, "big") + _LATCH
+
+
+def write_ring(device: str, colors: bytes) -> None:
+    """Show colours on a ring. Raises OSError."""
+    fd = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(fd, _SPI_MODE, b"\0")
+        fcntl.ioctl(fd, _SPI_SPEED, struct.pack("I", SPI_HZ))
+        os.write(fd, ring_bytes(colors))
+    finally:
+        os.close(fd)
+
+
+def darken(target: str, dark: dict[str, int], *, patience_s: float = 2.0) -> list[str]:
+    """Set each pin of `target` (a chip's device, or levels:PATH) to its dark level; a ring, which
+    is named by its SPI device with the number of its LEDs, to no colour.
+
+    Returns one line for each that it failed for. A line is busy for a moment after its owner
     was killed, so each is tried again until `patience_s` have passed.
     """
+    pins = {int(name): level for name, level in dark.items() if name.isdecimal()}
     if target.startswith(LEVELS):
-        return _darken_file(target.removeprefix(LEVELS), dark)
+        return _darken_file(target.removeprefix(LEVELS), pins)
+    lines = []
+    for device, count in dark.items():
+        if not device.isdecimal():
+            try:
+                write_ring(device, bytes(3 * count))
+            except OSError as exc:
+                lines.append(f"{device}: {exc.strerror}")
+    return lines + _darken_pins(target, pins, patience_s)
+
+
+def _darken_pins(target: str, dark: dict[int, int], patience_s: float) -> list[str]:
     deadline_s = time.monotonic() + patience_s
     left = dict(dark)
     while left:
@@ -132,7 +177,7 @@ def _darken_file(path: str, dark: dict[int, int]) -> list[str]:
     return []
 
 
-def record(path: str, target: str, dark: dict[int, int]) -> None:
+def record(path: str, target: str, dark: dict[str, int]) -> None:
     """Leave what is to be darkened in a file, for `--now --record`. Raises OSError."""
     with open(path, "w", encoding="ascii") as file:
         file.write("\n".join([target, *(f"{pin}={level}" for pin, level in dark.items())]))
@@ -147,7 +192,7 @@ def main(arguments: list[str]) -> int:
         except FileNotFoundError:
             return 0  # no pins were ever taken
     target, *pairs = rest
-    dark = {int(pin): int(level) for pin, level in (pair.split("=") for pair in pairs)}
+    dark = {name: int(level) for name, level in (pair.split("=") for pair in pairs)}
     if how == "--watch":
         # Ctrl-C and a stop of the whole service are meant for the process that is watched.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

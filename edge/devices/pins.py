@@ -16,7 +16,7 @@ MODEL = Path("/proc/device-tree/model")
 
 
 class PinsMissing(Misconfigured):
-    """Real pins were asked for, and there are none to be had; the text says why."""
+    """Real pins, an SPI or a speaker were asked for, and there is none; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

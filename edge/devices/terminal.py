@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from edge.devices.buzzer import SILENCE, Tone
 from edge.devices.profile import BoardProfile
+from edge.devices.ring import Ring
 from edge.domain import Color, LightPattern, Note, Tune
 from edge.ports import Buzzer, Lights
 
@@ -38,8 +40,11 @@ class Levels:
     buzzer_hz: float
 
 
-def levels(profile: BoardProfile, factory: Any) -> Levels:
-    """Read the pins of gpiozero's mock factory (or one made from it)."""
+def levels(
+    profile: BoardProfile, factory: Any, *, ring: Ring | None = None, tone: Tone = SILENCE
+) -> Levels:
+    """Read the pins of gpiozero's mock factory (or one made from it); `ring` and `tone` are what a
+    ring shows and a speaker plays, which no pin has."""
 
     def lit(pin: int, active_high: bool) -> float:
         state = float(factory.pin(pin).state)
@@ -52,7 +57,9 @@ def levels(profile: BoardProfile, factory: Any) -> Levels:
             for pin in (profile.status.red, profile.status.green, profile.status.blue)
         )
         status = (red, green, blue)
-    buzzer_hz = 0.0
+    if ring is not None:
+        status = ring.value
+    buzzer_hz = tone.frequency_hz
     if profile.buzzer is not None and lit(profile.buzzer.pin, profile.buzzer.active_high) > 0:
         buzzer_hz = float(getattr(factory.pin(profile.buzzer.pin), "frequency", None) or 1.0)
     warnings = tuple(lit(each.pin, each.active_high) for each in profile.warnings)

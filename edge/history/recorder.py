@@ -150,7 +150,6 @@ class Recorder:
         sending: bool = True,
         replay: bool = False,
         kept: Callable[[], bool | None] = synchronized,
-        retry_card_s: float = RETRY_CARD_S,
     ) -> None:
         self._path = path
         self._seats = seats
@@ -171,7 +170,6 @@ class Recorder:
             type_: Bucket(burst=FLOOD_BURST, per_s=FLOOD_PER_S, clock=clock) for type_ in FLOODS
         }
         self._left_out: dict[EventType, tuple[int, _Happened]] = {}
-        self._retry_card_s = retry_card_s
         self._work: queue.Queue[_Work] = queue.Queue(QUEUE_MAX)
         self._overflowing = False
         self._on_card = False
@@ -554,13 +552,13 @@ class Recorder:
             self._retry_at_s = self._clock()  # it is set aside, and a new one begins
 
     def _report_card(self, text: str) -> None:
-        self._retry_at_s = self._clock() + self._retry_card_s
+        self._retry_at_s = self._clock() + RETRY_CARD_S
         log.error("going on without a history on the card: %s", text)
         self._inbox.put(FaultChange(Fault.DISK, True, text))
 
     def _return_to_card(self) -> None:
         assert self._path is not None
-        self._retry_at_s = self._clock() + self._retry_card_s
+        self._retry_at_s = self._clock() + RETRY_CARD_S
         try:
             card = self._open_card(self._path)
         except Unusable as exc:

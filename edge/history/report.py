@@ -6,7 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ class DayReport:
     seats: dict[str, Totals]
     longest_clean_s: float
     interruptions: int
-    unseen_s: float = 0.0
+    unseen_s: float
 
     def sum(self, name: str) -> float:
         """Of all seats; sessions and their time are shared by the seats and count once."""
@@ -172,12 +172,18 @@ class Books:
         for offset in range((last - first).days + 1):
             day_ = first + timedelta(days=offset)
             known = seats.get(day_.isoformat(), {})
-            found = DayReport(day_, known, 0.0, self._interruptions[day_])
             clean_s, unseen_s = self._longest.get(day_, (0.0, 0.0))
             # One that began before midnight is as long on this day as the day's focus.
-            clean_s = min(clean_s, found.sum("focus_s"))
-            unseen_s = min(unseen_s, clean_s)
-            days.append(replace(found, longest_clean_s=clean_s, unseen_s=unseen_s))
+            clean_s = min(clean_s, max((each.focus_s for each in known.values()), default=0.0))
+            days.append(
+                DayReport(
+                    date=day_,
+                    seats=known,
+                    longest_clean_s=clean_s,
+                    interruptions=self._interruptions[day_],
+                    unseen_s=min(unseen_s, clean_s),
+                )
+            )
         never = tuple(
             (day, totals) for day, _, totals in store.dates() if not can_be(day, today=now.date())
         )

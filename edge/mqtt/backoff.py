@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+FIRST_S, LONGEST_S = 2.0, 30.0
+LASTING_FROM = 3  # lasting trouble begins as if so many attempts had failed
+
 
 class Backoff:
     """Waits that grow, each drawn at random from the whole span up to its ceiling.
@@ -16,8 +19,8 @@ class Backoff:
     def __init__(
         self,
         *,
-        first_s: float = 2.0,
-        longest_s: float = 30.0,
+        first_s: float = FIRST_S,
+        longest_s: float = LONGEST_S,
         draw: Callable[[], float] | None = None,
     ) -> None:
         self._first_s = first_s
@@ -28,7 +31,7 @@ class Backoff:
     def next_s(self, *, lasting: bool = False) -> float:
         """Seconds to wait; `lasting` trouble (a wrong password) starts with a longer wait."""
         if lasting:
-            self._tries = max(self._tries, 3)
+            self._tries = max(self._tries, LASTING_FROM)
         ceiling_s = min(self._longest_s, self._first_s * 2.0 ** min(self._tries, 30))
         self._tries += 1
         return ceiling_s * (0.05 + 0.95 * self._draw())

@@ -48,6 +48,8 @@ FLAPS = 3  # so many connections in a row that end right after they were made ar
 SETTLED_S = 10.0  # a connection that lasts this long resets the back-off
 BIRTH_SPREAD_S = 3.0
 MAX_FLUSH_S = 2.0
+COMMANDS_AT_ONCE, COMMANDS_PER_S = 20, 5
+REFUSALS_AT_ONCE, REFUSALS_PER_S = 20, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,8 @@ class MqttClient:
         )
         self._attempt: _Attempt | None = None
         self._closing = False
-        self._commands = Bucket(burst=20, per_s=5, clock=clock)
-        self._refusals = Bucket(burst=20, per_s=1, clock=clock)
+        self._commands = Bucket(burst=COMMANDS_AT_ONCE, per_s=COMMANDS_PER_S, clock=clock)
+        self._refusals = Bucket(burst=REFUSALS_AT_ONCE, per_s=REFUSALS_PER_S, clock=clock)
         self._unheard = 0
         self._down_since_s = clock()
         self._fault_told = False
@@ -363,7 +365,7 @@ class MqttClient:
     def _ended(self, attempt: _Attempt) -> Trouble | None:
         spoken, connack = self._spoken, attempt.connack
         if connack is None and attempt.client.tls_error:
-            return trouble.of_connecting(attempt.client.tls_error, tls=True)
+            return trouble.of_connecting(attempt.client.tls_error)
         if connack == trouble.RETAIN_NOT_SUPPORTED and spoken.will_retain:
             spoken.will_retain = False
             return None

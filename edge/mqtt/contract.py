@@ -31,7 +31,7 @@ from edge.domain import (
 from edge.health import Health
 from edge.history.days import Day
 from edge.history.record import Record
-from edge.mqtt.client import MAX_PACKET_BYTES
+from edge.mqtt import backoff, broker, client, delivery, keeper
 from edge.mqtt.payloads import (
     WallTime,
     event_payload,
@@ -84,6 +84,8 @@ def examples(topics: Topics) -> tuple[Example, ...]:
         publish("A bit of peace", "snooze", ""),
         publish("Softer", "volume", "0.3"),
         publish("That was not a phone", "not_a_phone", ""),
+        publish("My phone, turned before the camera for half a minute", "teach", "my phone"),
+        publish("And what is to be told from it", "teach", '{"name": "wallet", "kind": "other"}'),
         publish("Try the lights", "test", "lights"),
         publish("Enough", "session", "stop"),
     )
@@ -218,8 +220,9 @@ def render() -> str:
             "A payload is the bare word or number, or a JSON object with the named fields. What is",
             f"out of range, unknown or longer than {MAX_PAYLOAD_BYTES} bytes is refused: nothing",
             "changes, one line is logged, and a `refused` event says why. A retained command is",
-            "always refused. Commands that come faster than 5 a second are not heard after",
-            f"the first 20, and a message of more than {MAX_PACKET_BYTES} bytes never gets as far.",
+            f"always refused. Commands that come faster than {client.COMMANDS_PER_S} a second are"
+            f" not heard after the first {client.COMMANDS_AT_ONCE}, and a message of more than"
+            f" {client.MAX_PACKET_BYTES} bytes never gets as far.",
             "Nothing is kept for a box that is away.",
         ),
         "",
@@ -227,7 +230,48 @@ def render() -> str:
         "| --- | --- | --- |",
     ]
     lines += [f"| `{name}` | {each.takes} | {each.does} |" for name, each in COMMANDS.items()]
+    lines += ["", "## Limits", "", "| what | how much |", "| --- | --- |"]
+    lines += [f"| {what} | {how_much} |" for what, how_much in LIMITS.items()]
     return "\n".join(lines) + "\n"
+
+
+LIMITS = {
+    "an attempt to connect": f"{client.CONNECT_TIMEOUT_S:g} s",
+    "a broker that takes the connection and does not answer": f"{client.CONNACK_TIMEOUT_S:g} s",
+    "the wait for the next attempt": (
+        f"drawn from up to {backoff.FIRST_S:g} s, then twice that each time,"
+        f" {backoff.LONGEST_S:g} s at most; after a wrong password and the like from up to"
+        f" {min(backoff.LONGEST_S, backoff.FIRST_S * 2**backoff.LASTING_FROM):g} s"
+    ),
+    "without a broker until `broker` is a fault": f"{client.FAULT_AFTER_S:g} s",
+    "a connection that is no success yet": (
+        f"shorter than {client.SETTLED_S:g} s; {client.FLAPS} in a row: has another box the same"
+        " id?"
+    ),
+    "messages on their way at once": (
+        f"{delivery.AT_ONCE}, {delivery.WINDOW} of them events; fewer where the broker says so"
+    ),
+    "events that the broker refuses": f"again after {delivery.REFUSED_AGAIN_S:g} s",
+    "a broker that takes nothing so large, and does not say so": (
+        f"two connections of less than {delivery.SUSPICIOUS_S:g} s that end over"
+        f" {delivery.LARGE_BYTES} bytes or more: half of it from then on, {delivery.LEAST_BYTES}"
+        " at least"
+    ),
+    "a wall clock that is set": f"by more than {delivery.CLOCK_SET_S:g} s: times are told anew",
+    "boxes that answer Home Assistant's `online`": f"within {client.BIRTH_SPREAD_S:g} s",
+    "what is left to say at the end": f"{client.MAX_FLUSH_S:g} s",
+    "refusals of commands that are recorded": (
+        f"{client.REFUSALS_AT_ONCE} at once, then {client.REFUSALS_PER_S} a second"
+    ),
+    "the broker in the box": (
+        f"{broker.MAX_CONNECTIONS} connections, {broker.MAX_PACKET_BYTES} bytes a message,"
+        f" {broker.MEMORY_BYTES // 2**20} MiB of memory, {keeper.OPEN_FILES} files"
+    ),
+    "the broker in the box, when it ends": (
+        f"started again after {keeper.FIRST_WAIT_S:g} s, then twice that, {keeper.LONGEST_WAIT_S:g}"
+        f" s at most; from the beginning once it has run for {keeper.SETTLED_S:g} s"
+    ),
+}
 
 
 def _paragraph(*parts: str) -> str:

@@ -72,9 +72,9 @@ class Limits:
 class Message:
     topic: str
     payload: bytes
-    retain: bool = True
-    qos: int = 1
-    expires_s: int | None = None
+    retain: bool
+    qos: int
+    expires_s: int | None
 
     @property
     def bytes(self) -> int:
@@ -107,7 +107,6 @@ class _Connection:
 
     limits: Limits
     began_s: float
-    number: int
     announcing: list[tuple[Message, Mapping[str, str] | None]] = field(default_factory=list)
     flights: dict[int, _Flight] = field(default_factory=dict)
     cursor: int = 0
@@ -147,7 +146,6 @@ class Delivery:
         self._wall_offset_s: float | None = None
         self._since = wall_clock()
         self._connection: _Connection | None = None
-        self._connections = 0
         self._learnt_bytes: int | None = None
         self._suspect_bytes: int | None = None
         self._denied: dict[str, str] = {}  # topic -> the broker's reason
@@ -203,8 +201,7 @@ class Delivery:
 
     def begin(self, limits: Limits) -> None:
         """The broker has taken the connection."""
-        self._connections += 1
-        self._connection = _Connection(limits, self._clock(), self._connections)
+        self._connection = _Connection(limits, self._clock())
         for slot in self._slots.values():
             slot.sent, slot.on_its_way = None, False
         if not limits.retain:
@@ -356,7 +353,7 @@ class Delivery:
             # Old health is worse than none. MQTT 5 forgets it in time; 3.1.1 must not keep it.
             retain = limits.expiry
             if retain:
-                expires_s = max(1, round(3 * self._config.mqtt.health_s))
+                expires_s = round(3 * self._config.mqtt.health_s)
         return Message(topic, payload, retain and limits.retain, limits.qos, expires_s)
 
     def _send_slot(self, at: _Connection, slot: _Slot, publish: Callable[[Message], int]) -> None:

@@ -272,7 +272,7 @@ def suppress(found: Found, iou: float) -> Found:
 
     Its edges are the mean, weighted by score, of all of its class that overlap it by more than
     VOTE_IOU (box voting: Gidaris and Komodakis, arXiv:1505.01749), so that the box of a thing
-    that lies still trembles less: see models/CARD.md.
+    that lies still trembles less.
     """
     order = np.argsort(-found.scores, kind="stable")[:MOST_CANDIDATES]
     boxes, scores, classes = found.boxes[order], found.scores[order], found.classes[order]

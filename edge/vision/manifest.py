@@ -15,12 +15,28 @@
     floor = 0.25                # nothing below this score is reported
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
     nms_iou = 0.65              # not ssd, optional: boxes that overlap more are one object
-    phone_rivals = ["wallet"]   # yolox only, optional: what else claims a thing that may be a phone
-    centre = 0.5                # gfl only: boxes are told from the middle of a cell; 0: from its
-                                # top left corner
+    phone_rivals = ["wallet"]   # yolox only, optional: what else claims what may be a phone
+    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from
+                                # its top left corner (0)
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
+
+and one table per set of models that look in turn, if any; `default` and the configuration name a
+set or a single model:
+
+    [sets.normal]
+    eyes = ["nanodet", "picodet"]
+    phone = 0.17                # what they say together is believed from here on
+
+and, if the box can be shown things (`procrastobot teach`), what turns crops into vectors and what
+was made of it with the training pictures (`vision/features.py`):
+
+    [features]
+    side = 160                  # of a crop, in pixels
+    length = 96                 # of a vector
+    network = { file = "features.tflite", sha256 = "...", bytes = 1234567 }
+    bank = { file = "features.npz", sha256 = "...", bytes = 123456 }
 
 `turned = true` within `input`: the model was made to see the picture upside down.
 
@@ -33,7 +49,7 @@ import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -89,6 +105,32 @@ class ModelInput:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSpec:
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesSpec:
+    """A file that turns crops into vectors, and what was made with it of the training pictures.
+
+    Both are sides of one thing: vectors are worth something only to the pair that made them.
+    """
+
+    network: FileSpec
+    bank: FileSpec
+    side_px: int
+    length: int
+
+    @property
+    def version(self) -> str:
+        """What tells its vectors from those of another pair: short, and fit for a file's name."""
+        both = f"{self.network.sha256} {self.bank.sha256}"
+        return hashlib.sha256(both.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """One model of the manifest."""
 
@@ -125,18 +167,54 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EyeSet:
+    """Models that look in turn, and from which scores on what they say together is believed.
+
+    features: of what they see, for things that are shown to the box; None: nothing can be
+    """
+
+    name: str
+    eyes: tuple[ModelSpec, ...]
+    thresholds: Thresholds
+    features: FeaturesSpec | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.eyes[0].labels
+
+    @property
+    def description(self) -> str:
+        """One phrase for people: "normal: nanodet: gfl 416x416 int8, ...; picodet: ..."."""
+        return f"{self.name}: {'; '.join(eye.description for eye in self.eyes)}"
+
+    def with_floor(self, floor: float) -> EyeSet:
+        """The same, but for the score, 0..1, from which on they report."""
+        return replace(self, thresholds=replace(self.thresholds, floor=floor))
+
+
+def alone(spec: ModelSpec) -> EyeSet:
+    """One model as a set of its own."""
+    return EyeSet(spec.name, (spec,), spec.thresholds)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     path: Path
     default: str
     models: Mapping[str, ModelSpec]
+    sets: Mapping[str, EyeSet] = field(default_factory=dict)
+    features: FeaturesSpec | None = None
 
-    def choose(self, name: str = "") -> ModelSpec:
-        """The model called `name`, or the default one. Raises ModelError."""
+    def eyes(self, name: str = "") -> EyeSet:
+        """The set called `name`, one model by its name, or the default. Raises ModelError."""
         wanted = name or self.default
+        if wanted in self.sets:
+            return replace(self.sets[wanted], features=self.features)
         if wanted in self.models:
-            return self.models[wanted]
-        near = get_close_matches(wanted, self.models, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(self.models)}"
+            return replace(alone(self.models[wanted]), features=self.features)
+        known = {**self.sets, **self.models}
+        near = get_close_matches(wanted, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(known)}"
         raise ModelError(f"{self.path} has no model {wanted!r}{hint}")
 
 
@@ -148,12 +226,16 @@ def default_path() -> Path:
         raise ModelError(str(exc)) from exc
 
 
-def load_model(config: ModelConfig) -> ModelSpec:
-    """The model that the configuration names, with its file checked. Raises ModelError."""
+def load_eyes(config: ModelConfig) -> EyeSet:
+    """The eyes that the configuration names, with their files checked. Raises ModelError."""
     path = Path(os.path.expanduser(config.manifest)) if config.manifest else default_path()
-    spec = load(path).choose(config.name)
-    check_file(spec)
-    return spec
+    chosen = load(path).eyes(config.name)
+    for spec in chosen.eyes:
+        check_file(spec)
+    if chosen.features is not None:
+        check_file(chosen.features.network)
+        check_file(chosen.features.bank)
+    return chosen
 
 
 def load(path: Path) -> Manifest:
@@ -179,18 +261,32 @@ def load(path: Path) -> Manifest:
             models[name] = _spec(_Table(value, f"models.{name}.", faults), name, path.parent)
         else:
             faults.append(f"models.{name} is not a table")
+    sets: dict[str, EyeSet] = {}
+    for name, value in (reader.table("sets") if "sets" in tree else {}).items():
+        if isinstance(value, dict):
+            sets[name] = _set(_Table(value, f"sets.{name}.", faults), name, models)
+        else:
+            faults.append(f"sets.{name} is not a table")
+    features = _features(reader, path.parent) if "features" in tree else None
     default = reader.text("default")
+    known = {**sets, **models}
     if not models and not faults:
         faults.append("there are no models")
-    if models and default not in models:
-        faults.append(f"default = {default!r}: there is {_listed(models)}")
+    if models and default not in known:
+        faults.append(f"default = {default!r}: there is {_listed(known)}")
     if faults:
         raise ModelError(f"{path}: {'; '.join(dict.fromkeys(faults))}")
-    return Manifest(path=path, default=default, models=MappingProxyType(models))
+    return Manifest(
+        path=path,
+        default=default,
+        models=MappingProxyType(models),
+        sets=MappingProxyType({name: each for name, each in sets.items() if each.eyes}),
+        features=features,
+    )
 
 
-def check_file(spec: ModelSpec) -> None:
-    """Compare the model file with the manifest. Raises ModelError."""
+def check_file(spec: ModelSpec | FileSpec) -> None:
+    """Compare a file with the manifest. Raises ModelError."""
     try:
         size = spec.path.stat().st_size
         if size != spec.size_bytes:
@@ -211,6 +307,42 @@ def check_file(spec: ModelSpec) -> None:
         )
 
 
+def _set(table: _Table, name: str, models: Mapping[str, ModelSpec]) -> EyeSet:
+    eyes = []
+    for model in table.names("eyes"):
+        if model in models:
+            eyes.append(models[model])
+        else:
+            table.fault("eyes", f"there is no model {model!r}; there is {_listed(models)}")
+    if any(eye.labels != eyes[0].labels for eye in eyes):
+        table.fault("eyes", "they have different labels")
+    thresholds = dict(eyes[0].thresholds.labels) if eyes else {}
+    thresholds[PHONE] = table.share("phone")
+    floor = eyes[0].thresholds.floor if eyes else 0.0
+    return EyeSet(name, tuple(eyes), Thresholds(floor, MappingProxyType(thresholds)))
+
+
+def _features(table: _Table, folder: Path) -> FeaturesSpec:
+    held = _Table(table.table("features"), "features.", table.faults)
+
+    def file(key: str) -> FileSpec:
+        return _file(_Table(held.table(key), f"features.{key}.", held.faults), folder)
+
+    return FeaturesSpec(
+        network=file("network"),
+        bank=file("bank"),
+        side_px=held.integer("side", 32, 1024),
+        length=held.integer("length", 1, 4096),
+    )
+
+
+def _file(table: _Table, folder: Path) -> FileSpec:
+    sha256 = table.text("sha256").lower()
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        table.fault("sha256", "must be 64 hexadecimal digits")
+    return FileSpec(folder / table.text("file"), sha256, table.integer("bytes", 1, 2**40))
+
+
 def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
     shown = _Table(table.table("input"), f"{table.place}input.", table.faults)
     family = table.choice("family", Family, Family.YOLOX)
@@ -227,12 +359,10 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
     for label in rivals:
         if label not in labels or label == PHONE:
             table.fault("phone_rivals", f"{label!r} is no other label of {_listed(labels)}")
-    sha256 = table.text("sha256").lower()
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        table.fault("sha256", "must be 64 hexadecimal digits")
+    file = _file(table, folder)
     return ModelSpec(
         name=name,
-        path=folder / table.text("file"),
+        path=file.path,
         family=family,
         input=ModelInput(
             width_px=shown.integer("width", 32, 4096),
@@ -247,8 +377,8 @@ def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
         nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
         phone_rivals=rivals,
         centre=table.share("centre") if family is Family.GFL else 0.5,
-        sha256=sha256,
-        size_bytes=table.integer("bytes", 1, 2**40),
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
         quantization=table.text("quantization"),
         licence=table.text("licence"),
         provenance=table.text("provenance"),

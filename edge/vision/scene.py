@@ -1,39 +1,39 @@
 """What plain arithmetic on the pixels says about a frame: light, detail, change, a moved camera.
 
-The picture is reduced to a grid of grey cells (24 x 32) from a fifth to a quarter of its lines.
+The picture is reduced to a grid of grey cells (24 x 32) from 144 of its lines.
 Averaging over a hundred pixels and more takes sensor noise away; comparing logarithms, less a
-plane fitted to their difference, takes away what exposure, gain and a lamp at one side do.
+plane fitted to their difference, takes away what exposure, gain and a lamp at one side do. A grid
+twice as fine goes along, for what looks at single things.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Box, Frame, SceneStats
+from edge.desk.pixels import limit_of, middle
+from edge.domain import Frame, SceneStats
 
-Grid = NDArray[np.float32]
+if TYPE_CHECKING:
+    from edge.domain import Grid
+
 Cells = NDArray[np.bool_]
 
 ROWS, COLUMNS = 24, 32
-LINES_PER_ROW = 5  # of the picture's lines, as many are averaged for a row of cells
+FINER = 2  # times as many rows and columns has the grid for single things
+LINES_PER_ROW = 6  # of the picture's lines, as many are averaged for a row of cells
 SATURATED = 250  # 0..255; in all three colours
 DARK_OFFSET = 8.0  # levels added before a logarithm, so that noise in the dark is no contrast
 
-# Differences of logarithms are relative: 0.06 is 6 % lighter or darker than the light explains.
-CHANGED = 0.06
-NOISE_SIGMAS = 5.0
-CHANGED_MOST = 0.15  # however noisy it seems: else a picture that moves as a whole would hide
 SHIFTED = 0.2
 # From this level on a cell may hold saturated pixels, which do not follow the gain: above it, all
 # are alike.
 CLIPPED_LOG = math.log(225 + DARK_OFFSET)
 REFERENCE_S = 60.0  # time constant of the reference scene
 FEATURELESS = 0.004  # detail below which a frame says nothing about the scene
-MOST_BOXES = 4
 
 
 class Scene:
@@ -55,7 +55,8 @@ class Scene:
             self._lines = self._logs = self._reference = None
         image = frame.image
         lines = _some_lines(image)
-        grid = _cells(lines)
+        fine = _cells(lines)
+        grid = _coarser(fine)
         logs = np.log(grid + np.float32(DARK_OFFSET))
         detail = _detail(grid)
         before = self._lines
@@ -77,7 +78,7 @@ class Scene:
             change=change,
             shift=self._shift(logs, detail, frame.at_s),
             identical=same_shape and before is not None and bool(np.array_equal(lines, before)),
-            changed=_boxes(changed),
+            grid=np.log(fine + np.float32(DARK_OFFSET)),
         )
         self._lines, self._logs, self._at_s = lines, logs, frame.at_s
         return stats
@@ -104,13 +105,19 @@ def _some_lines(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _cells(lines: NDArray[np.uint8]) -> Grid:
-    """(ROWS, COLUMNS) mean of all three colours, 0..255."""
-    strips = lines.reshape(ROWS, LINES_PER_ROW, -1).sum(axis=1, dtype=np.uint16)
+    """(FINER * ROWS, FINER * COLUMNS) mean of all three colours, 0..255."""
+    rows, columns, lines_per_row = FINER * ROWS, FINER * COLUMNS, LINES_PER_ROW // FINER
+    strips = lines.reshape(rows, lines_per_row, -1).sum(axis=1, dtype=np.uint16)
     width = strips.shape[1] // 3
-    starts = np.arange(COLUMNS) * width // COLUMNS
-    sizes = np.maximum(np.diff(np.append(starts, width)), 1) * (3 * LINES_PER_ROW)
+    starts = np.arange(columns) * width // columns
+    sizes = np.maximum(np.diff(np.append(starts, width)), 1) * (3 * lines_per_row)
     sums = np.add.reduceat(strips, starts * 3, axis=1, dtype=np.uint32)
     return np.asarray(sums / sizes, np.float32)
+
+
+def _coarser(fine: Grid) -> Grid:
+    """(ROWS, COLUMNS)"""
+    return np.asarray(fine.reshape(ROWS, FINER, COLUMNS, FINER).mean(axis=(1, 3)))
 
 
 def _detail(grid: Grid) -> float:
@@ -141,19 +148,12 @@ def _less_light(difference: Grid) -> Grid:
     something that moved does not tilt it much.
     """
     flat = difference.ravel()
-    flat = flat - _middle(flat)
-    spread = 2 * _middle(np.abs(flat)) + np.float32(0.02)
+    flat = flat - middle(flat)
+    spread = 2 * middle(np.abs(flat)) + np.float32(0.02)
     plane = _BASIS @ (_INVERSE @ np.minimum(np.maximum(flat, -spread), spread))
     rest = flat - plane
     rest -= _BASIS @ (_INVERSE @ np.minimum(np.maximum(rest, -spread), spread))
     return np.asarray(rest.reshape(difference.shape), np.float32)
-
-
-def _middle(values: Grid) -> np.float32:
-    """The upper of the two medians; several times as fast as numpy's own for so few."""
-    half = values.size // 2
-    middle: np.float32 = np.partition(values, half)[half]
-    return middle
 
 
 def _difference(logs: Grid, before: Grid) -> Grid:
@@ -164,69 +164,4 @@ def _difference(logs: Grid, before: Grid) -> Grid:
 
 def _changed(logs: Grid, before: Grid) -> Cells:
     rest = _difference(logs, before)
-    noise = 1.4826 * float(
-        _middle(rest.ravel())
-    )  # standard deviation, from the median of a normal one
-    limit = min(max(CHANGED, NOISE_SIGMAS * noise), CHANGED_MOST)
-    return np.asarray(rest > limit)
-
-
-def _boxes(changed: Cells) -> tuple[Box, ...]:
-    """Bounding boxes of connected cells, diagonals included; merged until none overlap."""
-    # Numbered row by row, with an empty column after each, so that rows are no neighbours.
-    rows, columns = np.nonzero(changed)
-    cells = set((rows * (COLUMNS + 1) + columns).tolist())
-    if not cells:
-        return ()
-    groups: list[list[int]] = []  # ymin, xmin, ymax, xmax in cells, the last two exclusive
-    if len(cells) > ROWS * COLUMNS // 4:
-        groups.append(_bounds(cells))
-        cells = set()
-    while cells:
-        group = [cells.pop()]
-        for cell in group:
-            for step in _NEIGHBOURS:
-                if cell + step in cells:
-                    cells.remove(cell + step)
-                    group.append(cell + step)
-        _merge(groups, _bounds(group))
-    groups.sort(key=lambda g: -(g[2] - g[0]) * (g[3] - g[1]))
-    while len(groups) > MOST_BOXES:
-        last = groups.pop()
-        _merge(groups, _around(last, groups.pop()))
-    return tuple(
-        Box(ymin / ROWS, xmin / COLUMNS, ymax / ROWS, xmax / COLUMNS)
-        for ymin, xmin, ymax, xmax in groups
-    )
-
-
-_NEIGHBOURS = tuple(dy * (COLUMNS + 1) + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
-
-
-def _bounds(cells: Collection[int]) -> list[int]:
-    columns = [cell % (COLUMNS + 1) for cell in cells]
-    first, last = min(cells) // (COLUMNS + 1), max(cells) // (COLUMNS + 1)
-    return [first, min(columns), last + 1, max(columns) + 1]
-
-
-def _around(a: list[int], b: list[int]) -> list[int]:
-    return [min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])]
-
-
-def _merge(groups: list[list[int]], new: list[int]) -> None:
-    """Add a box, joined with every one that it overlaps or touches."""
-    joined = True
-    while joined:
-        joined = False
-        for other in groups:
-            if (
-                new[0] <= other[2]
-                and other[0] <= new[2]
-                and new[1] <= other[3]
-                and other[1] <= new[3]
-            ):
-                groups.remove(other)
-                new = _around(new, other)
-                joined = True
-                break
-    groups.append(new)
+    return np.asarray(rest > limit_of(rest))

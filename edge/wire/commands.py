@@ -13,20 +13,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge import tunes
 from edge.config import Config
 from edge.decide import LONGEST_GRACE_S, PARTS, SOUNDS
 from edge.domain import (
+    EMPTY_S,
+    NAME_MOST,
+    OWN,
     Command,
     Forget,
     Mute,
+    MyPhone,
     NotAPhone,
     Session,
     SessionAction,
     SetGrace,
     SetMode,
     SetSession,
+    SetTune,
     SetVolume,
     Snooze,
+    Teach,
     Test,
 )
 
@@ -34,6 +41,8 @@ MAX_PAYLOAD_BYTES = 256
 PRESS = "PRESS"  # what a button in Home Assistant sends: the command without anything
 MAX_SESSION_MIN = 240.0
 MAX_SNOOZE_MIN = 60.0
+KINDS = {"phone": True, "other": False}  # of things that are shown
+SHOWN_S, SHOWN_LEAST_S, SHOWN_MOST_S = 30.0, 5.0, 120.0
 
 # A select in Home Assistant sends the state it wants; people say what to do. Both are understood.
 SESSION_WORDS = {
@@ -103,6 +112,21 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """What somebody calls a thing: one line, in whatever characters."""
+
+    most: int
+
+    def read(self, value: Any, _: Vocabulary) -> str:
+        if not isinstance(value, str):
+            raise Refused("missing, or not a word")
+        name = " ".join(value.split())
+        if not name or len(name) > self.most or not name.isprintable():
+            raise Refused(f"1 to {self.most} printable characters")
+        return name
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """A fixed word, whatever its case, and what it means."""
 
@@ -149,9 +173,23 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class TuneText:
+    """A tune by its name, or written out in RTTTL."""
+
+    def read(self, value: Any, _: Vocabulary) -> str:
+        if not isinstance(value, str):
+            raise Refused("missing, or no text")
+        try:
+            tunes.find(value)
+        except tunes.NoTune as exc:
+            raise Refused(str(exc)) from None
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     name: str
-    kind: OneOf | Word | Switch | Number
+    kind: OneOf | Name | Word | Switch | Number | TuneText
     optional: bool = False
 
 
@@ -201,6 +239,18 @@ def _volume(config: Config) -> dict[str, Component]:
 
 
 # ---------------------------------------------------------------- the commands
+
+
+def _teach(name: str, phone: bool | None, seconds: float | None) -> Teach:
+    """What is shown is a phone unless it is said to be another thing."""
+    return Teach(name, phone is not False, SHOWN_S if seconds is None else seconds)
+
+
+def _forget(number: float | None, name: str | None) -> Forget:
+    if number is not None and name is not None:
+        raise Refused("number: not together with name")
+    return Forget(None if number is None else int(number), name or "")
+
 
 _MINUTES = "nothing; or minutes (0.1 to {:g}); field `minutes`"
 
@@ -269,6 +319,27 @@ COMMANDS: dict[str, Declared] = {
             }
         },
     ),
+    "tune": Declared(
+        takes="a name of the library, or RTTTL; or `tune` and `level` (`sound` or `loud`)",
+        does="what the chirp plays from now on, or what is loud",
+        fields=(
+            Field("tune", TuneText()),
+            Field("level", Word({"sound": False, "loud": True}), optional=True),
+        ),
+        build=lambda tune, loud: SetTune(tune, bool(loud)),
+        offers=lambda _: {
+            "tune": {
+                "platform": "select",
+                "name": "Tune",
+                "icon": "mdi:music-note",
+                # One that is written out is none of the options: nothing is chosen then.
+                "value_template": "{{ value_json.tune if value_json.tune in "
+                f"{list(tunes.LIBRARY)} else None }}}}",
+                "options": list(tunes.LIBRARY),
+                "entity_category": "config",
+            }
+        },
+    ),
     "grace": Declared(
         takes=f"seconds (0 to {LONGEST_GRACE_S:g}); field `seconds`",
         does="how long a phone must be in use to be believed",
@@ -297,11 +368,43 @@ COMMANDS: dict[str, Declared] = {
         build=NotAPhone,
         offers=lambda _: {"not_a_phone": _button("That was not a phone", "cellphone-off")},
     ),
+    "my_phone": Declared(
+        takes="nothing",
+        does="a phone was missed just now: what was seen of it is learnt",
+        fields=(),
+        build=MyPhone,
+        offers=lambda _: {"my_phone": _button("That was my phone", "cellphone-check")},
+    ),
+    "teach": Declared(
+        takes=f"a name; or `name`, `kind` ({', '.join(f'`{kind}`' for kind in KINDS)}) and"
+        f" `seconds` ({SHOWN_LEAST_S:g} to {SHOWN_MOST_S:g})",
+        does=f"hands empty for {EMPTY_S:g} s, then show the thing and turn it: its looks are"
+        " learnt",
+        fields=(
+            Field("name", Name(NAME_MOST)),
+            Field("kind", Word(KINDS), optional=True),
+            Field("seconds", Number(SHOWN_LEAST_S, SHOWN_MOST_S), optional=True),
+        ),
+        build=_teach,
+        offers=lambda _: {
+            "teach": _button(
+                "Show my phone",
+                "cellphone-screenshot",
+                payload_press=OWN,
+                entity_category="config",
+                enabled_by_default=False,
+            )
+        },
+    ),
     "forget": Declared(
-        takes="nothing: all; or a number; field `number`",
-        does="what was learnt so",
-        fields=(Field("number", Number(0, 1e9), optional=True),),
-        build=lambda number: Forget(None if number is None else int(number)),
+        takes="nothing: all that `not_a_phone` taught; or its number; field `number`; or field"
+        " `name`: a thing that was shown",
+        does="erases it",
+        fields=(
+            Field("number", Number(0, 1e9), optional=True),
+            Field("name", Name(NAME_MOST), optional=True),
+        ),
+        build=_forget,
         offers=lambda _: {
             "forget": _button(
                 "Forget what is not a phone",
@@ -358,18 +461,20 @@ def understand(name: str, payload: bytes, vocabulary: Vocabulary) -> Command | R
 
 def _given(declared: Declared, payload: bytes, vocabulary: Vocabulary) -> dict[str, Any]:
     """The payload as named fields; a bare one is the field that the command is about."""
-    about = declared.fields[0]
+    about = declared.fields[0] if declared.fields else None
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused("not UTF-8 text") from None
-    if isinstance(about.kind, OneOf) and text in about.kind.known(vocabulary):
+    if about is not None and isinstance(about.kind, OneOf) and text in about.kind.known(vocabulary):
         # Names are the owner's: one may look like JSON, or have blanks around it.
         return {about.name: text}
     text = text.strip()
-    if not text or (about.optional and text == PRESS):
+    if not text or (text == PRESS and (about is None or about.optional)):
         return {}
     if not text.startswith("{"):
+        if about is None:
+            raise Refused("takes nothing")
         return {about.name: text}
     try:
         value = json.loads(text)

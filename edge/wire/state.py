@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from edge.config import Config
+from edge import tunes
+from edge.config import CHIRP, Config
 from edge.decide import grace_of
 from edge.domain import Activity, Fault, PhoneUse, SeatState, Session, State, Totals, Tune
 from edge.effects import tune_of
@@ -127,6 +128,13 @@ class _Box:
     tune: Tune | None
 
 
+def _tune(text: str) -> str:
+    """The name of a tune, or of the file it comes from."""
+    if tunes.is_file(text):
+        return text.rpartition("/")[2]
+    return tunes.chosen(text, CHIRP)[0].name
+
+
 STATE: dict[str, Field[_Box]] = {
     "session": Field("`idle`, `focus`, `break` or `paused`", lambda box: box.state.session.value),
     "session_since": Field(
@@ -185,6 +193,13 @@ STATE: dict[str, Field[_Box]] = {
         lambda box: grace_of(box.state, box.config),
     ),
     "volume": Field("0 to 1, share of the mode's cap", lambda box: round(box.state.volume, 3)),
+    "tune": Field(
+        "what the chirp plays: its name",
+        lambda box: _tune(box.state.chirp or box.config.nudge.chirp),
+    ),
+    "tune_loud": Field(
+        "the same when loud", lambda box: _tune(box.state.loud or box.config.nudge.loud)
+    ),
     "muted": Field("true: no sound", lambda box: box.state.muted),
     "snooze_until": Field(
         "no nudge until then; null: no snooze",

@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": "tests.lab.evaluate",
     "scenarios": "tests.lab.bench_scenarios",
     "clips": "tests.lab.bench_clips",
+    "taught": "tests.lab.taught",
 }
 
 
@@ -21,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.argv[1:] if argv is None else argv,
         prog="python -m tests.lab",
         description="The laboratory: what measures the box, and is on no box.",
-        epilog="`procrastobot evaluate` and `procrastobot bench clips|scenarios` come here.",
+        epilog="`procrastobot evaluate` and `procrastobot bench clips|scenarios|taught` come here.",
     )
     return finished(lambda: int(commands[args.command].run(args)))
 

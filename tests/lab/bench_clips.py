@@ -78,14 +78,13 @@ def run(args: argparse.Namespace) -> int:
         if unknown:
             raise DatasetError(f"no clip {unknown[0]!r} in {args.folder}")
         clips = tuple(c for c in clips if not args.only or c.path.name in args.only)
-        spec = chosen_model(args)
-        every = config.model.second_look_every
-        detector = opened_model(args, spec, every=every, glimpses=True)
+        chosen = chosen_model(args)
+        eyes = opened_model(args, chosen)
         played = []
         for clip in progress(clips, "clips"):
             moments: list[Moment] = []
             tiles: list[tuple[Frame, Moment]] = []
-            for frame, moment in rules.play(clip, detector, spec.thresholds, config):
+            for frame, moment in rules.play(clip, eyes, chosen.thresholds, config):
                 if args.sheets is not None and worth_a_tile(moment, moments, tiles):
                     tiles.append((frame, moment))
                 moments.append(moment)
@@ -104,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         print(exc, file=sys.stderr)
         return 1
     if not args.json:
-        print(in_words(played, spec.description))
+        print(in_words(played, chosen.description))
     return 0
 
 

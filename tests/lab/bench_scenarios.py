@@ -29,13 +29,14 @@ EPILOG = """examples:
   procrastobot bench scenarios --only texting calls
   procrastobot bench scenarios --pictures ../shared/data/webcam_dev ../shared/data/video
                                                       real pictures, through the real model
-  procrastobot bench scenarios --fit JUDGED/dev JUDGED/webcam ../shared/data/video
-                                                      measure the detector anew, for the simulation
+  procrastobot bench scenarios --fit ../shared/data/train ../shared/data/core50 \
+      ../shared/data/hagrid ../shared/data/video --lent ../shared/data/webcam_dev
+                                                      measure the eyes anew, for the simulation
 
-The scenes are data, in tests/lab/scenes. What the detector makes of the things in them is drawn
-from what the shipped one made of real labelled pictures that it was not trained on (noise.json in
-tests/lab/scenarios, which --fit writes; models/recipe/data.py picks the pictures); observe and
-decide are the box's own. The names of --json, each with a 95 % interval under `intervals`:
+The scenes are data, in tests/lab/scenes. What each eye makes of the things in them is drawn from
+what the shipped ones made of real labelled pictures that judge nothing else (noise.json in
+tests/lab/scenarios, which --fit writes); attention, observe and decide are the box's own. The names
+of --json, each with a 95 % interval under `intervals`:
   pickups_noticed      share of the pick-ups of 3 s or more
   to_light_p95_s       from the first movement of a pick-up to light, 95th percentile
   to_silence_p95_s     from a put-down to silence, 95th percentile
@@ -91,6 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " clips, write the fitted file, and end",
     )
     parser.add_argument(
+        "--lent",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="for --fit: data sets of which only those kinds of look-alikes are measured that no"
+        " other shows",
+    )
+    parser.add_argument(
         "--pictures",
         type=Path,
         nargs="+",
@@ -138,34 +148,28 @@ def _as_shipped(args: argparse.Namespace, fitted: Noise) -> Noise:
     from edge.vision.manifest import ModelError
 
     try:
-        spec = chosen_model(args)
+        chosen = chosen_model(args)
     except ModelError:
         return fitted
-    if spec.sha256 != fitted.sha256:
+    if tuple(spec.sha256 for spec in chosen.eyes) != fitted.sha256:
         return fitted
     return replace(
         fitted,
-        floor=spec.thresholds.floor,
-        threshold=spec.thresholds.of(PHONE),
-        person_threshold=spec.thresholds.of(PERSON),
+        floor=chosen.thresholds.floor,
+        threshold=chosen.thresholds.of(PHONE),
+        person_threshold=chosen.thresholds.of(PERSON),
     )
 
 
 def _fit(args: argparse.Namespace, path: Path) -> int:
-    from edge.config import Config
     from edge.vision.manifest import ModelError
-    from edge.vision.second_look import SecondLook
     from tests.lab.dataset import DatasetError
     from tests.lab.scenarios import fit
 
     try:
-        spec = chosen_model(args)
-        every = Config().model.second_look_every
-        detector = opened_model(args, spec.with_floor(fit.LOWEST), every=every)
-        if not isinstance(detector, SecondLook):
-            print("--fit measures closer looks too: leave --one-look out", file=sys.stderr)
-            return 2
-        tree = fit.fit(args.fit, spec, detector, progress)
+        chosen = chosen_model(args)
+        eyes = opened_model(args, chosen)
+        tree = fit.fit(args.fit, args.lent, chosen, eyes, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -185,12 +189,11 @@ def _pictures(args: argparse.Namespace) -> int:
     from tests.lab.scenarios.report import with_interval
 
     try:
-        spec = chosen_model(args)
-        every = Config().model.second_look_every
-        detector = opened_model(args, spec, every=every, glimpses=True)
+        chosen = chosen_model(args)
+        eyes = opened_model(args, chosen)
         pictures, videos = sources(args.pictures)
-        outcomes = composed.compose(pictures, detector, spec.thresholds, progress, every=args.every)
-        outcomes += composed.clips(videos, detector, spec.thresholds, progress)
+        outcomes = composed.compose(pictures, eyes, chosen.thresholds, progress, every=args.every)
+        outcomes += composed.clips(videos, eyes, chosen.thresholds, progress)
     except (ModelError, DatasetError, OSError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -212,9 +215,9 @@ def _pictures(args: argparse.Namespace) -> int:
             kind: {"number": counts[kind], **{name: _both(f) for name, f in row.items()}}
             for kind, row in rows.items()
         }
-        print(json.dumps({"model": spec.description, "in_time_s": within_s, "kinds": tree}))
+        print(json.dumps({"model": chosen.description, "in_time_s": within_s, "kinds": tree}))
         return 0
-    print(f"sequences composed from real pictures, and clips, through {spec.description}")
+    print(f"sequences composed from real pictures, and clips, through {chosen.description}")
     print(f"a phone should be lit within {within_s:g} s; nothing else should sound\n")
     heads = ("lit", "lit in time", "sounded", "silence p95 s")
     print(f"{'shown':<14}{'number':>7}" + "".join(f"{head:>22}" for head in heads))

@@ -16,8 +16,8 @@ from edge.commands.detect import as_object
 from edge.commands.model_options import by_hand, chosen_model, opened_model
 from edge.domain import PHONE, Box, Detection, Frame, Thresholds
 from edge.ports import Detector
-from edge.vision.manifest import ModelSpec
-from edge.vision.second_look import SecondLook
+from edge.vision.eyes import Eyes
+from edge.vision.manifest import EyeSet, alone
 from edge.vision.tflite import load_detector
 from tests.lab import published
 from tests.lab.dataset import DatasetError
@@ -72,9 +72,8 @@ def first(args: argparse.Namespace, floor: float) -> Candidate:
         return of_file(args.detections, chosen_model(args).thresholds.of(PHONE))
     if args.model_file is not None and args.model_file.suffix == published.SUFFIX:
         return of_network(args.model_file, floor, args.threads)
-    spec = chosen_model(args)
-    detector = opened_model(args, spec.with_floor(floor))
-    return of_model(spec, detector)
+    chosen = chosen_model(args)
+    return of_model(chosen, opened_model(args, chosen.with_floor(floor)))
 
 
 def second(args: argparse.Namespace, floor: float) -> Candidate | None:
@@ -88,20 +87,23 @@ def second(args: argparse.Namespace, floor: float) -> Candidate | None:
         return of_network(path, floor, args.threads)
     if path.suffix == ".tflite":
         spec = by_hand(path, "yolox", "", "")
-        detector: Detector = load_detector(
-            spec.with_floor(floor), args.threads, runtime_name=args.runtime
+        return of_model(
+            alone(spec),
+            load_detector(spec.with_floor(floor), args.threads, runtime_name=args.runtime),
         )
-    else:
-        named = argparse.Namespace(**{**vars(args), "model": args.against, "model_file": None})
-        spec = chosen_model(named)
-        detector = opened_model(named, spec.with_floor(floor))
-    return of_model(spec, detector)
+    named = argparse.Namespace(**{**vars(args), "model": args.against, "model_file": None})
+    chosen = chosen_model(named)
+    return of_model(chosen, opened_model(named, chosen.with_floor(floor)))
 
 
-def of_model(spec: ModelSpec, detector: Detector) -> Candidate:
-    facts = {"model": spec.name, "model_file": spec.path.name, "sha256": spec.sha256}
-    threshold = spec.thresholds.of(PHONE)
-    return of_detector(spec.name, spec.description, detector, spec.labels, threshold, facts)
+def of_model(chosen: EyeSet, detector: Detector) -> Candidate:
+    facts = {
+        "model": chosen.name,
+        "model_file": " ".join(eye.path.name for eye in chosen.eyes),
+        "sha256": " ".join(eye.sha256 for eye in chosen.eyes),
+    }
+    threshold = chosen.thresholds.of(PHONE)
+    return of_detector(chosen.name, chosen.description, detector, chosen.labels, threshold, facts)
 
 
 def of_network(path: Path, floor: float, threads: int) -> Candidate:
@@ -127,7 +129,7 @@ def of_detector(
         return detector.detect(Frame(load(), 0.0, name=picture))
 
     def looks() -> int:
-        return detector.looks if isinstance(detector, SecondLook) else len(pictures)
+        return detector.looks if isinstance(detector, Eyes) else len(pictures)
 
     return Candidate(name, description, labels, threshold, see, facts, looks)
 

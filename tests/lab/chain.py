@@ -1,5 +1,5 @@
-"""The chain from a picture to a state, without a box around it: scene, gate, detector, closer
-looks, observe, decide. Composed pictures and clips are played to it."""
+"""The chain from a picture to a state, without a box around it: scene, attention, eyes, judge.
+Composed pictures and clips are played to it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import replace
 from edge import decide
 from edge.config import Config, SessionConfig
 from edge.domain import Detection, Frame, SessionAction, SetSession, State, Thresholds
-from edge.observe import Memory, observe, wants_look
-from edge.ports import Detector
+from edge.judge import Facts, Memory, glances, judge
+from edge.ports import Eyes
 from edge.vision.scene import Scene
 
 
 class Chain:
     """In a focus session that has just begun."""
 
-    def __init__(self, detector: Detector, thresholds: Thresholds, config: Config) -> None:
-        self._detector = detector
+    def __init__(self, eyes: Eyes, thresholds: Thresholds, config: Config) -> None:
+        self._eyes = eyes
         self._thresholds = thresholds
         self._config = config
         self._scene = Scene()
@@ -34,19 +34,17 @@ class Chain:
     def frame(self, frame: Frame) -> State:
         at_s = frame.at_s
         stats = self._scene.measure(frame)
-        self.shown = None
-        if wants_look(self._memory, stats, at_s=at_s, config=self._config):
-            self.shown = self._detector.detect(frame)
-        self._memory, seen = observe(
+        due = glances(self._memory, stats, at_s=at_s, config=self._config, eyes=self._eyes.count)
+        looks = tuple(self._eyes.look(frame, glance) for glance in due)
+        self.shown = looks[-1].detections if looks else None
+        self.state, self._memory, _ = judge(
+            self.state,
             self._memory,
-            self.shown,
-            stats,
+            Facts(at_s, stats, looks),
             at_s=at_s,
             config=self._config,
             thresholds=self._thresholds,
-        )
-        self.state = decide.step(
-            self.state, seen, at_s=at_s, config=self._config, minute_of_day=None
+            minute_of_day=None,
         )
         return self.state
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from edge.config import Config
 from edge.domain import PHONE, Detection, Frame, Level, Thresholds
-from edge.ports import Detector
+from edge.ports import Eyes
 from tests.lab.chain import Chain, for_pictures
 from tests.lab.footage import Clip, Span, frames
 
@@ -88,7 +88,7 @@ def free_of_phones(clip: Clip, shown: Iterator[Frame], most: int) -> list[Frame]
 
 
 def play(
-    clip: Clip, detector: Detector, thresholds: Thresholds, config: Config
+    clip: Clip, eyes: Eyes, thresholds: Thresholds, config: Config
 ) -> Iterator[tuple[Frame, Moment]]:
     """Every frame that a camera of the configured rate would deliver, lead-in included. Raises
     DatasetError."""
@@ -97,7 +97,7 @@ def play(
     before = free_of_phones(clip, frames(clip.path, fps), most)
     lead = lead_in(before, LEAD_IN_S, fps) if before else iter(())
     began_s = LEAD_IN_S if before else 0.0
-    chain = Chain(detector, thresholds, config)
+    chain = Chain(eyes, thresholds, config)
     number = 0
     for part in (lead, frames(clip.path, fps)):
         for frame in part:

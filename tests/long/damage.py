@@ -127,7 +127,8 @@ def cards(rounds: int, *, seed: int, folder: Path) -> Found:
             with contextlib.suppress(OSError):  # a name that no file can have
                 (boot / (name.strip(".") or "x")).write_bytes(data)
         before = {path.name for path in boot.iterdir()}
-        problem = _take(where)
+        secrets_in_place = all(_kept(path.read_bytes()) for path in boot.iterdir())
+        problem = _take(where, secrets_in_place=secrets_in_place)
         left = {path.name for path in boot.iterdir()}
         try:
             settings.load(etc / "config.toml")
@@ -147,7 +148,7 @@ def _half(path: Path) -> bool:
     return path.name.endswith((".part", ".new"))
 
 
-def _take(where: Path) -> str:
+def _take(where: Path, *, secrets_in_place: bool) -> str:
     """take-settings in this process: ten thousand interpreters would take an hour."""
     module = _loaded(where)
     said = io.StringIO()
@@ -160,7 +161,7 @@ def _take(where: Path) -> str:
     told = said.getvalue() + (faults.read_text(errors="replace") if faults.exists() else "")
     if code != 0:
         return f"exit code {code}: {told}"
-    if SECRET in told:
+    if SECRET in told and secrets_in_place:
         return f"a password is told: {told}"
     return f"a traceback is told: {told}" if "Traceback" in told else ""
 
@@ -205,9 +206,11 @@ class _Checked:
 
 
 def _kept(data: bytes) -> bool:
-    """Whether the secret stands where secrets do, and not by accident in another setting."""
-    lines = [line for line in data.splitlines() if SECRET.encode() in line]
-    return all(re.search(rb"password\s*[=:]|://", line) for line in lines)
+    """Whether the secret stands where secrets do, or alone, and not by accident in a name."""
+    text = data.replace(b"\0", b"")  # UTF-16 is read too
+    lines = [line for line in text.splitlines() if SECRET.encode() in line]
+    alone = SECRET.encode()
+    return all(line == alone or re.search(rb"(password|psk)\s*[=:]|://", line) for line in lines)
 
 
 def _rounds(rounds: int, seed: int, texts: list[bytes], one: Callable[[bytes], int]) -> Found:

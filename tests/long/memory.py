@@ -49,10 +49,10 @@ for number in range({events}):
 ROWS = {
     "Python alone": "",
     "numpy": "import numpy",
-    "the box's values and judgement": "import edge.observe, edge.decide, edge.effects",
-    "sqlite3": "import edge.observe, edge.decide, edge.effects, sqlite3",
-    "paho": "import edge.observe, edge.decide, edge.effects, sqlite3, paho.mqtt.client",
-    "all of telling": "import edge.observe, edge.decide, edge.effects, edge.telling",
+    "the box's values and judgement": "import edge.judge, edge.decide, edge.effects",
+    "sqlite3": "import edge.judge, edge.decide, edge.effects, sqlite3",
+    "paho": "import edge.judge, edge.decide, edge.effects, sqlite3, paho.mqtt.client",
+    "all of telling": "import edge.judge, edge.decide, edge.effects, edge.telling",
     f"history open, {EVENTS} events": OPEN.replace("{settings}", ""),
     "and connected to the broker in the box": OPEN.replace(
         "{settings}", "broker=BrokerConfig(enabled=True, port=0),"

@@ -25,7 +25,7 @@ from edge.domain import (
     Level,
     Thresholds,
 )
-from edge.ports import Detector
+from edge.ports import Eyes
 from tests.lab.chain import Chain, for_pictures
 from tests.lab.dataset import DatasetError, LabelledPicture
 from tests.lab.footage import frames
@@ -59,7 +59,7 @@ class Outcome:
 
 def compose(
     pictures: Sequence[LabelledPicture],
-    detector: Detector,
+    eyes: Eyes,
     thresholds: Thresholds,
     progress: Progress,
     *,
@@ -76,7 +76,7 @@ def compose(
     for number, (picture, kind) in enumerate(progress(sequences, "sequences")):
         rng = np.random.default_rng(number)
         rest = load_picture(plain[number % len(plain)].path) if plain else None
-        chain = Chain(detector, thresholds, for_pictures())
+        chain = Chain(eyes, thresholds, for_pictures())
         outcomes.append(_judged(picture, kind, rest, stage(others, rng), chain, rng))
     return outcomes
 
@@ -159,12 +159,12 @@ def _noisy(image: Image, rng: np.random.Generator) -> Image:
 
 
 def clips(
-    videos: Sequence[Path], detector: Detector, thresholds: Thresholds, progress: Progress
+    videos: Sequence[Path], eyes: Eyes, thresholds: Thresholds, progress: Progress
 ) -> list[Outcome]:
     """The real clips, each of which shows a phone in use throughout."""
     outcomes = []
     for path in progress(videos, "clips"):
-        chain = Chain(detector, thresholds, for_pictures(cut=0.5))
+        chain = Chain(eyes, thresholds, for_pictures(cut=0.5))
         lit_s = sounded_s = None
         for frame in frames(path, FPS):
             state = chain.frame(frame)

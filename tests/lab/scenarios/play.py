@@ -9,24 +9,21 @@ import numpy as np
 
 from edge import decide
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
+from edge.desk.attention import exciting
 from edge.domain import (
-    PERSON,
-    PHONE,
     Activity,
-    Box,
-    Detection,
     EventType,
     Frame,
+    Glance,
     Level,
-    PhoneUse,
+    Look,
     SessionAction,
     SetSession,
     State,
     Thresholds,
     View,
 )
-from edge.observe import Memory, observe, wants_look
-from edge.vision.second_look import SecondLook
+from edge.judge import Facts, Memory, glances, judge
 from tests.lab.scenarios.noise import Noise
 from tests.lab.scenarios.script import VIEW_EVENTS, Group, Script
 from tests.lab.scenarios.world import World, realise
@@ -99,31 +96,14 @@ def configured(script: Script, base: Config | None = None) -> Config:
 
 
 class Drawn:
-    """A detector whose looks were drawn beforehand; a frame's number is its tick."""
-
-    labels = (PHONE, PERSON)
+    """Eyes whose looks were drawn beforehand; a frame's number is its tick."""
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.count = world.eyes
 
-    def detect(self, frame: Frame) -> tuple[Detection, ...]:
-        return self._world.look(frame.number)
-
-    def glance(self, frame: Frame, window: Box) -> tuple[Detection, ...]:
-        return self._world.closely(frame.number, window)
-
-
-def looking(world: World, config: Config, thresholds: Thresholds) -> SecondLook:
-    """The box's own closer looks, on what was drawn. What a rival claims is in the scores."""
-    drawn = Drawn(world)
-    return SecondLook(
-        drawn,
-        floor=thresholds.floor,
-        rivals=(),
-        every=config.model.second_look_every,
-        glimpses=True,
-        glance=drawn.glance,
-    )
+    def look(self, frame: Frame, glance: Glance) -> Look:
+        return Look(self._world.look(frame.number, glance.window, glance.eye), glance)
 
 
 def play(
@@ -140,30 +120,35 @@ def play(
     )
     memory = Memory()
     stride = max(1, int(STRIDE_S / world.period_s))
-    detector = looking(world, config, thresholds)
-    # Of the camera's size, and without a picture: nobody looks at the pixels.
-    image = np.broadcast_to(np.uint8(0), (config.camera.height_px, config.camera.width_px, 3))
+    eyes = Drawn(world)
+    # Without a picture: nobody looks at the pixels.
+    image = np.zeros((1, 1, 3), np.uint8)
     index = looks = 0
     while index < world.ticks:
         at_s = index * world.period_s
         stats = world.stats[index]
-        shown = None
-        if wants_look(memory, stats, at_s=at_s, config=config):
-            before = detector.looks
-            shown = detector.detect(Frame(image, at_s, index))
-            looks += detector.looks - before
-        memory, seen = observe(
-            memory, shown, stats, at_s=at_s, config=config, thresholds=thresholds
+        frame = Frame(image, at_s, index)
+        due = glances(memory, stats, at_s=at_s, config=config, eyes=eyes.count)
+        looks += len(due)
+        if due:
+            stats = world.measured(index)
+        facts = Facts(at_s, stats, tuple(eyes.look(frame, glance) for glance in due))
+        state, memory, _ = judge(
+            state,
+            memory,
+            facts,
+            at_s=at_s,
+            config=config,
+            thresholds=thresholds,
+            minute_of_day=600,
         )
-        state = decide.step(state, seen, at_s=at_s, config=config, minute_of_day=600)
         yield state, looks
         looks = 0
         index += 1
         if skip and not world.busy[index - 1] and _settled(state, memory):
             ahead = world.busy[index : index + stride - 1]
             quiet = ahead.index(True) if True in ahead else len(ahead)
-            frames = _looks(world, index, index + quiet, memory, config)
-            looks = round(frames * (1 + 1 / config.model.second_look_every))
+            looks, memory = _passed(world, index, index + quiet, memory, config)
             index += quiet
 
 
@@ -175,7 +160,7 @@ def _settled(state: State, memory: Memory) -> bool:
         and seat.pending is None
         and seat.level is Level.NONE
         and state.view is View.CLEAR
-        and not any(t.use in (PhoneUse.SUSPECTED, PhoneUse.IN_USE) for t in memory.tracks)
+        and not any(exciting(track, state.at_s) for track in memory.tracks)
     )
 
 
@@ -281,8 +266,11 @@ def _news(state: State, happened: int) -> list[EventType]:
     return [happening.type for happening in state.happenings[-new:]] if new > 0 else []
 
 
-def _looks(world: World, first: int, last: int, memory: Memory, config: Config) -> int:
-    """How many of these ticks would be looked at, nobody holding anything: the gate's own rule."""
+def _passed(
+    world: World, first: int, last: int, memory: Memory, config: Config
+) -> tuple[int, Memory]:
+    """How many of these ticks would be looked at, nobody holding anything: the gate's own rule; and
+    the memory that knows when the last of them was."""
     settings = config.observe
     looks, looked_s, stirred = 0, memory.looked_s, memory.stirred
     for index in range(first, last):
@@ -290,4 +278,4 @@ def _looks(world: World, first: int, last: int, memory: Memory, config: Config) 
         stirred = stirred or world.stats[index].change >= settings.gate_change
         if age_s >= settings.gate_longest_s or (stirred and age_s >= settings.gate_calm_s):
             looks, looked_s, stirred = looks + 1, index * world.period_s, False
-    return looks
+    return looks, replace(memory, looked_s=looked_s, stirred=stirred)

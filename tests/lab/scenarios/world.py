@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import PERSON, PHONE, Box, Detection, SceneStats
-from edge.vision.second_look import HINT
-from tests.lab.scenarios.noise import HANDS, FloatArray, Motion, Noise, ranks, wander
+from edge.desk.attention import AROUND, around_person
+from edge.desk.attention import LEAST as LEAST_SIDE
+from edge.desk.evidence import LEAST, log_odds, probability
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, SceneStats
+from tests.lab.scenarios import painted
+from tests.lab.scenarios.noise import HANDS, Alike, FloatArray, Motion, Noise, ranks, wander
 from tests.lab.scenarios.script import VIEW_EVENTS, Event, Script, Thing, What
 
 BoolArray = NDArray[np.bool_]
@@ -24,9 +28,9 @@ MOVE_S = (0.4, 0.8)  # from where a thing lies to the hand, and back
 FIRST_EVENT_S = 12.0
 HANDS_SIZE = (0.14, 0.09)
 GHOST_SIZE = (0.09, 0.07)
-GHOST_WAVERS = 0.05  # standard deviation of its score
 MOSTLY_HIDDEN = 0.6
 MOSTLY_SHOWN = 0.8  # so much of a thing has to be in a window to be seen there
+PARTLY_SHOWN = 0.3  # and of a person, who is seen as far as the window goes
 ALIKE = 8  # measured things of about one score
 WAVERS = 0.06  # of its own size: a box so far off may be taken for a movement
 TYPING_SPELL_S = 8.0
@@ -73,19 +77,50 @@ class _Body:
 
 @dataclass(slots=True)
 class Appearance:
-    """How one thing looks to the detector; lists with one entry per tick.
+    """How one thing looks to each eye, in a look at the whole picture and in a closer one.
 
-    labels: what it may be taken for; scores: for each of them, in a look at the whole picture, low
-            where it is not
-    closer: the score as a phone in a closer look; empty for what is never taken for one
-    boxes, closer_boxes: (N, 4) edges in these looks
+    scores:  for each tick, eye and of these two: as a phone, of a person as a person
+    boxes:   (ticks, eyes, 2, 4) edges in them
+    sides:   for each tick, the side of the window of the closer look, as a share of the picture's
+    partial: it is seen where only so much of it is in the window, and as what is in there
     """
 
-    labels: tuple[str, ...]
-    scores: list[list[float]]
-    closer: list[float]
+    label: str
+    scores: list[list[list[float]]]
     boxes: FloatArray
-    closer_boxes: FloatArray
+    sides: list[float]
+    partial: float
+
+    def at(self, index: int, window: Box, eye: int) -> Detection | None:
+        """What that eye makes of it at this tick.
+
+        Between the two looks that were measured lies one at a window of another size: log-odds and
+        edges go from the one to the other with the logarithm of how much larger things are shown,
+        which is the inverse of the window's side.
+        """
+        whole, closer = self.scores[index][eye]
+        if max(whole, closer) < LEAST:
+            return None
+        side = sqrt(window.area)
+        least = self.sides[index]
+        nearer = min(1.0, log(side) / log(least)) if side < 1 and least < 1 else 0.0
+        score = probability((1 - nearer) * log_odds(whole) + nearer * log_odds(closer))
+        if score <= LEAST:
+            return None
+        first, last = self.boxes[index, eye]
+        box = Box(*(first + nearer * (last - first)).tolist())
+        if side < 1 and box.intersection(window) < self.partial * box.area:
+            return None
+        return Detection(self.label, score, _clipped(box, window))
+
+
+def _clipped(box: Box, window: Box) -> Box:
+    return Box(
+        max(box.ymin, window.ymin),
+        max(box.xmin, window.xmin),
+        min(box.ymax, window.ymax),
+        min(box.xmax, window.xmax),
+    )
 
 
 @dataclass(slots=True)
@@ -98,37 +133,26 @@ class World:
 
     period_s: float
     ticks: int
+    eyes: int
     stats: list[SceneStats]
+    cells: painted.Painted
     appearances: list[Appearance]
     blind: list[bool]
     busy: list[bool]
     episodes: list[Episode]
     pickups: list[Episode] = field(default_factory=list)
 
-    def look(self, index: int) -> tuple[Detection, ...]:
-        """What a look at the whole picture detects at this tick, from HINT on."""
-        if self.blind[index]:
-            return ()
-        seen = []
-        for thing in self.appearances:
-            for label, scores in zip(thing.labels, thing.scores, strict=True):
-                if scores[index] >= HINT:
-                    box = Box(*thing.boxes[index].tolist())
-                    seen.append(Detection(label, scores[index], box))
-        return tuple(seen)
+    def measured(self, index: int) -> SceneStats:
+        """The figures of a tick that is looked at, with its cells."""
+        return replace(self.stats[index], grid=self.cells.at(index))
 
-    def closely(self, index: int, window: Box) -> tuple[Detection, ...]:
-        """What a closer look at this window detects; boxes are shares of the window."""
+    def look(self, index: int, window: Box = WHOLE_PICTURE, eye: int = 0) -> tuple[Detection, ...]:
+        """What a look of that eye at this window detects at this tick, best first; boxes are shares
+        of the picture. Rivals have had their say when it was measured."""
         if self.blind[index]:
             return ()
-        seen = []
-        for thing in self.appearances:
-            if not thing.closer or thing.closer[index] < HINT:
-                continue
-            box = Box(*thing.closer_boxes[index].tolist())
-            if box.intersection(window) >= MOSTLY_SHOWN * box.area:
-                seen.append(Detection(PHONE, thing.closer[index], _within(box, window)))
-        return tuple(seen)
+        seen = (thing.at(index, window, eye) for thing in self.appearances)
+        return tuple(sorted((d for d in seen if d is not None), key=lambda d: -d.score))
 
 
 def realise(
@@ -141,6 +165,7 @@ def realise(
     typing = _spells(rng, ticks, period_s, script.typing, TYPING_SPELL_S)
     fidget = _spells(rng, ticks, period_s, script.fidget, FIDGET_SPELL_S)
     extra: list[tuple[int, int, Box]] = []  # stretches in which something else moves there
+    reached: list[tuple[int, int, Box]] = []  # and in which a hand is over a part of a thing
     hands: list[_Body] = []
     views: list[What | None] = [None] * ticks
     episodes: list[Episode] = []
@@ -157,7 +182,7 @@ def realise(
         body = next((b for b in bodies if b.thing.name == event.thing), None)
         episode = _act(
             script, event, body, bodies, rng, first, last, period_s,
-            noise=noise, person=person, typing=typing, hands=hands, extra=extra,
+            noise=noise, person=person, typing=typing, hands=hands, extra=extra, reached=reached,
         )  # fmt: skip
         if event.what in VIEW_EVENTS:
             views[first:last] = [event.what] * (last - first)
@@ -166,11 +191,24 @@ def realise(
         at_s = end_s + rng.uniform(*script.pause_s)
     bodies += hands
     busy[: int(6 / period_s)] = True
+    torso, keys = _parts(script.person)
     appearances, wavering = _appearances(script, noise, rng, bodies, person, ticks, period_s)
     return World(
         period_s=period_s,
         ticks=ticks,
-        stats=_stats(script, bodies, person, typing, fidget, extra, views),
+        eyes=noise.eyes,
+        stats=_stats(script, bodies, person, typing, fidget, extra + reached, views),
+        cells=painted.Painted(
+            rng,
+            torso=torso,
+            keys=keys,
+            person=person,
+            typing=typing,
+            fidget=fidget,
+            things=[_as_painted(body) for body in bodies],
+            moving=extra,
+            blind=np.array([view is not None for view in views], np.bool_),
+        ),
         appearances=appearances,
         blind=[view in _BLIND for view in views],
         busy=(busy | wavering).tolist(),
@@ -233,6 +271,7 @@ def _act(
     typing: BoolArray,
     hands: list[_Body],
     extra: list[tuple[int, int, Box]],
+    reached: list[tuple[int, int, Box]],
 ) -> Episode:
     """Let one event happen between two ticks; returns when it really began and ended."""
     where = str(rng.choice(event.where))
@@ -250,7 +289,7 @@ def _act(
         case What.REACH:
             assert body is not None
             body.hidden[first:last] = rng.uniform(0.2, 1.0)
-            extra.append((first, last, _box_at(body, first)))
+            reached.append((first, last, _box_at(body, first)))
         case What.HANDS:
             typing[first:last] = False
             hand = _lying(Thing("hand", HANDS, None, HANDS_SIZE, HANDS_SIZE), len(person))
@@ -395,20 +434,41 @@ def _box_at(body: _Body, at: int) -> Box:
 # ---------------------------------------------------------------- what is detected
 
 
-def _normal(
+def _normals(
     rng: np.random.Generator,
-    motion: Motion,
-    scene: float,
+    motions: Sequence[Motion],
+    alike: Alike,
+    scene: FloatArray,
     grip: NDArray[np.int64],
     period_s: float,
 ) -> FloatArray:
-    """A standard normal value for each tick, alike as `motion` says."""
-    count = len(grip)
-    grips = rng.standard_normal(int(grip[-1]) + 2 if count else 1)
-    value = np.sqrt(motion.scene) * scene + np.sqrt(motion.lasting) * grips[grip]
-    if motion.passing > 0:
-        value = value + np.sqrt(motion.passing) * wander(rng, count, period_s, motion.passing_s)
-    return np.asarray(value + np.sqrt(motion.fresh) * rng.standard_normal(count))
+    """(ticks, eyes) standard normal values, alike in time as `motions` say, and between eyes as
+    `alike` does; what is new in each look is no eye's but that one's."""
+    count, eyes = len(grip), len(motions)
+    grips = _shared(rng.standard_normal((int(grip[-1]) + 2 if count else 1, eyes + 1)), alike.kept)
+    passing_s = float(np.mean([motion.passing_s for motion in motions]))
+    wanders = [wander(rng, count, period_s, passing_s) for _ in range(eyes + 1)]
+    passing = _shared(np.stack(wanders, axis=1), alike.passing)
+
+    def spread(name: str) -> FloatArray:
+        return np.sqrt([getattr(motion, name) for motion in motions])
+
+    return np.asarray(
+        spread("scene") * scene
+        + spread("lasting") * grips[grip]
+        + spread("passing") * passing
+        + spread("fresh") * rng.standard_normal((count, eyes))
+    )
+
+
+def _shared(drawn: FloatArray, correlation: float) -> FloatArray:
+    """(..., eyes + 1) independent values to (..., eyes) with that correlation."""
+    own, common = drawn[..., 1:], drawn[..., :1]
+    return np.asarray(np.sqrt(1 - correlation) * own + np.sqrt(correlation) * common)
+
+
+def _scene(rng: np.random.Generator, noise: Noise, kind: str) -> FloatArray:
+    return _shared(rng.standard_normal(noise.eyes + 1), noise.alike[kind].kept)
 
 
 def _appearances(
@@ -425,32 +485,32 @@ def _appearances(
     wavering = np.zeros(ticks, bool)
     if script.person is not None:
         found.append(_person(script.person, noise, rng, person, period_s, wavering))
-    found += [_body(body, noise, rng, ticks, period_s, wavering) for body in bodies]
+    found += [_body(body, noise, rng, period_s, wavering) for body in bodies]
     for _ in range(int(rng.poisson(len(noise.ghosts) / max(noise.ghost_pictures, 1)))):
-        both = noise.ghosts[int(rng.integers(len(noise.ghosts)))]
-        scores = np.clip(both + GHOST_WAVERS * rng.standard_normal((ticks, 2)), 0, 1)
-        wavering |= scores.max(1) >= noise.floor
-        boxes = np.tile(_ghost_place(rng), (ticks, 1))
-        whole, closer = scores.T.tolist()
-        found.append(Appearance((PHONE,), [whole], closer, boxes, boxes))
+        found.append(_ghost(noise, rng, ticks, wavering))
     return found, wavering
 
 
-def _within(box: Box, window: Box) -> Box:
-    """In shares of the window, cut at its edges."""
-    edges = (
-        (box.ymin - window.ymin) / window.height,
-        (box.xmin - window.xmin) / window.width,
-        (box.ymax - window.ymin) / window.height,
-        (box.xmax - window.xmin) / window.width,
-    )
-    return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
-
-
-def _ghost_place(rng: np.random.Generator) -> FloatArray:
+def _ghost(noise: Noise, rng: np.random.Generator, ticks: int, wavering: BoolArray) -> Appearance:
+    """Something in the room that is taken for a phone, and stays."""
+    measured = noise.ghosts[int(rng.integers(len(noise.ghosts)))]
+    bounded = np.clip(measured, LEAST, 1 - LEAST)
+    wavers = np.array(noise.wavers)[:, None] * rng.standard_normal((ticks, *measured.shape))
+    scores = 1 / (1 + np.exp(-(np.log(bounded / (1 - bounded)) + wavers)))
+    scores[:, measured < LEAST] = 0.0
+    wavering |= scores.max((1, 2)) >= noise.threshold
+    grip = np.zeros(ticks, np.int64)
     y, x = rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95)
     height, width = GHOST_SIZE
-    return np.array([y - height / 2, x - width / 2, y + height / 2, x + width / 2])
+    edges = np.array([y - height / 2, x - width / 2, y + height / 2, x + width / 2])
+    boxes = edges + np.hypot(height, width) * _off(grip, scores, noise, rng)
+    return _seen(PHONE, scores, boxes, np.tile(GHOST_SIZE, (ticks, 1)))
+
+
+def _seen(label: str, scores: FloatArray, boxes: FloatArray, size: FloatArray) -> Appearance:
+    """`size`: (ticks, 2) height and width, by which the closer look was chosen."""
+    sides = np.clip(AROUND * size.max(1), LEAST_SIDE, 1.0)
+    return Appearance(label, scores.tolist(), boxes, sides.tolist(), MOSTLY_SHOWN)
 
 
 def _person(
@@ -462,73 +522,77 @@ def _person(
     wavering: BoolArray,
 ) -> Appearance:
     ticks = len(there)
-    motion = Motion(scene=0.6, lasting=0.0, passing=0.2, passing_s=2.0)
+    motions = [Motion(scene=0.6, lasting=0.0, passing=0.2, passing_s=2.0)] * noise.eyes
     grip = np.zeros(ticks, np.int64)
-    rank = ranks(_normal(rng, motion, float(rng.standard_normal()), grip, period_s))
-    scores = np.where(there, noise.scores(PERSON, box.area, rank)[:, 2], 0.0)
-    wavering |= scores < noise.floor
+    scene = _scene(rng, noise, PERSON)
+    rank = ranks(_normals(rng, motions, noise.alike[PERSON], scene, grip, period_s))
+    scores = np.where(there[:, None, None], noise.scores(PERSON, box.area, rank), 0.0)
+    wavering |= scores.min((1, 2)) < noise.floor
     aside = 0.01 * wander(rng, ticks, period_s, 3.0)
-    boxes = np.tile([box.ymin, box.xmin, box.ymax, box.xmax], (ticks, 1))
-    boxes[:, [1, 3]] += aside[:, None]
-    return Appearance((PERSON,), [scores.tolist()], [], boxes, boxes)
+    boxes = np.tile([box.ymin, box.xmin, box.ymax, box.xmax], (ticks, noise.eyes, 2, 1))
+    boxes[..., [1, 3]] += aside[:, None, None, None]
+    side = sqrt(around_person(box).area)
+    return Appearance(PERSON, scores.tolist(), boxes, [side] * ticks, PARTLY_SHOWN)
 
 
 def _body(
     body: _Body,
     noise: Noise,
     rng: np.random.Generator,
-    ticks: int,
     period_s: float,
     wavering: BoolArray,
 ) -> Appearance:
-    """Draw the scores and boxes of one thing, as a phone and as itself."""
+    """Draw the scores and boxes of one thing as a phone."""
     thing = body.thing
-    scene = float(rng.standard_normal())
+    alike = noise.alike[thing.kind]
+    scene = _scene(rng, noise, thing.kind)
     held = body.held | body.moving
     normal = np.where(
-        held,
-        _normal(rng, noise.held, scene, body.grip, period_s),
-        _normal(rng, noise.still, scene, body.grip, period_s),
+        held[:, None],
+        _normals(rng, noise.held, alike, scene, body.grip, period_s),
+        _normals(rng, noise.still, alike, scene, body.grip, period_s),
     )
     rank = ranks(normal)
-    table = np.zeros((ticks, 3))
+    scores = np.zeros((len(held), noise.eyes, 2))
     for state, (height, width) in ((held, thing.held), (~held, thing.size)):
-        table[state] = noise.scores(thing.kind, height * width, rank[state])
+        scores[state] = noise.scores(thing.kind, height * width, rank[state])
     # A hand over it leaves the rest of the box, on one side; where little is left, nothing is seen.
     visible = body.shown & (body.hidden < MOSTLY_HIDDEN)
-    table *= np.where(visible, 1 - body.hidden, 0.0)[:, None]
+    scores *= np.where(visible, 1 - body.hidden, 0.0)[:, None, None]
     size = np.hypot(body.height, body.width)
-    off, apart = _off(body.grip, table[:, 1], noise, rng)
+    off = _off(body.grip, scores, noise, rng)
     left = body.x - body.width / 2
     top = body.y - body.height / 2
     right = left + body.width * (1 - body.hidden)
     edges = np.stack([top, left, top + body.height, right], axis=1)
-    boxes, closer_boxes = edges + size[:, None] * apart, edges + size[:, None] * off
+    boxes = edges[:, None, None] + size[:, None, None, None] * off
     if thing.kind == PHONE:
-        wavering |= body.shown & (np.abs(off).max(1) > WAVERS)
+        for number in np.unique(body.grip):
+            mine = body.grip == number
+            astray = np.abs(off[mine] - off[mine].mean(0)).max((1, 2, 3)) > WAVERS
+            wavering[mine] |= body.shown[mine] & astray
     else:
-        wavering |= table[:, :2].max(1) >= noise.floor
-    whole, closer, own = table.T.tolist()
-    if thing.kind in (PHONE, HANDS):
-        return Appearance((PHONE,), [whole], closer, boxes, closer_boxes)
-    return Appearance((PHONE, thing.kind), [whole, own], closer, boxes, closer_boxes)
+        wavering |= scores.max((1, 2)) >= noise.threshold
+    return _seen(PHONE, scores, boxes, np.stack([body.height, body.width], axis=1))
 
 
 def _off(
     grip: NDArray[np.int64], scores: FloatArray, noise: Noise, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """(ticks, 4) how far the edges are off, in the thing's own size, in closer looks and in whole
-    pictures: throughout a grip as those of one of the measured things with about that score were.
-    """
-    off, apart = np.zeros((len(grip), 4)), np.zeros((len(grip), 4))
+) -> FloatArray:
+    """(ticks, eyes, 2, 4) how far the edges are off, in the thing's own size, in whole pictures and
+    in closer looks: throughout a grip as those of one of the measured things with about that score
+    were, of which each eye draws its boxes in its own way."""
+    off = np.zeros((*scores.shape, 4))
     known = np.array([wobble.score for wobble in noise.wobbles])
     for number in np.unique(grip):
         mine = grip == number
         alike = np.argsort(np.abs(known - scores[mine].mean()), kind="stable")[:ALIKE]
         measured = noise.wobbles[int(rng.choice(alike))]
-        for values, drawn in ((off, measured.off), (apart, measured.whole)):
-            values[mine] = drawn[rng.integers(len(drawn), size=int(mine.sum()))]
-    return off, apart
+        count = int(mine.sum())
+        for eye in range(noise.eyes):
+            for nth, drawn in enumerate((measured.whole[eye], measured.closer[eye])):
+                off[mine, eye, nth] = drawn[rng.integers(len(drawn), size=count)]
+    return off
 
 
 # ---------------------------------------------------------------- what changes
@@ -544,15 +608,13 @@ def _stats(
     views: Sequence[What | None],
 ) -> list[SceneStats]:
     """What plain arithmetic on the pixels would say at each tick."""
-    who = script.person
-    choices = [CLEAR]
+    torso, keys = _parts(script.person)
+    moves: list[tuple[Box, ...]] = [()]
     which = np.zeros(len(person), np.int64)
-    if who is not None:
-        lower = who.ymin + 0.8 * who.height
-        keys = Box(lower, who.xmin, min(1.0, lower + 0.2), who.xmax)
-        torso = Box(who.ymin, who.xmin, lower, who.xmax)
-        choices += [_changed(boxes) for boxes in ((keys,), (torso,), (keys, torso))]
+    if torso is not None and keys is not None:
+        moves += [(keys,), (torso,), (keys, torso)]
         which = (typing & person) + 2 * (fidget & person).astype(np.int64)
+    choices = [CLEAR, *(_changed(boxes) for boxes in moves[1:])]
     stats = [choices[i] for i in which.tolist()]
     more: dict[int, list[Box]] = {}
     for body in bodies:
@@ -562,7 +624,7 @@ def _stats(
         for index in range(max(0, first), min(last, len(stats))):
             more.setdefault(index, []).append(box)
     for index, boxes in more.items():
-        stats[index] = _changed((*stats[index].changed, *boxes))
+        stats[index] = _changed((*moves[which[index]], *boxes))
     for index, view in enumerate(views):
         if view is not None:
             same = index > 0 and views[index - 1] is view
@@ -570,7 +632,28 @@ def _stats(
     return stats
 
 
+def _parts(who: Box | None) -> tuple[Box | None, Box | None]:
+    """Somebody's upper body, and where their hands type."""
+    if who is None:
+        return None, None
+    lower = who.ymin + 0.8 * who.height
+    return (
+        Box(who.ymin, who.xmin, lower, who.xmax),
+        Box(lower, who.xmin, min(1.0, lower + 0.2), who.xmax),
+    )
+
+
+def _as_painted(body: _Body) -> painted.Thing:
+    edges = (
+        body.y - body.height / 2,
+        body.x - body.width / 2,
+        body.y + body.height / 2,
+        body.x + body.width / 2,
+    )
+    return painted.Thing(np.stack(edges, axis=1), body.shown, body.held, body.hidden)
+
+
 def _changed(boxes: tuple[Box, ...]) -> SceneStats:
     """A clear view in which something moves; a moving thing leaves some of its cells alike."""
     share = min(1.0, 0.3 * sum(box.area for box in boxes))
-    return replace(CLEAR, change=max(2 / CELLS, share), changed=boxes)
+    return replace(CLEAR, change=max(2 / CELLS, share))

@@ -1,0 +1,254 @@
+"""What one frame means, given the frames before it: things, people in seats, the view.
+
+Pure. `Memory` is all that is kept from frame to frame; it is bounded, and holds no picture but
+the grey cells of `pixels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from edge.config import Config, SeatConfig
+from edge.desk import docks
+from edge.desk.attention import Turn, is_due, next_glance, taken
+from edge.desk.docks import Docked
+from edge.desk.evidence import NOTHING, Heard, probability, weight_of
+from edge.desk.geometry import shows
+from edge.desk.people import Sitter, raised, seat_of, seated
+from edge.desk.pixels import Pixels
+from edge.desk.tracks import (
+    APPEARS,
+    CAME,
+    MOST_TRACKS,
+    SURE_S,
+    WAS_THERE,
+    Track,
+    born,
+    bounds_of,
+    candidates,
+    gone,
+    judged,
+    lay_at,
+    matched,
+    missed,
+    nearness,
+    seen,
+    without_doubles,
+)
+from edge.desk.view import Sight, looked_through
+from edge.domain import (
+    Box,
+    Detection,
+    Glance,
+    Look,
+    Observation,
+    PhoneSight,
+    PhoneUse,
+    SceneStats,
+    SeatView,
+    Thresholds,
+    View,
+)
+
+CUT_S = 1.5  # what is seen so soon after a film went on elsewhere has come from somewhere
+FLOOR = 0.03  # what eyes say below this is not followed
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What earlier frames left behind. A new one knows nothing."""
+
+    began_s: float | None = None
+    looked_s: float = -inf
+    cut_s: float = -inf
+    stirred: bool = True  # something changed since the last look
+    pixels: Pixels = Pixels()
+    looks: tuple[tuple[float, Box], ...] = ()  # when and where the recent looks were
+    tracks: tuple[Track, ...] = ()
+    next_track: int = 1
+    sitters: tuple[Sitter, ...] = ()
+    docked: tuple[Docked, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    sight: Sight = Sight(0, View.CLEAR, View.CLEAR, 0.0)
+    detections: tuple[Detection, ...] = ()
+
+
+def glances(
+    memory: Memory, stats: SceneStats | None, *, at_s: float, config: Config, eyes: int = 1
+) -> tuple[Glance, ...]:
+    """The looks that this frame should have: none, or one."""
+    if not is_due(memory.tracks, memory.looked_s, memory.stirred, stats, at_s, config):
+        return ()
+    closely = config.model.second_look
+    return (next_glance(memory.tracks, memory.sitters, memory.turns, eyes, at_s, closely=closely),)
+
+
+def observe(
+    memory: Memory,
+    looks: tuple[Look, ...],
+    stats: SceneStats | None,
+    *,
+    at_s: float,
+    config: Config,
+    thresholds: Thresholds,
+) -> tuple[Memory, Observation]:
+    """Add one frame with what was looked at in it; `at_s` must not decrease.
+
+    Returns the memory for the next frame, and what this one means: one SeatView per configured
+    seat, in their order.
+    """
+    settings = config.observe
+    if settings.cut < 1 and (
+        memory.began_s is None or (stats is not None and stats.change >= settings.cut)
+    ):
+        memory = _after_cut(memory, at_s)
+    began_s = at_s if memory.began_s is None else memory.began_s
+    memory = replace(
+        memory,
+        began_s=began_s,
+        sight=looked_through(memory.sight, stats, at_s, settings),
+        sitters=memory.sitters or (Sitter(),) * len(config.seats),
+        docked=memory.docked or (Docked(began_s),) * len(config.seats),
+        stirred=memory.stirred or stats is None or stats.change >= settings.gate_change,
+    )
+    if looks:
+        grid = None if stats is None else stats.grid
+        memory = replace(memory, pixels=memory.pixels.at(at_s, grid))
+    for look in looks:
+        memory = _add(memory, look, at_s, config, thresholds)
+    if looks:
+        memory = replace(memory, looked_s=at_s, stirred=False)
+    else:
+        memory = replace(
+            memory, tracks=tuple(_aged(t, at_s, settings.rest_s) for t in memory.tracks)
+        )
+    views = tuple(
+        _seat_view(index, seat, memory, at_s, config) for index, seat in enumerate(config.seats)
+    )
+    return memory, Observation(
+        at_s=at_s,
+        view=memory.sight.view,
+        seats=views,
+        detections=memory.detections,
+        inferred=bool(looks),
+    )
+
+
+def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Thresholds) -> Memory:
+    settings = config.observe
+    bounds = bounds_of(settings, thresholds)
+    sitters = seated(memory.sitters, look.detections, look.window, at_s, config, thresholds)
+    pixels = memory.pixels
+    phones = candidates(look, FLOOR)
+    resting = {
+        t.number
+        for t in memory.tracks
+        if t.lies and (pixels.now is None or pixels.as_in(t.laid, t.outlines[-1]))
+    }
+    phone_of = matched(memory.tracks, phones, resting, pixels)
+    tracks = []
+    for i, track in enumerate(memory.tracks):
+        rests = track.number in resting
+        if i in phone_of:
+            track = seen(track, phones[phone_of[i]], look, pixels, at_s, rests=rests)
+        else:
+            track = missed(track, look, at_s)
+        if not gone(track, at_s, settings, rests=rests):
+            dock = config.seats[track.seat].dock
+            tracks.append(judged(track, sitters[track.seat], dock, at_s, settings, bounds))
+    claimed = set(phone_of.values())
+    number = memory.next_track
+    for j, phone in enumerate(phones):
+        seat = seat_of(phone.box, config.seats)
+        if j in claimed or seat is None:
+            continue
+        near = [track for track in tracks if nearness(track, phone.box) > 0]
+        if any(not track.lies for track in near):
+            continue  # a second box of what is in a hand
+        beside = any(track.number in resting or lay_at(track, phone.box) for track in near)
+        came = pixels.new(phone.box)
+        open_ = at_s - memory.cut_s < CUT_S and bool(
+            raised(phone.box, sitters[seat], at_s, settings)
+        )
+        before = tuple(
+            Heard(then_s, NOTHING, weight_of(phone.box, window), False)
+            for then_s, window in memory.looks
+            if shows(window, phone.box)
+        )
+        held = CAME if came and not beside else APPEARS if open_ else WAS_THERE
+        laid = None if came else pixels.now
+        new = born(number, seat, phone, look, at_s, held=held, before=before, laid=laid)
+        number += 1
+        tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
+    tracks = without_doubles(tracks)[:MOST_TRACKS]
+    recent = tuple(each for each in memory.looks if each[0] > at_s - SURE_S)
+    return replace(
+        memory,
+        sitters=sitters,
+        tracks=tuple(tracks),
+        next_track=number,
+        looks=(*recent, (at_s, look.window)),
+        docked=docks.looked_into(memory.docked, tracks, pixels, at_s),
+        turns=taken(memory.turns, look.glance, at_s),
+        detections=look.detections,
+    )
+
+
+def _after_cut(memory: Memory, at_s: float) -> Memory:
+    """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
+    longer, and whatever is seen has come from somewhere."""
+    moving = tuple(track for track in memory.tracks if not track.lies)
+    return replace(memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
+
+
+def _aged(track: Track, at_s: float, rest_s: float) -> Track:
+    """A frame without a look: nothing new, but time has passed."""
+    if track.use is PhoneUse.IN_USE and at_s - track.active_s > rest_s:
+        return replace(track, use=PhoneUse.PARKED, use_since_s=at_s, why="lies still", held=0.0)
+    return track
+
+
+_ORDER = {PhoneUse.IN_USE: 3, PhoneUse.SUSPECTED: 2, PhoneUse.PARKED: 1, PhoneUse.DOCKED: 0}
+
+
+def _seat_view(
+    index: int, seat: SeatConfig, memory: Memory, at_s: float, config: Config
+) -> SeatView:
+    sitter = memory.sitters[index]
+    # While nothing changes, whoever sat there at the last look still does.
+    present = sitter.at(memory.looked_s) is not None
+    mine = [track for track in memory.tracks if track.seat == index]
+    chosen = max(mine, key=lambda t: (_ORDER[t.use], t.active_s, t.level), default=None)
+    if chosen is not None and not chosen.confirmed and probability(chosen.level) < 0.05:
+        chosen = None
+    return SeatView(
+        seat=seat.name,
+        person=present,
+        person_score=sitter.score if present else 0.0,
+        phone=None if chosen is None else _as_sight(chosen, at_s),
+        dock=docks.shows(
+            seat,
+            memory.docked[index],
+            sitter if present else None,
+            memory.looked_s,
+            config.observe,
+        ),
+    )
+
+
+def _as_sight(track: Track, at_s: float) -> PhoneSight:
+    last = track.heard[-1] if track.heard else None
+    fresh = last is not None and last.at_s == at_s and last.seen
+    return PhoneSight(
+        track=track.number,
+        use=track.use,
+        box=track.box,
+        score=probability(last.log_odds) if fresh and last is not None else 0.0,
+        median=probability(track.level),
+        since_s=track.first_s,
+        use_since_s=track.use_since_s,
+        active_s=track.active_s,
+        why=track.why,
+        sure=track.sure,
+    )

@@ -1,0 +1,83 @@
+"""A still picture: all eyes at all that is worth a look, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from edge.desk.attention import around_person, shows_nothing_new
+from edge.desk.evidence import NOTHING, log_odds, probability, weight_of
+from edge.desk.geometry import shows
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
+
+SITS = 0.2  # score from which on there may be somebody
+MOST_PEOPLE = 2  # the largest are looked at closely
+SAME_IOU = 0.45  # boxes of one label that overlap so much are one thing
+
+
+def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[Look]:
+    """The looks at one picture: each eye at the whole and, `closely`, at whoever is in it."""
+    looks = [look(Glance(WHOLE_PICTURE, eye)) for eye in range(eyes)]
+    windows = _people(looks) if closely else []
+    return looks + [look(Glance(window, eye)) for window in windows for eye in range(eyes)]
+
+
+def _people(looks: Iterable[Look]) -> list[Box]:
+    people = [d for d in joined(looks) if d.label == PERSON and d.score >= SITS]
+    people.sort(key=lambda d: -d.score * d.box.area)
+    windows = (around_person(d.box) for d in people[:MOST_PEOPLE])
+    return [window for window in windows if not shows_nothing_new(window)]
+
+
+def joined(looks: Iterable[Look]) -> list[Detection]:
+    """Best score first: what the looks say together of each thing that any of them saw.
+
+    A thing's score is the mean, in log-odds, of the looks that show it: of a phone by all of them,
+    of anything else by those at the whole picture. Its edges are the mean of theirs, by score.
+    """
+    looks = list(looks)
+    found: list[Detection] = []
+    everything = [
+        each
+        for look in looks
+        for each in look.detections
+        if each.label == PHONE or look.window.area >= 1
+    ]
+    for each in sorted(everything, key=lambda d: -d.score):
+        if any(other.label == each.label and _same(other.box, each.box) for other in found):
+            continue
+        found.append(each)
+    return sorted((_together(each, looks) for each in found), key=lambda d: -d.score)
+
+
+def _same(one: Box, other: Box) -> bool:
+    return one.iou(other) >= SAME_IOU
+
+
+def _together(thing: Detection, looks: list[Look]) -> Detection:
+    total = weights = 0.0
+    seen: list[tuple[float, Box]] = []
+    for look in looks:
+        if not shows(look.window, thing.box) or (thing.label != PHONE and look.window.area < 1):
+            continue
+        near = (d for d in look.detections if d.label == thing.label and _same(d.box, thing.box))
+        best = max(near, key=lambda d: d.score, default=None)
+        weight = weight_of(thing.box, look.window)
+        total += weight * (log_odds(best.score) if best is not None else NOTHING)
+        weights += weight
+        if best is not None:
+            seen.append((weight * best.score, best.box))
+    if not weights or not seen:
+        return thing
+    return Detection(thing.label, probability(total / weights), _mean(seen))
+
+
+def _mean(boxes: list[tuple[float, Box]]) -> Box:
+    whole = sum(share for share, _ in boxes)
+    if whole <= 0:
+        return boxes[0][1]
+    return Box(
+        sum(share * box.ymin for share, box in boxes) / whole,
+        sum(share * box.xmin for share, box in boxes) / whole,
+        sum(share * box.ymax for share, box in boxes) / whole,
+        sum(share * box.xmax for share, box in boxes) / whole,
+    )

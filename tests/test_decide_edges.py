@@ -1,0 +1,1115 @@
+"""Every limit of what decides, tried at its edge: observations made by hand, times to the tick."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from edge import decide
+from edge.config import (
+    Config,
+    LadderConfig,
+    NudgeConfig,
+    PolicyConfig,
+    SeatConfig,
+    SessionConfig,
+)
+from edge.domain import (
+    Activity,
+    Box,
+    Command,
+    Dock,
+    EventType,
+    Fault,
+    FaultChange,
+    Happening,
+    Level,
+    LookAlike,
+    Mute,
+    NotAPhone,
+    Observation,
+    PhoneSight,
+    PhoneUse,
+    Press,
+    SeatState,
+    SeatView,
+    Session,
+    SessionAction,
+    SetGrace,
+    SetMode,
+    SetSession,
+    SetVolume,
+    Snooze,
+    State,
+    Test,
+    Totals,
+    View,
+)
+
+CONFIG = Config(
+    session=SessionConfig(focus_min=60, break_min=5, pause_max_min=10, snooze_min=5),
+    policy=PolicyConfig(
+        phone_hold_s=1.5,
+        putdown_hold_s=2,
+        fresh_s=0.5,
+        away_hold_s=20,
+        return_hold_s=2,
+        away_grace_s=120,
+        dock_hold_s=10,
+        unsure_grace_s=10,
+        learn_step=0.1,
+        denied_s=60,
+    ),
+    modes={"gentle": LadderConfig(light_after_s=0, sound_after_s=10, loud_after_s=40)},
+)
+HELD = Box(0.4, 0.4, 0.6, 0.5)
+
+
+class Desk:
+    """A box that is told what is seen, four times a second."""
+
+    def __init__(self, config: Config = CONFIG) -> None:
+        self.config = config
+        self.minute: int | None = None
+        self.state = decide.start(config, at_s=0.0)
+
+    @property
+    def seat(self) -> SeatState:
+        return self.state.seats[0]
+
+    @property
+    def total(self) -> Totals:
+        return self.state.totals[0]
+
+    def tell(self, *commands: Command, after_s: float = 0.0) -> Desk:
+        for command in commands:
+            self.state = decide.obey(
+                self.state,
+                command,
+                at_s=self.state.at_s + after_s,
+                config=self.config,
+                minute_of_day=self.minute,
+            )
+        return self
+
+    def focus(self) -> Desk:
+        return self.tell(SetSession(SessionAction.START))
+
+    def wait(self, seconds: float) -> Desk:
+        """Nothing is looked at."""
+        self.state = decide.step(
+            self.state,
+            None,
+            at_s=self.state.at_s + seconds,
+            config=self.config,
+            minute_of_day=self.minute,
+        )
+        return self
+
+    def look(self, *views: SeatView, after_s: float = 0.25, view: View = View.CLEAR) -> Desk:
+        at_s = self.state.at_s + after_s
+        self.state = decide.step(
+            self.state,
+            Observation(at_s, view, views or (SeatView("desk", person=True),)),
+            at_s=at_s,
+            config=self.config,
+            minute_of_day=self.minute,
+        )
+        return self
+
+    def sit(self, seconds: float, *, person: bool = True, view: View = View.CLEAR) -> Desk:
+        for _ in range(round(4 * seconds)):
+            self.look(SeatView("desk", person=person), view=view)
+        return self
+
+    def use(self, seconds: float, seat: str = "desk", **changes: object) -> Desk:
+        began_s = changes.pop("use_since_s", self.state.at_s + 0.25)
+        for _ in range(round(4 * seconds)):
+            now_s = self.state.at_s + 0.25
+            self.look(SeatView(seat, True, phone=phone(now_s, use_since_s=began_s, **changes)))
+        return self
+
+    def of(self, type_: EventType) -> list[Happening]:
+        return [each for each in self.state.happenings if each.type is type_]
+
+    def last(self) -> tuple[EventType, str | None, dict]:
+        happening = self.state.happenings[-1]
+        return happening.type, happening.seat, dict(happening.details)
+
+
+def phone(active_s: float, **changes: object) -> PhoneSight:
+    sight = PhoneSight(
+        1, PhoneUse.IN_USE, HELD, 0.8, 0.75, 0.0, 0.0, active_s=active_s, why="moving"
+    )
+    return replace(sight, **changes)
+
+
+def with_(config: Config = CONFIG, **sections: dict) -> Config:
+    for name, values in sections.items():
+        config = replace(config, **{name: replace(getattr(config, name), **values)})
+    return config
+
+
+# ---------------------------------------------------------------- the clock and the books
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "new_day"),
+    [
+        (1439, 0, True),
+        (1439, 718, True),
+        (721, 0, True),
+        (720, 0, False),
+        (0, 1439, False),
+        (None, 0, False),
+        (1439, None, False),
+    ],
+)
+def test_a_day_begins_when_the_clock_falls_back_by_more_than_half_of_one(before, after, new_day):
+    desk = Desk()
+    desk.state = replace(
+        desk.state, minute_of_day=before, totals=(Totals(focus_s=9, pickups=2, streak=5),)
+    )
+    desk.minute = after
+    desk.wait(1)
+    assert desk.total == (Totals(streak=5) if new_day else Totals(focus_s=9, pickups=2, streak=5))
+    assert desk.state.minute_of_day == after
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "minute", "quiet"),
+    [
+        ("22:30", "07:05", 22 * 60 + 29, False),
+        ("22:30", "07:05", 22 * 60 + 30, True),
+        ("22:30", "07:05", 0, True),
+        ("22:30", "07:05", 7 * 60 + 4, True),
+        ("22:30", "07:05", 7 * 60 + 5, False),
+        ("13:00", "14:30", 12 * 60 + 59, False),
+        ("13:00", "14:30", 13 * 60, True),
+        ("13:00", "14:30", 14 * 60 + 29, True),
+        ("13:00", "14:30", 14 * 60 + 30, False),
+        ("13:00", "13:00", 13 * 60, False),
+        ("", "14:30", 0, False),
+        ("13:00", "", 1439, False),
+        ("22:30", "07:05", None, False),
+    ],
+)
+def test_quiet_hours_begin_and_end_with_their_minute(from_, to, minute, quiet):
+    desk = Desk(with_(nudge={"quiet_from": from_, "quiet_to": to}))
+    desk.minute = 720 if minute != 720 else 721
+    desk.wait(1)
+    desk.minute = minute
+    assert desk.wait(1).state.quiet == quiet
+
+
+def test_time_is_booked_as_what_it_was():
+    desk = Desk().wait(7)
+    assert desk.total == Totals(), "nobody asked"
+    desk.focus().sit(20)
+    assert desk.total == Totals(focus_s=20, working_s=19.75, unsure_s=0.25)
+    desk.tell(SetSession(SessionAction.PAUSE)).wait(30)
+    desk.tell(SetSession(SessionAction.BREAK)).wait(40)
+    total = desk.total
+    assert (total.focus_s, total.paused_s, total.break_s) == (20, 30, 40)
+    desk.state = replace(desk.state, at_s=desk.state.at_s + 5)
+    desk.wait(-3)
+    assert desk.state.at_s == 102, "never backwards"
+
+
+@pytest.mark.parametrize("fault", [Fault.CAMERA, Fault.DETECTOR])
+def test_a_blind_box_books_nobodys_work(fault):
+    desk = Desk().focus().sit(10)
+    working_s = desk.total.working_s
+    desk.tell(FaultChange(fault, True)).wait(5)
+    assert (desk.total.working_s, desk.total.unsure_s) == (working_s, 5.25)
+    desk = Desk().focus().sit(10).use(5)
+    phone_s = desk.total.phone_s
+    desk.tell(FaultChange(fault, True)).wait(5)
+    assert desk.total.phone_s == phone_s + 5, "what is told of a pick-up is what is booked"
+
+
+def test_another_fault_blinds_nobody():
+    desk = Desk().focus().sit(10).tell(FaultChange(Fault.BROKER, True)).wait(5)
+    assert desk.total.working_s == 14.75
+
+
+@pytest.mark.parametrize(("gap_s", "seen_s"), [(4.75, 6.75), (5.0, 7.0), (5.5, 7.0), (60, 7.0)])
+def test_a_look_speaks_for_five_seconds_at_most(gap_s, seen_s):
+    desk = Desk().focus().sit(2).look(after_s=gap_s)
+    assert desk.state.seen_s == seen_s
+    assert desk.state.clean_seen_s == seen_s
+    assert desk.state.clean_s == 2 + gap_s
+
+
+def test_what_the_camera_cannot_see_is_not_seen():
+    desk = Desk().focus().sit(2).sit(10, view=View.DARK).sit(1)
+    assert desk.state.seen_s == 2 + 5 + 0.75
+
+
+def test_the_focus_without_the_phone_ends_and_begins_with_it():
+    desk = Desk().focus().sit(10).use(2)
+    (pickup,) = desk.of(EventType.PICKUP)
+    assert (pickup.details["clean_s"], pickup.details["unseen_s"]) == (10.25, 0)
+    assert desk.state.clean_s == 0
+    desk.use(3).sit(2.25)
+    assert desk.seat.activity is Activity.WORKING
+    assert desk.state.clean_s == desk.state.clean_seen_s == 2.25
+    desk.wait(100).tell(SetSession(SessionAction.PAUSE))
+    (pause,) = desk.of(EventType.PAUSE)
+    assert (pause.details["clean_s"], pause.details["unseen_s"]) == (102.25, 100)
+
+
+def test_a_sound_fills_what_its_silence_drains():
+    desk = Desk().focus().sit(5).use(20)
+    assert desk.seat.level is Level.SOUND
+    began_s = next(e.at_s for e in desk.of(EventType.LEVEL) if e.details["level"] == 2)
+    sounded_s = desk.state.at_s - began_s
+    assert desk.state.sound_s == desk.seat.sound_s == sounded_s
+    desk.sit(0.75)
+    level_s = desk.state.at_s
+    assert desk.seat.level is Level.LIGHT, "light only, as soon as its use is not seen"
+    most_s = desk.state.sound_s
+    desk.sit(3)
+    assert desk.state.sound_s == most_s - (desk.state.at_s - level_s)
+    assert Desk().focus().sit(9).state.sound_s == 0, "never below nothing"
+
+
+def test_only_the_seat_that_sounds_counts_it():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+    for _ in range(100):
+        now_s = desk.state.at_s + 0.25
+        held = phone(now_s, use_since_s=0.25)
+        desk.look(SeatView("left", True, phone=held), SeatView("right", True))
+    left, right = desk.state.seats
+    assert left.sound_s == desk.state.sound_s > 5
+    assert right.sound_s == 0
+    assert [total.pickups for total in desk.state.totals] == [1, 0]
+    assert [seat.pickups for seat in desk.state.seats] == [1, 0]
+
+
+# ---------------------------------------------------------------- sessions
+
+
+def test_a_focus_session_begins_with_nothing_of_the_one_before():
+    desk = Desk()
+    dirty = SeatState(
+        "desk", Activity.PHONE, 1.0, level=Level.LOUD, reason="x", pickups=7, suspicion=True
+    )
+    desk.state = replace(
+        desk.state,
+        at_s=50.0,
+        seats=(dirty,),
+        seen_s=3.0,
+        clean_s=4.0,
+        clean_seen_s=3.0,
+        pauses_used=2,
+        snoozes_used=2,
+        snooze_until_s=99.0,
+        reward_until_s=99.0,
+        view=View.DARK,
+        sound_s=9.0,
+        sound_spent=True,
+        paused=Session.FOCUS,
+        paused_left_s=5.0,
+        focused_s=6.0,
+    )
+    desk.focus()
+    began = Happening(EventType.SESSION_START, 50.0, None, {"minutes": 60.0, "mode": "gentle"})
+    assert desk.state == State(
+        at_s=50.0,
+        session=Session.FOCUS,
+        session_since_s=50.0,
+        until_s=50.0 + 3600,
+        seats=(SeatState("desk", since_s=50.0, dock_since_s=50.0),),
+        totals=(Totals(),),
+        looked_s=50.0,
+        happenings=(began,),
+        happened=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lasts_min"), [(None, 60), (0.05, 0.1), (0.1, 0.1), (240, 240), (240.5, 240)]
+)
+def test_a_session_is_as_long_as_told_within_bounds(minutes, lasts_min):
+    desk = Desk().tell(SetSession(SessionAction.START, minutes))
+    assert desk.state.until_s == 60 * lasts_min
+    assert desk.last()[2]["minutes"] == lasts_min
+
+
+def test_a_pause_keeps_all_that_it_has_to():
+    desk = Desk().focus().sit(10).tell(SetSession(SessionAction.PAUSE))
+    state = desk.state
+    assert (state.session, state.paused, state.session_since_s) == (
+        Session.PAUSED,
+        Session.FOCUS,
+        10.0,
+    )
+    assert (state.until_s, state.paused_left_s, state.focused_s) == (10.0 + 600, 3590.0, 10.0)
+    assert state.seats == (SeatState("desk", since_s=10.0, dock_since_s=10.0),)
+    assert desk.last() == (
+        EventType.PAUSE,
+        None,
+        {"minutes": 10.0, "left": 1, "clean_s": 10.0, "unseen_s": 0.0},
+    )
+    desk.wait(20).tell(SetSession(SessionAction.RESUME))
+    state = desk.state
+    assert (state.session, state.session_since_s, state.until_s) == (
+        Session.FOCUS,
+        30.0,
+        30.0 + 3590,
+    )
+    assert (state.paused, state.paused_left_s, state.looked_s) == (None, 0.0, 30.0)
+    assert desk.last() == (EventType.RESUME, None, {"session": "focus"})
+    desk.sit(5).tell(SetSession(SessionAction.PAUSE))
+    assert (desk.state.focused_s, desk.last()[2]["left"]) == (15.0, 0)
+    desk.tell(SetSession(SessionAction.PAUSE))
+    assert desk.last()[2]["why"] == "no focus session runs"
+    desk.tell(SetSession(SessionAction.RESUME), SetSession(SessionAction.PAUSE))
+    assert desk.last()[2]["why"] == "no pause is left in this session: 2 allowed"
+
+
+def test_a_pause_ends_a_snooze_and_what_the_lens_had():
+    desk = Desk().focus().sit(1).sit(1, view=View.DARK).tell(Snooze())
+    assert desk.state.snooze_until_s is not None
+    assert Fault.LENS in desk.state.faults
+    desk.tell(SetSession(SessionAction.PAUSE))
+    assert (desk.state.snooze_until_s, desk.state.view, desk.state.faults) == (
+        None,
+        View.CLEAR,
+        frozenset(),
+    )
+
+
+def test_the_end_of_a_session_tells_how_it_was():
+    desk = Desk(with_(session={"focus_min": 1.0, "auto_break": False})).focus()
+    desk.sit(60)
+    ended, reward = desk.state.happenings[-2:]
+    assert dict(ended.details) == {
+        "completed": True,
+        "clean": True,
+        "pickups": 0,
+        "lasted_s": 60.0,
+        "seen_s": 59.75,
+        "clean_s": 60.0,
+        "unseen_s": 0.25,
+        "why": "",
+    }
+    assert (reward.type, dict(reward.details)) == (EventType.REWARD, {"streak": 1})
+    total = desk.total
+    assert (total.sessions, total.clean_sessions, total.streak) == (1, 1, 1)
+    assert (desk.state.round, desk.state.session, desk.state.until_s) == (1, Session.IDLE, None)
+    assert desk.state.reward_until_s == 80.0
+    desk.wait(19.75)
+    assert desk.state.reward_until_s == 80.0
+    desk.wait(0.25)
+    assert desk.state.reward_until_s is None
+
+
+@pytest.mark.parametrize(("seen_s", "clean"), [(45.0, True), (44.75, False)])
+def test_three_quarters_have_to_be_seen(seen_s, clean):
+    desk = Desk(with_(session={"focus_min": 1.0})).focus()
+    desk.state = replace(desk.state, seen_s=seen_s)
+    desk.wait(60)
+    assert desk.of(EventType.SESSION_END)[0].details["clean"] == clean
+    assert desk.total.streak == clean
+    assert desk.total.sessions == 1
+
+
+def test_all_seats_have_to_be_clean_for_a_reward_and_each_has_its_streak():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config)
+    desk.state = replace(desk.state, totals=(Totals(streak=3), Totals(streak=8)))
+    desk.focus()
+    left, right = desk.state.seats
+    desk.state = replace(desk.state, seats=(left, replace(right, pickups=1)), seen_s=3600.0)
+    desk.wait(3600)
+    assert [total.streak for total in desk.state.totals] == [4, 0]
+    assert [total.clean_sessions for total in desk.state.totals] == [1, 0]
+    (ended,) = desk.of(EventType.SESSION_END)
+    assert (ended.details["clean"], ended.details["pickups"]) == (False, 1)
+    assert not desk.of(EventType.REWARD)
+    assert desk.state.reward_until_s is None
+    desk.focus()
+    desk.state = replace(desk.state, seen_s=3600.0)
+    desk.wait(3600)
+    assert desk.of(EventType.REWARD)[0].details["streak"] == 5
+
+
+def test_no_reward_where_none_is_wanted():
+    desk = Desk(with_(nudge={"reward": False})).focus()
+    desk.state = replace(desk.state, seen_s=3600.0)
+    desk.wait(3600)
+    assert desk.of(EventType.SESSION_END)[0].details["clean"]
+    assert (desk.of(EventType.REWARD), desk.state.reward_until_s) == ([], None)
+
+
+def test_a_long_break_comes_after_so_many_sessions():
+    config = with_(session={"focus_min": 1.0, "break_min": 2.0, "long_break_every": 2})
+    desk = Desk(with_(config, session={"long_break_min": 7.0, "auto_focus": True})).focus()
+    desk.wait(60)
+    assert desk.last() == (EventType.BREAK_START, None, {"minutes": 2.0, "long": False})
+    assert (desk.state.session, desk.state.until_s) == (Session.BREAK, 180.0)
+    desk.wait(120)
+    assert desk.state.session is Session.FOCUS
+    assert desk.state.happenings[-2].type is EventType.BREAK_END
+    desk.wait(60)
+    assert desk.last() == (EventType.BREAK_START, None, {"minutes": 7.0, "long": True})
+    assert desk.state.round == 0
+    desk.tell(SetSession(SessionAction.STOP)).focus().tell(SetSession(SessionAction.BREAK, 3))
+    assert desk.last()[2] == {"minutes": 3.0, "long": False}, "a session that was stopped is none"
+
+
+def test_a_stop_is_told_with_its_reason_and_ends_a_snooze():
+    desk = Desk().focus().sit(10).tell(Snooze(), SetSession(SessionAction.STOP))
+    type_, _, details = desk.last()
+    assert (type_, details["why"], details["completed"]) == (
+        EventType.SESSION_END,
+        "command",
+        False,
+    )
+    assert (desk.state.session, desk.state.snooze_until_s, desk.state.until_s) == (
+        Session.IDLE,
+        None,
+        None,
+    )
+    desk.focus().sit(5).tell(Press.LONG)
+    assert desk.last()[2]["why"] == "button held"
+    desk.tell(SetSession(SessionAction.BREAK)).tell(Press.LONG)
+    assert desk.last() == (EventType.BREAK_END, None, {})
+    desk.tell(Press.LONG)
+    assert desk.last() == (EventType.REFUSED, None, {"command": "stop", "why": "nothing runs"})
+
+
+def test_a_break_instead_of_focus_is_told_and_lasted_without_its_pause():
+    desk = Desk().focus().sit(10).tell(SetSession(SessionAction.PAUSE)).wait(100)
+    desk.tell(SetSession(SessionAction.BREAK))
+    (ended,) = desk.of(EventType.SESSION_END)
+    assert (ended.details["why"], ended.details["lasted_s"]) == ("break taken", 10.0)
+    assert desk.total.sessions == 0
+
+
+@pytest.mark.parametrize("action", [SessionAction.STOP, SessionAction.BREAK, SessionAction.PAUSE])
+def test_a_pickup_that_runs_when_nobody_watches_any_more_ends_with_it(action):
+    desk = Desk().focus().sit(5).use(5).tell(SetSession(action))
+    (putdown,) = desk.of(EventType.PUTDOWN)
+    assert dict(putdown.details) == {"lasted_s": 4.75, "level": 1, "then": "session"}
+    assert desk.seat == SeatState("desk", since_s=10.0, dock_since_s=10.0, pickups=1)
+
+
+REMOTE = with_(session={"remote_stop": False})
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "command", "why"),
+    [
+        ([SessionAction.START], SessionAction.START, "start", "a focus session runs already"),
+        ([SessionAction.BREAK], SessionAction.BREAK, "break", "a break runs already"),
+        ([SessionAction.START], SessionAction.BREAK, "break", "hold the button to stop early"),
+        ([], SessionAction.PAUSE, "pause", "no focus session runs"),
+        ([SessionAction.START], SessionAction.RESUME, "resume", "nothing is paused"),
+        ([], SessionAction.STOP, "stop", "nothing runs"),
+        ([SessionAction.START], SessionAction.STOP, "stop", "hold the button to stop early"),
+        (
+            [SessionAction.START, SessionAction.PAUSE],
+            SessionAction.STOP,
+            "stop",
+            "hold the button to stop early",
+        ),
+        (
+            [SessionAction.START, SessionAction.PAUSE],
+            SessionAction.BREAK,
+            "break",
+            "hold the button to stop early",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_these_words(before, action, command, why):
+    desk = Desk(REMOTE).tell(*map(SetSession, before))
+    session = desk.state.session
+    desk.tell(SetSession(action))
+    assert desk.last() == (EventType.REFUSED, None, {"command": command, "why": why})
+    assert desk.state.session is session
+
+
+def test_a_break_may_always_be_ended_and_begun_from_nothing():
+    desk = Desk(REMOTE).tell(SetSession(SessionAction.BREAK))
+    assert desk.state.session is Session.BREAK
+    desk.tell(SetSession(SessionAction.STOP))
+    assert desk.state.session is Session.IDLE
+    desk.tell(SetSession(SessionAction.BREAK), SetSession(SessionAction.START))
+    assert [each.type for each in desk.state.happenings[-2:]] == [
+        EventType.BREAK_END,
+        EventType.SESSION_START,
+    ]
+
+
+def test_starting_in_a_pause_goes_on():
+    desk = Desk().focus().sit(4).tell(SetSession(SessionAction.PAUSE))
+    desk.tell(SetSession(SessionAction.START))
+    assert desk.last()[0] is EventType.RESUME
+
+
+# ---------------------------------------------------------------- seats
+
+
+@pytest.mark.parametrize(("more_s", "believed"), [(1.25, False), (1.5, False), (1.75, True)])
+def test_a_phone_is_believed_when_its_use_was_seen_for_the_hold(more_s, believed):
+    desk = Desk().focus().sit(5).use(more_s)
+    assert (desk.seat.activity is Activity.PHONE) == believed
+
+
+def test_a_use_that_began_before_the_activity_counts_from_the_activity():
+    desk = Desk().focus().sit(5)
+    since_s = desk.seat.since_s
+    desk.use(0.25, use_since_s=0.0)
+    assert desk.seat.activity is Activity.PHONE
+    assert desk.seat.since_s == since_s
+
+
+def test_what_is_not_disproved_has_not_been_seen_for_longer():
+    desk = Desk().focus().sit(5).use(1)
+    stale = phone(desk.state.at_s, use_since_s=5.25)
+    for _ in range(8):
+        desk.look(SeatView("desk", True, phone=stale))
+    assert desk.seat.activity is Activity.WORKING
+    assert desk.seat.phone_active_s == 6.0
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "hold_s", "wanted"),
+    [
+        ("sit", "leave", 20, Activity.AWAY),
+        ("leave", "sit", 2, Activity.WORKING),
+        ("use", "sit", 2, Activity.WORKING),
+        ("use", "leave", 2, Activity.AWAY),
+        ("sit", "dark", 0, Activity.UNSURE),
+    ],
+)
+def test_each_change_has_its_hold(first, then, hold_s, wanted):
+    acts = {
+        "sit": lambda desk, s: desk.sit(s),
+        "leave": lambda desk, s: desk.sit(s, person=False),
+        "use": lambda desk, s: desk.use(s),
+        "dark": lambda desk, s: desk.sit(s, view=View.DARK),
+    }
+    desk = Desk().focus()
+    acts[first](desk, 30)
+    was = desk.seat.activity
+    acts[then](desk, hold_s)
+    assert desk.seat.activity is was
+    changed_s = desk.state.at_s - hold_s + 0.25
+    acts[then](desk, 0.25)
+    assert desk.seat.activity is wanted
+    if first != "use":
+        assert desk.seat.since_s == changed_s
+
+
+def test_a_change_that_is_taken_back_is_forgotten():
+    desk = Desk().focus().sit(5).sit(19, person=False).sit(0.25)
+    assert desk.seat.pending is None
+    desk.sit(19, person=False)
+    assert desk.seat.activity is Activity.WORKING
+
+
+def test_the_wanted_activity_that_changes_begins_anew():
+    desk = Desk().focus().sit(5).sit(19, person=False).use(1.5)
+    desk.sit(2, person=False)
+    assert desk.seat.activity is Activity.WORKING
+
+
+def test_a_change_that_is_believed_is_told_and_begins_anew():
+    desk = Desk().focus().sit(5).use(5)
+    began_s = desk.seat.since_s
+    assert began_s == 5.25
+    (pickup,) = desk.of(EventType.PICKUP)
+    assert (pickup.seat, pickup.details["median"], pickup.details["why"]) == (
+        "desk",
+        0.75,
+        "moving",
+    )
+    assert [pickup.details[edge] for edge in ("ymin", "xmin", "ymax", "xmax")] == [
+        0.4,
+        0.4,
+        0.6,
+        0.5,
+    ]
+    assert desk.total == Totals(focus_s=10.0, working_s=5.0, phone_s=4.75, unsure_s=0.25, pickups=1)
+    desk.sit(2.25)
+    (putdown,) = desk.of(EventType.PUTDOWN)
+    assert dict(putdown.details) == {"lasted_s": 4.75, "level": 1, "then": "working"}
+    assert desk.seat == SeatState(
+        "desk", Activity.WORKING, 10.0, phone_active_s=10.0, pickups=1, level_since_s=12.25
+    )
+    assert desk.total == Totals(
+        focus_s=12.25, working_s=7.25, phone_s=4.75, unsure_s=0.25, pickups=1
+    )
+
+
+def test_only_as_much_time_is_moved_as_there_is():
+    desk = Desk().focus().sit(10).sit(19, person=False)
+    desk.state = replace(desk.state, totals=(Totals(focus_s=1, working_s=1),))
+    desk.sit(2, person=False)
+    total = desk.total
+    assert (total.working_s, total.away_s) == (0, 3)
+    assert total.focus_s == 3
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "dock", "took"),
+    [(0, Dock.NONE, True), (4.75, Dock.NONE, True), (5, Dock.NONE, False), (9, Dock.EMPTY, True)],
+)
+def test_a_phone_that_was_in_use_so_shortly_before_went_along(gap_s, dock, took):
+    desk = Desk().focus().sit(10).use(3).sit(gap_s)
+    for _ in range(4 * 22):
+        desk.look(SeatView("desk", person=False, dock=dock))
+    (left,) = desk.of(EventType.LEFT)
+    assert left.details["with_phone"] == took
+
+
+def test_who_comes_back_was_away_for_so_long():
+    desk = Desk().focus().sit(5).sit(30, person=False).sit(3)
+    (returned,) = desk.of(EventType.RETURNED)
+    assert (returned.seat, dict(returned.details)) == ("desk", {"away_s": 30.0})
+
+
+def test_a_lost_view_is_told_and_so_is_the_one_found_again():
+    desk = Desk().focus().sit(2).look(view=View.DARK)
+    assert desk.last() == (EventType.UNSURE, None, {"view": "dark"})
+    assert desk.state.faults == {Fault.LENS}
+    desk.look(view=View.DARK)
+    assert len(desk.of(EventType.UNSURE)) == 1
+    desk.look()
+    assert desk.last() == (EventType.CLEAR, None, {"was": "dark"})
+    assert desk.state.faults == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("box", "alike"),
+    [
+        (HELD, True),
+        (Box(0.5, 0.4, 0.7, 0.5), True),  # a tenth lower
+        (Box(0.6, 0.4, 0.8, 0.5), True),  # as far as it is long
+        (Box(0.61, 0.4, 0.81, 0.5), False),
+        (Box(0.4, 0.6, 0.6, 0.7), True),
+        (Box(0.4, 0.61, 0.6, 0.71), False),
+        (Box(0.4, 0.4, 0.5, 0.482), True),  # 0.41 of its area
+        (Box(0.4, 0.4, 0.5, 0.478), False),
+        (Box(0.4, 0.4, 0.8, 0.524), True),  # 2.48 times it
+        (Box(0.4, 0.4, 0.8, 0.527), False),
+    ],
+)
+def test_what_was_denied_is_known_again_by_place_and_size(box, alike):
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=(LookAlike(1, "desk", HELD, 0.75),))
+    desk.focus().sit(5).use(4, box=box, median=0.8)
+    assert (desk.seat.activity is Activity.PHONE) != alike
+
+
+def test_what_was_denied_at_another_seat_is_not_known_here():
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=(LookAlike(1, "other", HELD, 0.75),))
+    assert desk.focus().sit(5).use(4).seat.activity is Activity.PHONE
+
+
+@pytest.mark.parametrize(
+    ("times", "median", "believed"),
+    [
+        (1, 0.84, False),
+        (1, 0.86, True),
+        (2, 0.94, False),
+        (2, 0.96, True),
+        (3, 0.94, False),
+        (50, 0.95, True),
+    ],
+)
+def test_each_denial_asks_for_more_and_never_for_too_much(times, median, believed):
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=(LookAlike(1, "desk", HELD, 0.75, times),))
+    desk.focus().sit(5).use(12, median=median)
+    assert (desk.seat.activity is Activity.PHONE) == believed
+
+
+@pytest.mark.parametrize(("times", "hold_s"), [(1, 3.0), (3, 6.0), (4, 7.5), (9, 7.5)])
+def test_what_was_denied_has_to_be_seen_for_longer(times, hold_s):
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=(LookAlike(1, "desk", HELD, 0.0, times),))
+    desk.focus().sit(5).use(hold_s, median=0.99)
+    assert desk.seat.activity is Activity.WORKING
+    desk.use(0.5, median=0.99, use_since_s=5.25)
+    assert desk.seat.activity is Activity.PHONE
+
+
+def test_the_look_alike_that_was_denied_most_often_counts():
+    desk = Desk()
+    entries = (LookAlike(1, "desk", HELD, 0.75, 1), LookAlike(2, "desk", HELD, 0.75, 2))
+    for known in (entries, entries[::-1]):
+        desk = Desk()
+        desk.state = replace(desk.state, look_alikes=known)
+        desk.focus().sit(5).use(9, median=0.9)
+        assert desk.seat.activity is Activity.WORKING
+
+
+# ---------------------------------------------------------------- the dock
+
+
+def docked(desk: Desk, dock: Dock, seconds: float, *, person: bool = True) -> Desk:
+    for _ in range(round(4 * seconds)):
+        desk.look(SeatView("desk", person=person, dock=dock))
+    return desk
+
+
+def test_an_empty_dock_is_suspicious_after_its_hold():
+    desk = docked(docked(Desk().focus(), Dock.HOLDS, 5), Dock.EMPTY, 10)
+    assert not desk.of(EventType.SUSPICION)
+    docked(desk, Dock.EMPTY, 0.25)
+    (told,) = desk.of(EventType.SUSPICION)
+    assert (told.seat, dict(told.details)) == ("desk", {"what": "dock empty", "empty_s": 10.0})
+    assert (desk.seat.level, desk.seat.reason) == (Level.LIGHT, "no phone in the dock for 10 s")
+    docked(desk, Dock.EMPTY, 5)
+    assert len(desk.of(EventType.SUSPICION)) == 1
+    docked(desk, Dock.HOLDS, 0.25)
+    assert (desk.seat.suspicion, desk.seat.level) == (False, Level.NONE)
+    assert desk.seat.dock_since_s == desk.state.at_s
+
+
+def test_nobody_is_suspected_who_does_not_sit_there():
+    desk = docked(docked(Desk().focus(), Dock.HOLDS, 5), Dock.EMPTY, 15, person=False)
+    assert not desk.of(EventType.SUSPICION)
+
+
+def test_a_suspicion_that_was_seen_lights_no_more_until_it_is_over():
+    desk = docked(docked(Desk().focus(), Dock.HOLDS, 5), Dock.EMPTY, 11).tell(Press.SHORT)
+    assert (desk.seat.dismissed, desk.seat.level) == (True, Level.NONE)
+    docked(desk, Dock.EMPTY, 5)
+    assert desk.seat.level is Level.NONE
+    docked(desk, Dock.NONE, 0.25)
+    assert (desk.seat.dismissed, desk.seat.suspicion) == (False, False)
+
+
+def test_a_light_for_being_away_that_was_seen_stays_off_whatever_the_dock_says():
+    desk = docked(docked(Desk().focus(), Dock.NONE, 5), Dock.NONE, 150, person=False)
+    assert desk.seat.level is Level.LIGHT
+    desk.tell(Press.SHORT)
+    docked(desk, Dock.NONE, 5, person=False)
+    assert (desk.seat.dismissed, desk.seat.level) == (True, Level.NONE)
+
+
+# ---------------------------------------------------------------- the ladder
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "words"),
+    [
+        (0, "0 s"),
+        (4.75, "4 s"),
+        (5, "5 s"),
+        (9.75, "5 s"),
+        (59.75, "55 s"),
+        (60, "1 min"),
+        (119.75, "1 min"),
+        (120, "2 min"),
+    ],
+)
+def test_a_reason_counts_in_steps(lasted_s, words):
+    desk = Desk(with_(policy={"away_grace_s": 0.0})).focus()
+    desk.state = replace(desk.state, seats=(SeatState("desk", Activity.AWAY, 0.0),))
+    desk.wait(lasted_s)
+    assert (desk.seat.level, desk.seat.reason) == (Level.LIGHT, f"away for {words}")
+
+
+def test_what_stands_is_told_again_only_when_its_words_change():
+    desk = Desk().focus().sit(5).use(2)
+    reason = desk.seat.reason
+    assert reason == "phone in hand for 1 s, median score 0.75"
+    desk.look(SeatView("desk", True, phone=phone(7.25, use_since_s=5.25, median=0.6)))
+    assert desk.seat.reason == "phone in hand for 2 s, median score 0.60"
+    desk.look(SeatView("desk", True, phone=phone(7.5, use_since_s=5.25, median=0.7)))
+    assert desk.seat.reason == "phone in hand for 2 s, median score 0.60"
+    assert desk.seat.level_since_s == 6.75
+
+
+@pytest.mark.parametrize(
+    ("activity", "view", "lasted_s", "reason"),
+    [
+        (Activity.AWAY, View.CLEAR, 119.75, ""),
+        (Activity.AWAY, View.CLEAR, 120, "away for 2 min"),
+        (Activity.UNSURE, View.DARK, 9.75, ""),
+        (Activity.UNSURE, View.DARK, 10, "view dark for 10 s"),
+        (Activity.UNSURE, View.CLEAR, 99, ""),
+        (Activity.WORKING, View.CLEAR, 999, ""),
+    ],
+)
+def test_suspicions_light_after_their_grace(activity, view, lasted_s, reason):
+    desk = Desk().focus()
+    desk.state = replace(desk.state, view=view, seats=(SeatState("desk", activity, 0.0),))
+    desk.wait(lasted_s)
+    assert desk.seat.reason == reason
+    assert desk.seat.level == (Level.LIGHT if reason else Level.NONE)
+    if reason:
+        assert desk.last() == (EventType.LEVEL, "desk", {"level": 1, "reason": reason})
+        dark = replace(CONFIG, modes={"gentle": LadderConfig(light_after_s=-1)})
+        desk = Desk(dark).focus()
+        desk.state = replace(desk.state, view=view, seats=(SeatState("desk", activity, 0.0),))
+        assert desk.wait(lasted_s).seat.level is Level.NONE
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "level"), [(1.25, 0), (1.5, 1), (11.25, 1), (11.5, 2), (41.25, 2), (41.5, 3)]
+)
+def test_each_rung_comes_so_long_after_the_pickup_is_believed(lasted_s, level):
+    desk = Desk().focus()
+    desk.state = replace(
+        desk.state,
+        seats=(SeatState("desk", Activity.PHONE, 0.0, phone=phone(0), phone_active_s=lasted_s),),
+    )
+    assert desk.wait(lasted_s).seat.level == level
+
+
+def sounding(config: Config = CONFIG, **changes: object) -> Desk:
+    desk = Desk(config).focus()
+    seat = SeatState("desk", Activity.PHONE, -20.0, phone=phone(0), phone_active_s=0.0)
+    desk.state = replace(desk.state, seats=(replace(seat, **changes),))
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, {}, ""),
+        ({"phone_active_s": -0.5}, {}, ""),
+        ({"phone_active_s": -0.75}, {}, " (still now)"),
+        ({"phone": None}, {}, " (still now)"),
+        ({"phone": phone(0, use=PhoneUse.PARKED)}, {}, " (still now)"),
+        ({"phone": phone(0, sure=False)}, {}, " (perhaps)"),
+        ({}, {"muted": True}, " (muted)"),
+        ({}, {"quiet": True}, " (quiet hours)"),
+        ({}, {"volume": 0.0}, " (volume 0)"),
+        ({}, {"volume": 0.01}, ""),
+        ({}, {"sound_s": 60.0}, " (sounded long enough)"),
+        ({}, {"sound_s": 59.75}, ""),
+        ({"sound_s": 60.0}, {}, " (sounded long enough)"),
+        ({"sound_s": 59.75}, {}, ""),
+    ],
+)
+def test_what_holds_a_sound_back_is_said(changes, state, words):
+    desk = sounding(with_(nudge={"longest_sound_s": 60.0}), **changes)
+    desk.state = replace(desk.state, **state)
+    desk.wait(0)
+    score = "" if desk.seat.phone is None else ", median score 0.75"
+    assert desk.seat.reason == f"phone in hand{words} for 20 s{score}"
+    assert desk.seat.level == (Level.LIGHT if words else Level.SOUND)
+
+
+def test_a_sound_that_was_long_enough_comes_back_when_all_of_it_has_drained():
+    desk = sounding(with_(nudge={"longest_sound_s": 4.0}))
+    desk.state = replace(desk.state, sound_s=4.0)
+    desk.wait(0)
+    assert desk.state.sound_spent
+    for _ in range(15):
+        desk.wait(0.25)
+        assert desk.state.sound_spent
+    desk.wait(0.25)
+    assert (desk.state.sound_spent, desk.state.sound_s) == (False, 0.0)
+
+
+@pytest.mark.parametrize("fault", [Fault.CAMERA, Fault.DETECTOR])
+def test_who_is_blind_or_told_to_be_calm_is_calm(fault):
+    assert sounding().tell(FaultChange(fault, True)).seat.level is Level.NONE
+    assert sounding().tell(FaultChange(Fault.DISK, True)).seat.level is Level.SOUND
+    assert sounding().tell(Snooze()).seat.level is Level.NONE
+    desk = sounding().wait(0)
+    assert desk.seat.reason
+    desk.tell(Snooze())
+    assert (desk.seat.level, desk.seat.reason, desk.seat.peak) == (Level.NONE, "", Level.SOUND)
+
+
+def test_a_level_is_told_once_in_an_activity():
+    desk = sounding().wait(0)
+    assert [each.details["level"] for each in desk.of(EventType.LEVEL)] == [2]
+    desk.tell(Mute(True), Mute(False))
+    assert desk.seat.level is Level.SOUND
+    assert len(desk.of(EventType.LEVEL)) == 1
+    assert desk.seat.level_since_s == 0.0
+
+
+# ---------------------------------------------------------------- commands
+
+
+def test_a_snooze_is_as_long_as_allowed_and_as_often():
+    desk = Desk().focus()
+    for minutes, lasts_min, left in ((None, 5, 1), (0.01, 0.1, 0)):
+        desk.tell(Snooze(minutes))
+        assert desk.last() == (EventType.SNOOZE, None, {"minutes": lasts_min, "left": left})
+        assert desk.state.snooze_until_s == desk.state.at_s + 60 * lasts_min
+    desk.tell(Snooze())
+    assert desk.last()[2]["why"] == "no snooze is left in this session: 2 allowed"
+    assert Desk().focus().tell(Snooze(99)).state.snooze_until_s == 300
+    assert Desk().tell(Snooze()).last()[2] == {"command": "snooze", "why": "no focus session runs"}
+    desk.wait(5.75)
+    assert desk.state.snooze_until_s is not None
+    assert desk.wait(0.25).state.snooze_until_s is None
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        (SetVolume(-0.5), "volume", 0.0),
+        (SetVolume(0.3), "volume", 0.3),
+        (SetVolume(1.5), "volume", 1.0),
+        (SetGrace(-1), "grace_s", 0.0),
+        (SetGrace(600), "grace_s", 600.0),
+        (SetGrace(601), "grace_s", 600.0),
+        (Mute(True), "muted", True),
+        (Mute(False), "muted", False),
+    ],
+)
+def test_a_setting_is_kept_within_its_range(command, name, value):
+    assert getattr(Desk().tell(command).state, name) == value
+
+
+def test_a_mode_that_is_not_there_is_refused_with_those_that_are():
+    config = replace(CONFIG, modes={"soft": LadderConfig(), "hard": LadderConfig()})
+    desk = Desk(config).tell(SetMode("hard"))
+    assert desk.state.mode == "hard"
+    desk.tell(SetMode("x" * 50))
+    why = f"no mode {'x' * 40!r}; there is hard, soft"
+    assert desk.last() == (EventType.REFUSED, None, {"command": "mode", "why": why})
+    assert desk.state.mode == "hard"
+
+
+def test_a_part_is_tried_for_two_seconds():
+    desk = Desk().tell(Test("lights")).wait(1.75)
+    assert desk.state.testing == "lights"
+    assert desk.wait(0.25).state.testing == ""
+    desk.tell(Test("buzzer"))
+    assert (desk.state.testing, desk.state.testing_until_s) == ("buzzer", 4.0)
+    assert desk.tell(Test("off")).state.testing == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "part", "why"),
+    [
+        ({"muted": True}, "chirp", "muted"),
+        ({"quiet": True}, "loud", "quiet hours"),
+        ({"volume": 0.0}, "buzzer", "the volume is 0"),
+        ({}, "y" * 50, f"no part {'y' * 40!r}; there is lights, buzzer, chirp, loud, off"),
+    ],
+)
+def test_a_part_that_may_not_be_tried_is_refused(state, part, why):
+    desk = Desk()
+    desk.state = replace(desk.state, **state)
+    desk.tell(Test(part))
+    assert desk.last() == (EventType.REFUSED, None, {"command": "test", "why": why})
+    assert desk.state.testing == ""
+    assert desk.tell(Test("lights")).state.testing == "lights", "light is always allowed"
+    desk.tell(Mute(True))
+    assert desk.state.testing == "lights"
+
+
+def test_a_fault_is_told_when_it_comes_and_when_it_goes():
+    desk = Desk().tell(FaultChange(Fault.DISK, True, "full"))
+    assert desk.last() == (EventType.FAULT, None, {"fault": "disk", "text": "full"})
+    desk.tell(FaultChange(Fault.DISK, True, "again"))
+    assert desk.state.happened == 1
+    desk.tell(FaultChange(Fault.DISK, False, "well"))
+    assert desk.last() == (EventType.FAULT_CLEARED, None, {"fault": "disk", "text": "well"})
+    assert desk.state.faults == frozenset()
+
+
+def test_the_word_of_the_owner_takes_back_all_that_came_of_it():
+    desk = Desk().focus().sit(5).use(5).tell(NotAPhone())
+    assert desk.last() == (
+        EventType.NOT_A_PHONE,
+        "desk",
+        {
+            "median": 0.75,
+            "why": "moving",
+            "ymin": 0.4,
+            "xmin": 0.4,
+            "ymax": 0.6,
+            "xmax": 0.5,
+            "lasted_s": 4.75,
+            "level": 1,
+        },
+    )
+    assert desk.total == Totals(focus_s=10.0, working_s=9.75, unsure_s=0.25)
+    assert desk.seat == SeatState(
+        "desk", Activity.WORKING, 10.0, level_since_s=10.0, phone=desk.seat.phone
+    )
+    assert desk.state.look_alikes == (LookAlike(1, "desk", HELD, 0.75),)
+    assert desk.state.denied == (("desk", 70.0),)
+    desk.use(59.75, box=Box(0.0, 0.0, 0.1, 0.1))
+    assert desk.seat.activity is Activity.WORKING, "not for a minute, whatever it is"
+    desk.use(0.25, box=Box(0.0, 0.0, 0.1, 0.1), use_since_s=10.25)
+    assert desk.seat.activity is Activity.PHONE
+
+
+def test_the_word_of_the_owner_is_of_the_seat_that_is_named():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+    for _ in range(20):
+        held = phone(desk.state.at_s + 0.25, use_since_s=0.25)
+        desk.look(*(SeatView(seat, True, phone=held) for seat in ("left", "right")))
+    desk.tell(NotAPhone("right"))
+    assert [seat.activity for seat in desk.state.seats] == [Activity.PHONE, Activity.WORKING]
+    assert [total.pickups for total in desk.state.totals] == [1, 0]
+    desk.tell(NotAPhone("right"))
+    assert desk.last()[2] == {
+        "command": "not_a_phone",
+        "why": "nothing is taken for a phone in hand now",
+    }
+    desk.tell(NotAPhone())
+    assert [seat for seat, _ in desk.state.denied] == ["right", "left"]
+    assert [entry.number for entry in desk.state.look_alikes] == [1, 2]
+
+
+def test_what_is_denied_again_is_the_same_thing_and_surer():
+    desk = Desk()
+    older = LookAlike(4, "desk", Box(0.0, 0.0, 0.1, 0.1), 0.5)
+    known = LookAlike(7, "desk", Box(0.42, 0.42, 0.62, 0.52), 0.6)
+    desk.state = replace(desk.state, look_alikes=(known, older))
+    desk.focus().sit(5).use(6, median=0.8).tell(NotAPhone())
+    assert desk.state.look_alikes == (older, LookAlike(7, "desk", HELD, 0.8, 2))
+    desk = Desk(with_(policy={"learn": False})).focus().sit(5).use(5).tell(NotAPhone())
+    assert desk.state.look_alikes == ()
+
+
+def test_the_latest_happenings_are_kept_and_all_are_counted():
+    desk = Desk()
+    for _ in range(70):
+        desk.tell(SetSession(SessionAction.STOP))
+    assert (len(desk.state.happenings), desk.state.happened) == (64, 70)
+
+
+@pytest.mark.parametrize(
+    ("count", "totals"), [(1, (Totals(pickups=3),)), (2, (Totals(), Totals())), (1, None)]
+)
+def test_a_box_begins_with_the_totals_of_its_seats(count, totals):
+    config = replace(CONFIG, seats=tuple(SeatConfig(name=f"s{n}") for n in range(count)))
+    config = with_(config, nudge={"volume": 0.4}, policy={"learn_most": 2, "follow": "s0"})
+    known = tuple(LookAlike(number, "s0", HELD, 0.5) for number in range(5))
+    given = (Totals(pickups=3),)
+    state = decide.start(
+        config, at_s=3.0, totals=None if totals is None else given, look_alikes=known, replay=True
+    )
+    assert state == State(
+        at_s=3.0,
+        session_since_s=3.0,
+        seats=tuple(SeatState(f"s{n}", since_s=3.0) for n in range(count)),
+        totals=totals or (Totals(),),
+        volume=0.4,
+        look_alikes=known[-2:],
+        follow="s0",
+        replay=True,
+    )
+    assert NudgeConfig().mode == state.mode
+
+
+def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
+    desk = Desk().focus().sit(5).use(5)
+    desk.state = replace(desk.state, totals=(Totals(),), seats=(replace(desk.seat, pickups=0),))
+    desk.tell(NotAPhone())
+    assert (desk.total, desk.seat.pickups) == (Totals(), 0)

@@ -1,0 +1,977 @@
+"""Every limit and every word of the way to the broker, without a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge import decide
+from edge.config import BrokerConfig, Config
+from edge.domain import Fault, FaultChange
+from edge.inbox import CommandInbox
+from edge.mqtt import broker, credentials, discovery, keeper, trouble
+from edge.mqtt import client as module
+from edge.mqtt.backoff import Backoff
+from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
+from edge.mqtt.commands import Refusal
+from edge.mqtt.delivery import Limits, Message
+from edge.mqtt.topics import Topics
+from edge.mqtt.trouble import Trouble
+from tests.fakes import FakeClock
+from tests.test_mqtt_delivery import FakeOutbox
+
+NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+
+
+def with_(**mqtt: object) -> Config:
+    config = Config()
+    return replace(config, mqtt=replace(config.mqtt, **mqtt))
+
+
+class Line:
+    """A client whose thread the test is."""
+
+    def __init__(self, config: Config | None = None, host: str = "nas", **more: object) -> None:
+        self.clock = FakeClock(100.0)
+        self.inbox = CommandInbox()
+        self.refused: list[Refusal] = []
+        self.client = MqttClient(
+            config or Config(),
+            Address(host, 1883),
+            outbox=FakeOutbox(),
+            inbox=self.inbox,
+            refuse=self.refused.append,
+            wall_clock=lambda: NOON,
+            clock=self.clock,
+            **more,  # type: ignore[arg-type]
+        )
+
+    def attempt(self, **changes: object) -> _Attempt:
+        made = _Attempt(SimpleNamespace(tls_error=None))  # type: ignore[arg-type]
+        for name, value in changes.items():
+            setattr(made, name, value)
+        self.client._attempt = made
+        return made
+
+
+# ---------------------------------------------------------------- why there is no connection
+
+
+def tls_error(reason: str | None) -> ssl.SSLError:
+    error = ssl.SSLError(1, "odd")
+    error.reason = reason
+    return error
+
+
+def certificate_error(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError("not good")
+    error.verify_code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "lasting"),
+    [
+        (ConnectionRefusedError(), "nothing listens there", False),
+        (ConnectionResetError(104, "reset by peer"), "reset by peer", False),
+        (TimeoutError(), "no answer in time", False),
+        (socket.gaierror(), "the host name of the broker is unknown", False),
+        (FileNotFoundError(2, "none", "ca.crt"), "a file cannot be read: ca.crt", True),
+        (PermissionError(13, "no", "key"), "a file cannot be read: key", True),
+        (OSError(5, "broken"), "broken", False),
+        (OSError("odd"), "odd", False),
+        (ValueError("Invalid host."), "Invalid host.", True),
+        (tls_error("WRONG_VERSION_NUMBER"), "does the broker speak TLS on this port?", True),
+        (tls_error("UNEXPECTED_EOF_X"), "does the broker speak TLS on this port?", True),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), trouble.WANTS_CERTIFICATE, True),
+        (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), trouble.WANTS_CERTIFICATE, True),
+        (
+            tls_error("TLSV1_ALERT_UNKNOWN_CA"),
+            "the broker does not accept the client certificate (tlsv1_alert_unknown_ca)",
+            True,
+        ),
+        (tls_error("NO_CIPHERS"), "TLS failed: no_ciphers", True),
+        (tls_error(None), "TLS failed: odd", True),
+        (certificate_error(10), "the broker's certificate has expired", True),
+        (certificate_error(1), "the broker's certificate is not accepted: ('not good',)", True),
+    ],
+)
+def test_what_went_wrong_is_said_in_words(error, words, lasting):
+    assert trouble.of_connecting(error) == Trouble(words, lasting)
+
+
+@pytest.mark.parametrize("code", [9, 10, 18, 19, 20, 21, 62, 64])
+def test_what_is_wrong_with_a_certificate_has_words_of_its_own(code):
+    found = trouble.of_connecting(certificate_error(code))
+    assert found.lasting
+    assert "is not accepted" not in found.text
+
+
+def test_a_broker_that_hangs_up_is_asked_for_what_it_may_want():
+    reset = ConnectionResetError(104, "reset by peer")
+    assert "TLS on this port" in trouble.of_connecting(reset, tls=True).text
+    assert "a port for TLS" in trouble.of_silence(tls=False, certificate=True).text
+    assert trouble.of_silence(tls=True, certificate=False) == Trouble(
+        trouble.WANTS_CERTIFICATE, lasting=True
+    )
+    assert "accept this certificate" in trouble.of_silence(tls=True, certificate=True).text
+
+
+# Names as the standard has them: MQTT 5.0, sections 3.2.2.2 and 3.14.2.1.
+@pytest.mark.parametrize(
+    ("name", "words", "lasting"),
+    [
+        ("Unspecified error", "refuses the connection", True),
+        ("Unsupported protocol version", "neither MQTT 5 nor 3.1.1", True),
+        ("Client identifier not valid", "client id", True),
+        ("Bad user name or password", "user name or password", True),
+        ("Not authorized", "authorize", True),
+        ("Server unavailable", "not available", False),
+        ("Server busy", "busy", False),
+        ("Banned", "banned", True),
+        ("Quota exceeded", "quota", False),
+        ("Retain not supported", "retain", True),
+        ("QoS not supported", "QoS 1", True),
+        ("Connection rate exceeded", "at this rate", False),
+    ],
+)
+def test_a_refusal_has_the_words_of_its_number(name, words, lasting):
+    found = trouble.of_refusal(ReasonCode(PacketTypes.CONNACK, name).value)
+    assert words in found.text
+    assert found.lasting == lasting
+    assert trouble.of_refusal(0x83) == Trouble("the broker refuses (reason 0x83)")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "lasting"),
+    [
+        ("Not authorized", "no longer authorizes", True),
+        ("Server busy", "busy", False),
+        ("Server shutting down", "shuts down", False),
+        ("Keep alive timeout", "heard nothing", False),
+        ("Session taken over", "same box.id", True),
+        ("Packet too large", "of this size", True),
+        ("Quota exceeded", "quota", False),
+        ("Administrative action", "administrator", False),
+    ],
+)
+def test_a_goodbye_of_the_broker_has_the_words_of_its_number(name, words, lasting):
+    found = trouble.of_disconnection(ReasonCode(PacketTypes.DISCONNECT, name).value)
+    assert words in found.text
+    assert found.lasting == lasting
+    assert trouble.of_disconnection(None) == Trouble("the connection was lost")
+    assert "0x93" in trouble.of_disconnection(0x93).text
+
+
+# ---------------------------------------------------------------- waiting
+
+
+def test_waits_double_up_to_half_a_minute_and_are_drawn_from_the_whole_of_it():
+    longest = Backoff(draw=lambda: 1.0)
+    assert [longest.next_s() for _ in range(7)] == [2, 4, 8, 16, 30, 30, 30]
+    longest.reset()
+    assert longest.next_s() == 2
+    shortest = Backoff(draw=lambda: 0.0)
+    assert shortest.next_s() == pytest.approx(0.1)
+    patient = Backoff(draw=lambda: 1.0)
+    assert [patient.next_s(lasting=True) for _ in range(3)] == [16, 30, 30]
+    for _ in range(2000):
+        patient.next_s()
+    assert patient.next_s() == 30
+
+
+# ---------------------------------------------------------------- the client
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "expected"),
+    [
+        ({}, None),
+        ({"host": "nas"}, Address("nas", 1883)),
+        ({"host": "nas", "tls": True}, Address("nas", 8883)),
+        ({"host": "nas", "port": 7, "tls": True}, Address("nas", 7)),
+    ],
+)
+def test_the_port_follows_from_tls_unless_it_is_given(mqtt, expected):
+    assert configured_address(with_(**mqtt)) == expected
+
+
+def test_an_address_says_where_it_leads():
+    assert str(Address("nas", 7)) == "the broker at nas:7"
+    assert str(Address("/run/x.sock", 0)) == "the broker in the box"
+
+
+@pytest.mark.parametrize(
+    ("host", "mqtt", "warned"),
+    [
+        ("nas", {}, True),
+        ("nas", {"tls": True}, False),
+        ("nas", {"allow_plaintext": True}, False),
+        ("localhost", {}, False),
+        ("::1", {}, False),
+        ("127.0.0.5", {}, False),
+        ("/run/x.sock", {}, False),
+    ],
+)
+def test_an_open_connection_to_another_machine_is_warned_of(
+    host, mqtt, warned, caplog, monkeypatch
+):
+    line = Line(with_(**mqtt), host)
+    monkeypatch.setattr(line.client._thread, "start", lambda: None)
+    line.client.start()
+    assert ("is not encrypted" in caplog.text) == warned
+
+
+def test_paho_is_made_as_the_broker_turned_out_to_want_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    line = Line(with_(username="me", password="secret"))
+    made = line.client._make_client()
+    assert (made._client_id, made.protocol) == (b"procrastobot-desk", MQTTProtocolVersion.MQTTv5)
+    assert (made.connect_timeout, made._reconnect_on_failure) == (5.0, False)
+    assert (made._username, made._password) == (b"me", b"secret")
+    assert (made._will_topic, made._will_payload) == (b"procrastobot/desk/availability", b"offline")
+    assert (made._will_qos, made._will_retain) == (1, True)
+    spoken = line.client._spoken
+    spoken.version, spoken.will_qos, spoken.will_retain = MQTTProtocolVersion.MQTTv311, 0, False
+    made = line.client._make_client()
+    assert (made.protocol, made._clean_session) == (MQTTProtocolVersion.MQTTv311, True)
+    assert (made._will_qos, made._will_retain) == (0, False)
+    inside = Line(with_(username="me", password="secret"), "/run/x.sock").client._make_client()
+    assert (inside._username, inside._transport) == (None, "unix")
+    assert Line(host="nas").client._make_client()._username is None
+
+
+@pytest.mark.parametrize(("size", "taken"), [(16_384, True), (16_385, False)])
+def test_no_packet_is_taken_that_is_longer_than_any_of_ours(size, taken):
+    here, there = socket.socketpair()
+    made = Line().client._make_client()
+    made._sock = here
+    there.send(b"x")
+    if taken:
+        assert made._sock_recv(size) == b"x"
+    else:
+        with pytest.raises(ConnectionAbortedError):
+            made._sock_recv(size)
+    here.close()
+    there.close()
+
+
+def ended(line: Line, **changes: object) -> Trouble | None:
+    return line.client._ended(line.attempt(**changes))
+
+
+def test_what_a_broker_does_not_take_is_left_out_and_tried_again_at_once():
+    line = Line()
+    spoken = line.client._spoken
+    assert ended(line, connack=trouble.RETAIN_NOT_SUPPORTED) is None
+    assert (spoken.will_retain, spoken.will_qos) == (False, 1)
+    assert "retain" in ended(line, connack=trouble.RETAIN_NOT_SUPPORTED).text
+    assert ended(line, connack=trouble.QOS_NOT_SUPPORTED) is None
+    assert spoken.will_qos == 0
+    assert "QoS" in ended(line, connack=trouble.QOS_NOT_SUPPORTED).text
+
+
+@pytest.mark.parametrize("connack", [None, trouble.UNSUPPORTED_VERSION])
+def test_an_old_version_is_tried_at_once_and_the_new_one_the_next_time(connack):
+    line = Line()
+    spoken = line.client._spoken
+    assert ended(line, connack=connack) is None
+    assert spoken.version is MQTTProtocolVersion.MQTTv311
+    assert ended(line, connack=connack) is not None
+    assert spoken.version is MQTTProtocolVersion.MQTTv5
+    line.client._address = Address("nas", 1, only_311=True)
+    spoken.version = MQTTProtocolVersion.MQTTv311
+    assert ended(line, connack=connack) is not None
+    assert spoken.version is MQTTProtocolVersion.MQTTv311
+
+
+def test_how_a_connection_ended_is_known_in_this_order():
+    line = Line()
+    tls = SimpleNamespace(tls_error=tls_error("NO_CIPHERS"))
+    assert ended(line, client=tls) == Trouble("TLS failed: no_ciphers", True)
+    assert ended(line, connack=0x87).lasting
+    lost = Trouble("x")
+    assert ended(line, connack=0, lost=lost) is lost
+    assert ended(line, connack=0) == Trouble(trouble.LOST)
+
+
+@pytest.mark.parametrize(
+    ("announce_in_s", "told", "wait_ms"),
+    [(None, True, 1000), (5.0, True, 1000), (0.5, True, 501), (-1.0, True, 0), (0.5, False, 1000)],
+)
+def test_it_sleeps_until_there_is_something_to_do_or_for_a_second(announce_in_s, told, wait_ms):
+    line = Line()
+    if told:
+        line.client._delivery.state(decide.start(Config(), at_s=100.0), 100.0)
+    if announce_in_s is not None:
+        line.client._delivery.announce_at_s = 100.0 + announce_in_s
+    assert line.client._patience_ms() == wait_ms
+
+
+def test_a_trouble_is_said_once_and_is_a_fault_after_ten_seconds(caplog):
+    caplog.set_level(logging.DEBUG)
+    line = Line()
+    passing = Trouble("nothing listens there")
+    line.client._report(passing, 2.0)
+    line.clock.advance(9.5)
+    line.client._report(passing, 3.0)
+    levels = [each.levelname for each in caplog.records if "no connection" in each.message]
+    assert levels == ["WARNING", "DEBUG"]
+    assert "nothing listens there; the next attempt follows in 2.0 s" in caplog.text
+    assert line.inbox.drain() == []
+    line.clock.advance(0.5)
+    line.client._report(passing, 3.0)
+    line.client._report(passing, 3.0)
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, True, "nothing listens there")]
+
+
+def test_what_lasts_is_a_fault_at_once():
+    line = Line()
+    line.client._report(Trouble("wrong password", lasting=True), 2.0)
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, True, "wrong password")]
+
+
+def test_while_it_waits_the_fault_comes_in_time_and_mail_is_taken(monkeypatch):
+    line = Line()
+    polled: list[int] = []
+
+    class Poll:
+        def register(self, *_: object) -> None:
+            pass
+
+        def poll(self, wait_ms: int) -> list[object]:
+            polled.append(wait_ms)
+            line.clock.advance(wait_ms / 1000)
+            return []
+
+    monkeypatch.setattr(module, "select", SimpleNamespace(poll=Poll, POLLIN=1, POLLOUT=4))
+    line.client._idle(until_s=line.clock() + 30.0, trouble_=Trouble("gone"))
+    assert polled[0] == 10_001, "until it is a fault"
+    assert 19_990 <= polled[1] <= 20_001
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, True, "gone")]
+    line.client._post(line.client._close)
+    line.client._idle(until_s=line.clock() + 30.0, trouble_=Trouble("gone"))
+    assert len(polled) == 3, "told to close, it does not wait"
+
+
+def test_complaints_of_the_broker_are_a_fault_until_there_are_none():
+    line = Line()
+    line.client._mind_complaints()
+    assert line.inbox.drain() == []
+    line.client._delivery.deny("a", "Not authorized")
+    line.client._mind_complaints()
+    line.client._delivery.deny("b", "Not authorized")
+    line.client._mind_complaints()
+    (fault,) = line.inbox.drain()
+    assert (fault.fault, fault.broken) == (Fault.BROKER, True)
+    assert "does not take a (not authorized)" in fault.text
+    for topic in "ab":
+        line.client._delivery.deny(topic, "")
+    line.client._mind_complaints()
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, False, "")]
+
+
+def hears(line: Line, count: int, payload: bytes = b"ON") -> int:
+    topic = Topics("desk").command("mute")
+    for _ in range(count):
+        line.client._hear(topic, payload, retained=False)
+    return len(line.inbox.drain())
+
+
+def test_of_a_flood_of_commands_twenty_are_heard_and_then_five_a_second(caplog):
+    line = Line()
+    assert hears(line, 25) == 20
+    assert caplog.text.count("too many commands") == 1
+    line.clock.advance(1.0)
+    assert hears(line, 9) == 5
+    assert "5 commands were too many and not heard" in caplog.text
+    line.clock.advance(3600)
+    assert hears(line, 25) == 20
+
+
+def test_of_refused_commands_twenty_are_recorded_and_then_one_a_second():
+    line = Line()
+    for after_s, recorded in ((0.0, 20), (4.0, 24), (4.0, 28)):
+        line.clock.advance(after_s)
+        hears(line, 20, b"perhaps")
+        assert len(line.refused) == recorded
+
+
+def test_home_assistant_is_answered_within_three_seconds():
+    line = Line()
+    for drawn, at_s in ((0.0, 100.0), (1.0, 103.0)):
+        line.client._random = SimpleNamespace(random=lambda drawn=drawn: drawn)  # type: ignore[assignment]
+        line.client._announce_soon()
+        assert line.client._delivery.announce_at_s == at_s
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "retained", "again"),
+    [
+        ("homeassistant/status", b"online", False, True),
+        ("homeassistant/status", b"online", True, False),
+        ("homeassistant/status", b"offline", False, False),
+        ("procrastobot/desk/availability", b"", False, True),
+        ("procrastobot/desk/availability", b"offline", False, False),
+    ],
+)
+def test_what_is_heard_makes_it_announce_itself_again(topic, payload, retained, again):
+    line = Line()
+    message = SimpleNamespace(topic=topic, payload=payload, retain=retained)
+    line.client._on_message(None, None, message)  # type: ignore[arg-type]
+    assert (line.client._delivery.announce_at_s is not None) == again
+    line = Line()
+    line.client._closing = True
+    line.client._on_message(None, None, message)  # type: ignore[arg-type]
+    if topic.endswith("availability"):
+        assert line.client._delivery.announce_at_s is None
+
+
+# ---------------------------------------------------------------- announcing
+
+
+def test_what_is_needed_least_goes_first():
+    parts: list[dict] = [
+        {"platform": "button", "enabled_by_default": False},
+        {"platform": "sensor", "entity_category": "diagnostic"},
+        {"platform": "device_automation"},
+        {"platform": "number", "entity_category": "config"},
+        {"platform": "sensor"},
+        {"platform": "binary_sensor"},
+    ]
+    assert [discovery._need(part) for part in parts] == [0, 1, 2, 3, 4, 5]
+    assert discovery._need({"platform": "event"}) == 2
+
+
+def test_figures_are_stale_after_three_reports_that_are_missing():
+    parts = discovery.components(with_(health_s=7.4))
+    assert {part["expire_after"] for part in parts.values() if "expire_after" in part} == {22}
+
+
+@pytest.mark.parametrize(
+    ("web", "address"),
+    [
+        ({"enabled": True, "host": "192.168.1.7", "port": 80}, "http://192.168.1.7"),
+        ({"enabled": False, "host": "192.168.1.7", "port": 80}, None),
+        ({"enabled": True, "host": "127.0.0.1", "port": 80}, None),
+        ({"enabled": True, "host": "192.168.1.7", "port": 0}, None),
+    ],
+)
+def test_home_assistant_is_told_of_a_page_that_it_can_reach(web, address):
+    config = Config()
+    found = discovery._page(replace(config, web=replace(config.web, **web)))
+    assert found.get("configuration_url", "").removesuffix("/").removesuffix(":80") == (
+        address or ""
+    )
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_secrets_come_from_the_configuration_then_a_file_then_systemd(tmp_path, monkeypatch):
+    given, left = tmp_path / "given", tmp_path / "left"
+    left.mkdir()
+    given.write_text(" of the file \n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(left))
+    assert credentials.password(Config()) == credentials.username(Config()) == ""
+    for name in ("mqtt-password", "mqtt-username", "broker-password"):
+        (left / name).write_text(f"{name} of systemd\n")
+    assert credentials.username(Config()) == "mqtt-username of systemd"
+    assert credentials.username(with_(username="me")) == "me"
+    assert credentials.password(Config()) == "mqtt-password of systemd"
+    assert credentials.password(with_(password_file=str(given))) == "of the file"
+    assert credentials.password(with_(password_file=str(given), password="p")) == "p"
+    assert credentials.broker_password(BrokerConfig()) == "broker-password of systemd"
+    assert credentials.broker_password(BrokerConfig(), tmp_path / "none") == (
+        "broker-password of systemd"
+    )
+    assert credentials.broker_password(BrokerConfig(), given) == "of the file"
+    both = BrokerConfig(password_file=str(given))
+    assert credentials.broker_password(both, left / "mqtt-username") == "of the file"
+    assert credentials.broker_password(replace(both, password="p")) == "p"
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert credentials.password(Config()) == ""
+
+
+def test_no_broker_is_trusted_without_a_certificate_that_is_checked():
+    context = credentials.tls_context(Config())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert context.verify_flags & ssl.VERIFY_X509_TRUSTED_FIRST
+
+
+# ---------------------------------------------------------------- the broker in the box
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "listener", "open_"),
+    [
+        ("127.0.0.1", "", "listener 1234 127.0.0.1", True),
+        ("127.0.0.1", "p", "listener 1234 127.0.0.1", True),
+        ("0.0.0.0", "", "listener 1234 127.0.0.1", True),
+        ("0.0.0.0", "p", "listener 1234 0.0.0.0", False),
+        ("::", "p", "listener 1234", False),
+    ],
+)
+def test_the_broker_in_the_box_is_told_all_its_bounds(host, password, listener, open_):
+    config = BrokerConfig(enabled=True, host=host, username="me")
+    files = broker.configuration(config, Path("/f"), port=1234, password=password)
+    text = files.pop("mosquitto.conf")
+    rest = (
+        ["allow_anonymous true"]
+        if open_
+        else ["allow_anonymous false", "password_file /f/passwords"]
+    )
+    assert text.splitlines() == [
+        "# Written by procrastobot; changes are lost.",
+        "per_listener_settings true",
+        "log_dest stderr",
+        "log_type error",
+        "log_type warning",
+        "log_type notice",
+        "log_type information",
+        "log_timestamp false",
+        "persistence false",
+        "memory_limit 33554432",
+        "max_packet_size 262144",
+        "max_queued_messages 200",
+        "max_queued_bytes 1000000",
+        "max_inflight_messages 20",
+        "max_keepalive 600",
+        "persistent_client_expiration 1d",
+        "set_tcp_nodelay true",
+        "listener 0 /f/box.sock",
+        "allow_anonymous true",
+        listener,
+        "max_connections 4000",
+        *rest,
+    ]
+    assert text.endswith("\n")
+    if open_:
+        assert files == {}
+        return
+    name, _, hashed = files["passwords"].strip().partition(":")
+    _, seven, rounds, salt, key = hashed.split("$")
+    assert (name, seven, rounds) == ("me", "7", "1000")
+    assert len(base64.b64decode(salt)) == 12
+    assert base64.b64decode(key) == hashlib.pbkdf2_hmac(
+        "sha512", password.encode(), base64.b64decode(salt), 1000
+    )
+
+
+class Played(keeper.Keeper):
+    """A keeper whose mosquitto runs for as long as the test says, each time."""
+
+    def __init__(self, folder: Path, runs_s: list[float]) -> None:
+        super().__init__(folder, service=True)
+        self.now_s = 0.0
+        self.runs_s = runs_s
+        self.waited: list[float] = []
+        self._closing = SimpleNamespace(is_set=lambda: not self.runs_s, wait=self.waited.append)  # type: ignore[assignment]
+
+    def _run(self) -> str:
+        self.now_s += self.runs_s.pop(0)
+        return "it ended"
+
+
+def test_a_broker_that_ends_is_started_again_later_and_later(tmp_path, monkeypatch):
+    played = Played(tmp_path, [0.0] * 7 + [59.5, 60.0, 0.0, 0.0])
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: played.now_s))
+    played.keep()
+    assert played.waited == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]
+    assert played.why == "it ended"
+    assert not played.wait(0)
+
+
+def test_what_mosquitto_says_is_understood(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    kept = keeper.Keeper(tmp_path, service=True)
+    ended_: list[str] = []
+    assert kept.why
+    assert kept._hear("mosquitto version 2.0.11 starting") == ""
+    assert kept.why
+    assert kept._hear("mosquitto version 2.0.11 running") == ""
+    assert (kept.why, kept.wait(0)) == ("", True)
+    assert "the broker in the box runs (mosquitto version 2.0.11)" in caplog.text
+    assert kept._hear("Error: Address already in use") == "Address already in use"
+    assert kept._hear("Warning: Error in a name") == ""
+    kept._hear("Out: out of memory")
+    assert not kept._full, "there is nothing to end"
+    kept._process = SimpleNamespace(terminate=lambda: ended_.append("x"))  # type: ignore[assignment]
+    for _ in range(2):
+        kept._hear("Error: out of memory.")
+    assert (kept._full, ended_) == (True, ["x"])
+    kept.close()
+    assert ended_ == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("now", "most", "expected"),
+    [
+        (1024, 1_048_576, ["--nofile=4096:4096"]),
+        (1024, keeper.resource.RLIM_INFINITY, ["--nofile=4096:4096"]),
+        (1024, 2048, ["--nofile=2048:2048"]),
+        (4096, 4096, []),
+        (4096, 9999, []),
+    ],
+)
+def test_mosquitto_gets_files_enough_and_dies_with_its_keeper(monkeypatch, now, most, expected):
+    monkeypatch.setattr(keeper.resource, "getrlimit", lambda _: (now, most))
+    monkeypatch.setattr(keeper.shutil, "which", lambda name: f"/bin/{name}")
+    wanted = ["/bin/prlimit", *expected] if expected else []
+    assert keeper._bounds() == [*wanted, "/bin/setpriv", "--pdeathsig", "KILL", "--"]
+    monkeypatch.setattr(keeper.shutil, "which", lambda name: None)
+    assert keeper._bounds() == []
+
+
+def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
+    known: Callable[[str], object] = {"nobody": SimpleNamespace(pw_name="nobody")}.__getitem__
+    monkeypatch.setattr(keeper.pwd, "getpwnam", known)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert keeper.unprivileged() == "nobody"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert keeper.unprivileged() is None
+
+
+# ---------------------------------------------------------------- one connection after another
+
+
+class Script:
+    """Connections that last so long and end so; what the client then waits for, and what it tells
+    the delivery. The last one is told to close."""
+
+    def __init__(self, line: Line, *connections: tuple[float, object, dict]) -> None:
+        self.line, self.left = line, list(connections)
+        self.waits: list[tuple[float, Trouble]] = []
+        self.ends: list[tuple[bool, bool]] = []
+        client = line.client
+        client._backoff = Backoff(draw=lambda: 1.0)
+        client._connect_and_serve = self.serve  # type: ignore[method-assign]
+        client._idle = self.idle  # type: ignore[method-assign]
+        client._delivery.end = self.end  # type: ignore[method-assign]
+        client._run()
+
+    def serve(self) -> Trouble | None:
+        lasts_s, found, attempt = self.left.pop(0)
+        self.line.client._attempt = None
+        if attempt:
+            self.line.attempt(**attempt)
+        self.line.clock.advance(lasts_s)
+        if not self.left:
+            self.line.client._closing = True
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[return-value]
+
+    def idle(self, *, until_s: float, trouble_: Trouble) -> None:
+        self.waits.append((until_s - self.line.clock(), trouble_))
+
+    def end(self, *, too_large: bool, hung_up: bool) -> None:
+        self.ends.append((too_large, hung_up))
+
+
+LOST = Trouble(trouble.LOST)
+MADE = {"connack": 0, "lost": LOST}
+LAST = (0.0, None, {})
+
+
+def test_another_way_is_tried_at_once():
+    assert Script(Line(), (1.0, None, {}), (1.0, None, {}), LAST).waits == []
+
+
+def test_each_failure_is_waited_after_for_longer():
+    refused = Trouble("nothing listens there")
+    script = Script(Line(), *[(0.0, refused, {})] * 3, LAST)
+    assert script.waits == [(2.0, refused), (4.0, refused), (8.0, refused)]
+    assert script.ends == []
+
+
+@pytest.mark.parametrize(("lasts_s", "flaps"), [(9.5, True), (10.0, False)])
+def test_the_third_connection_that_is_lost_at_once_is_suspicious(lasts_s, flaps):
+    script = Script(Line(), *[(lasts_s, LOST, MADE)] * 3, LAST)
+    assert [found for _, found in script.waits] == [LOST, LOST, trouble.FLAPPING if flaps else LOST]
+    waits = [2.0, 4.0, 16.0] if flaps else [2.0, 2.0, 2.0]
+    assert [wait_s for wait_s, _ in script.waits] == waits
+    assert script.ends == [(False, True)] * 3
+
+
+def test_a_connection_that_lasts_in_between_clears_the_suspicion():
+    times = (1.0, 1.0, 20.0, 1.0, 1.0)
+    script = Script(Line(), *((lasts_s, LOST, MADE) for lasts_s in times), LAST)
+    assert trouble.FLAPPING not in [found for _, found in script.waits]
+    busy = Trouble("the broker is busy")
+    script = Script(Line(), *[(1.0, busy, {"connack": 0, "lost": busy})] * 4, LAST)
+    assert {found for _, found in script.waits} == {busy}, "it said why"
+    assert script.ends == [(False, False)] * 4
+    script = Script(Line(), *[(1.0, LOST, {"connack": 0x88, "lost": LOST})] * 4, LAST)
+    assert {found for _, found in script.waits} == {LOST}, "none of them was made"
+
+
+def test_what_was_too_large_is_told_and_a_socket_hangs_up_for_no_size():
+    script = Script(Line(), (1.0, LOST, MADE | {"reason": 0x95}), LAST)
+    assert script.ends == [(True, True)]
+    assert Script(Line(host="/run/x"), (1.0, LOST, MADE), LAST).ends == [(False, False)]
+
+
+def test_a_mistake_in_the_program_ends_nothing(caplog):
+    script = Script(Line(), (0.0, KeyError("x"), {}), LAST)
+    assert script.waits == [(16.0, Trouble("a mistake in this program", lasting=True))]
+    assert "the MQTT connection broke down" in caplog.text
+
+
+def test_a_client_that_cannot_be_made_says_why(monkeypatch):
+    def fail(error: Exception) -> Callable[[], object]:
+        def make() -> object:
+            raise error
+
+        return make
+
+    line = Line()
+    monkeypatch.setattr(line.client, "_make_client", fail(FileNotFoundError(2, "x", "ca.crt")))
+    assert line.client._connect_and_serve() == Trouble("a file cannot be read: ca.crt", True)
+    line = Line(with_(tls=True))
+    monkeypatch.setattr(line.client, "_make_client", fail(ConnectionResetError()))
+    assert "TLS on this port" in line.client._connect_and_serve().text
+    inside = Line(host="/run/x", explain=lambda: "its port is taken")
+    monkeypatch.setattr(inside.client, "_make_client", fail(ConnectionRefusedError(111, "no")))
+    assert inside.client._connect_and_serve() == Trouble("it does not run: its port is taken")
+    inside = Line(host="/run/x")
+    monkeypatch.setattr(inside.client, "_make_client", fail(OSError("odd")))
+    assert inside.client._connect_and_serve() == Trouble("it does not run: odd")
+
+
+# ---------------------------------------------------------------- what paho calls
+
+
+class Paho:
+    """Keeps what it is told; a publication is through after `rounds` loops."""
+
+    def __init__(self, rounds: int = 0) -> None:
+        self.told: list[tuple] = []
+        self.rounds = rounds
+        self.clock: FakeClock | None = None
+
+    def subscribe(self, topics: list) -> None:
+        self.told.append(("subscribe", *topics))
+
+    def publish(self, topic: str, payload: bytes, **more: object) -> SimpleNamespace:
+        self.told.append(("publish", topic, payload, more))
+        return SimpleNamespace(mid=7, is_published=lambda: self.rounds <= 0)
+
+    def loop(self, *, timeout: float) -> None:
+        self.rounds -= 1
+        self.told.append(("loop",))
+        if self.clock is not None:
+            self.clock.advance(0.3)
+
+    def disconnect(self) -> None:
+        self.told.append(("disconnect",))
+
+    def loop_write(self) -> None:
+        self.told.append(("write",))
+
+    def connect(self, *args: object, **more: object) -> None:
+        self.told.append(("connect", args, more))
+
+
+def connect(line: Line, name: str = "Success", **properties: object) -> tuple[Paho, list]:
+    paho, limits = Paho(), []
+    line.client._delivery.begin = limits.append  # type: ignore[method-assign]
+    line.attempt()
+    made = SimpleNamespace(**properties) if properties else None
+    line.client._on_connect(paho, None, None, ReasonCode(PacketTypes.CONNACK, name), made)  # type: ignore[arg-type]
+    return paho, limits
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({}, Limits()),
+        ({"ReceiveMaximum": 5}, Limits(at_once=5)),
+        ({"ReceiveMaximum": 500}, Limits(at_once=20)),
+        ({"MaximumPacketSize": 900}, Limits(packet_bytes=900)),
+        ({"RetainAvailable": 0}, Limits(retain=False)),
+        ({"RetainAvailable": 1, "MaximumQoS": 0}, Limits(qos=0)),
+    ],
+)
+def test_a_broker_says_what_it_takes(properties, expected):
+    line = Line()
+    paho, limits = connect(line, **properties)
+    assert limits == [expected]
+    assert line.client._attempt.connack == 0
+    assert paho.told == [
+        (
+            "subscribe",
+            ("procrastobot/desk/command/+", 1),
+            ("homeassistant/status", 1),
+            ("procrastobot/desk/availability", 1),
+        )
+    ]
+
+
+def test_what_it_did_not_take_before_it_is_not_given_again():
+    line = Line()
+    spoken = line.client._spoken
+    spoken.version, spoken.will_qos, spoken.will_retain = MQTTProtocolVersion.MQTTv311, 0, False
+    assert connect(line)[1] == [Limits(retain=False, qos=0, expiry=False)]
+
+
+def test_a_refusal_begins_nothing():
+    line = Line()
+    paho, limits = connect(line, "Not authorized")
+    assert (paho.told, limits, line.client._attempt.connack) == ([], [], 0x87)
+
+
+def test_the_connection_clears_the_fault_and_what_was_said(caplog):
+    caplog.set_level(logging.INFO)
+    line = Line()
+    line.client._report(Trouble("gone", lasting=True), 1.0)
+    line.inbox.drain()
+    connect(line)
+    assert "connected to the broker at nas:1883 (MQTT 5)" in caplog.text
+    assert line.inbox.drain() == [FaultChange(Fault.BROKER, False)]
+    connect(line)
+    assert line.inbox.drain() == []
+    caplog.clear()
+    line.client._report(Trouble("gone", lasting=True), 1.0)
+    assert [each.levelname for each in caplog.records] == ["WARNING"], "it is news again"
+    line.client._complained = "it does not take events"
+    line.inbox.drain()
+    connect(line)
+    assert line.inbox.drain() == [], "one fault is left"
+
+
+def leave(line: Line, *, from_server: bool, name: str = "Server busy") -> None:
+    line.clock.advance(3)
+    flags = SimpleNamespace(is_disconnect_packet_from_server=from_server)
+    reason = ReasonCode(PacketTypes.DISCONNECT, name)
+    line.client._on_disconnect(None, None, flags, reason, None)  # type: ignore[arg-type]
+
+
+def test_how_a_connection_ends_is_noted_once():
+    line = Line()
+    attempt = line.attempt(connack=0)
+    leave(line, from_server=True)
+    assert (attempt.reason, attempt.lost) == (0x89, Trouble("the broker is busy"))
+    assert line.client._down_since_s == 103.0
+    leave(line, from_server=False)
+    assert attempt.lost == Trouble("the broker is busy")
+    attempt = line.attempt()
+    leave(line, from_server=False)
+    assert (attempt.reason, attempt.lost) == (None, LOST)
+    assert line.client._down_since_s == 106.0, "one that was never made was down before"
+
+
+def test_what_the_broker_answers_reaches_the_delivery():
+    line = Line()
+    settled: list[tuple] = []
+    line.client._delivery.settle = lambda mid, **more: settled.append((mid, more))  # type: ignore[method-assign]
+    line.client._delivery.deny = lambda *words: settled.append(words)  # type: ignore[method-assign]
+    for name in ("Success", "Not authorized"):
+        line.client._on_publish(None, None, 5, ReasonCode(PacketTypes.PUBACK, name), None)  # type: ignore[arg-type]
+    line.client._on_subscribe(None, None, 1, [], None)  # type: ignore[arg-type]
+    for name in ("Granted QoS 1", "Not authorized"):
+        first = ReasonCode(PacketTypes.SUBACK, name)
+        others = [ReasonCode(PacketTypes.SUBACK, "Quota exceeded")] * 2
+        line.client._on_subscribe(None, None, 1, [first, *others], None)  # type: ignore[arg-type]
+    topic = "procrastobot/desk/command/+"
+    assert settled == [
+        (5, {"refused": "", "reason": 0}),
+        (5, {"refused": "Not authorized", "reason": 0x87}),
+        (topic, ""),
+        (topic, "Not authorized"),
+    ]
+
+
+def test_a_message_is_handed_over_as_it_is_and_with_its_end():
+    line = Line()
+    paho = Paho()
+    line.attempt(client=paho)
+    assert line.client._publish(Message("a", b"b", True, 1, None)) == 7
+    line.client._publish(Message("c", b"d", False, 0, 90))
+    (_, *first, plain), (_, *second, dated) = paho.told
+    assert (first, plain) == (["a", b"b"], {"qos": 1, "retain": True, "properties": None})
+    assert (second, dated["qos"], dated["retain"]) == (["c", b"d"], 0, False)
+    assert dated["properties"].MessageExpiryInterval == 90
+
+
+@pytest.mark.parametrize(("rounds", "loops"), [(0, 0), (2, 2), (99, 4)])
+def test_the_goodbye_is_waited_for_but_not_for_long(rounds, loops):
+    line = Line()
+    paho = Paho(rounds)
+    paho.clock = line.clock
+    line.client._say_goodbye(line.attempt(client=paho))
+    assert [what for what, *_ in paho.told] == [
+        "publish",
+        *["loop"] * loops,
+        "disconnect",
+        "write",
+    ]
+    assert paho.told[0][1:] == (
+        "procrastobot/desk/availability",
+        b"offline",
+        {"qos": 1, "retain": True},
+    )
+    lost = Paho(9)
+    line.client._say_goodbye(line.attempt(client=lost, lost=LOST))
+    assert ("loop",) not in lost.told
+
+
+def test_a_connection_is_asked_for_as_its_version_has_it():
+    line = Line(with_(keepalive_s=33))
+    five, old = Paho(), Paho()
+    five.protocol, old.protocol = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311  # type: ignore[attr-defined]
+    line.client._open(five)  # type: ignore[arg-type]
+    line.client._open(old)  # type: ignore[arg-type]
+    ((_, args, more),) = five.told
+    properties = more.pop("properties")
+    assert (args, more) == (("nas", 1883), {"keepalive": 33, "clean_start": True})
+    assert (properties.MaximumPacketSize, properties.SessionExpiryInterval) == (16_384, 0)
+    assert old.told == [("connect", ("nas", 1883), {"keepalive": 33})]
+    inside = Line(host="/run/x")
+    inside.client._address = Address("/run/x", 0)
+    paho = Paho()
+    paho.protocol = MQTTProtocolVersion.MQTTv5  # type: ignore[attr-defined]
+    inside.client._open(paho)  # type: ignore[arg-type]
+    assert paho.told[0][1] == ("/run/x", 1)
+
+
+def test_what_cannot_be_read_ends_the_connection_and_says_so():
+    line = Line()
+
+    class Broken:
+        def loop_read(self) -> None:
+            raise IndexError
+
+    attempt = line.attempt(client=Broken())
+    line.client._read(attempt, None)
+    assert attempt.lost == Trouble("the broker sends what is not MQTT (IndexError)")
+
+
+def test_closing_takes_no_longer_than_it_is_given(caplog, monkeypatch):
+    line = Line()
+    line.client.close()  # it has never run
+    joined: list[float] = []
+    monkeypatch.setattr(line.client._thread, "is_alive", lambda: True)
+    monkeypatch.setattr(line.client._thread, "join", joined.append)
+    line.client.close()
+    assert joined == [5.0]
+    assert "did not end within 5 s" in caplog.text
+    line.client._take_mail()
+    assert line.client._closing

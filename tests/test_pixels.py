@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.desk.pixels import OTHER, PERIODS_S, Pixels, differing
+from edge.domain import Box
+from tests.desk import cells
+
+PHONE = Box(0.4, 0.4, 0.55, 0.5)
+BESIDE = Box(0.4, 0.55, 0.7, 0.8)
+
+
+def grey(things=(), hands=(), tick=0, light=0.0):
+    return cells(things, hands, tick) + np.float32(light)
+
+
+@pytest.mark.parametrize(
+    ("after", "same"),
+    [
+        pytest.param(grey([PHONE]), True, id="nothing happened"),
+        pytest.param(grey([PHONE], light=0.4), True, id="a lamp was switched on"),
+        pytest.param(grey([PHONE], [BESIDE], 7), True, id="a hand moves beside it"),
+        pytest.param(grey([PHONE], [Box(0.0, 0.0, 1.0, 0.38)], 7), True, id="half of the rest"),
+        pytest.param(grey(), False, id="it is gone"),
+        pytest.param(grey([Box(0.44, 0.43, 0.59, 0.53)]), False, id="it moved by a third"),
+        pytest.param(grey([PHONE], [PHONE], 7), False, id="a hand is over it"),
+    ],
+)
+def test_a_thing_that_lies_leaves_its_pixels_as_they_are(after, same):
+    assert (differing(after, grey([PHONE]), PHONE) < OTHER) == same
+
+
+def test_a_shadow_over_a_thing_and_what_is_around_it_changes_nothing():
+    shaded = grey([PHONE])
+    shaded[10:40, 15:45] -= 0.3
+    assert differing(shaded, grey([PHONE]), PHONE) < OTHER
+
+
+def played(*grids, period_s=0.2):
+    pixels = Pixels()
+    for number, grid in enumerate(grids):
+        pixels = pixels.at(number * period_s, None if grid is None else grid.copy())
+    return pixels
+
+
+def test_what_has_lain_for_long_is_known_to():
+    pixels = played(*[grey()] * 5, *[grey([PHONE])] * 60)
+    assert 2.0 < pixels.still_s(PHONE) <= 12.0
+    assert not pixels.new(PHONE)
+
+
+def test_what_came_just_now_is_new_until_it_has_lain_for_a_moment():
+    came = played(*[grey()] * 30, grey([PHONE]))
+    assert came.new(PHONE)
+    assert came.still_s(PHONE) == 0
+    lies = played(*[grey()] * 30, *[grey([PHONE])] * 4)
+    assert not lies.new(PHONE)
+    assert 0 < lies.still_s(PHONE) < 1
+
+
+def test_what_a_hand_was_over_has_not_come_when_it_shows_again():
+    hands = [grey([PHONE], [PHONE], tick) for tick in range(1, 11)]
+    pixels = played(*[grey([PHONE])] * 30, *hands, grey([PHONE]))
+    assert not pixels.new(PHONE)
+
+
+def test_what_moves_is_never_still():
+    places = [Box(0.1 + 0.07 * k, 0.4, 0.25 + 0.07 * k, 0.5) for k in range(10)]
+    pixels = Pixels()
+    for number, place in enumerate(places):
+        pixels = pixels.at(number * 0.2, grey([place]))
+        assert pixels.still_s(place) == 0
+
+
+def test_without_cells_everything_is_new_and_nothing_known_to_be_still():
+    pixels = played(grey([PHONE]), None)
+    assert pixels.new(PHONE)
+    assert pixels.still_s(PHONE) == 0
+    assert not pixels.as_in(grey([PHONE]), PHONE)
+
+
+def test_with_the_first_cells_nothing_is_new():
+    assert not played(grey([PHONE])).new(PHONE)
+
+
+def test_cells_of_another_size_show_nothing_that_was_there():
+    pixels = played(grey([PHONE]))
+    assert not pixels.as_in(grey([PHONE])[::2, ::2], PHONE)
+
+
+def test_what_is_kept_stays_small_for_however_long():
+    pixels = played(*[grey([PHONE])] * 600)
+    assert len({id(kept.grid) for pair in pixels.kept for kept in pair}) <= 2 * len(PERIODS_S)
