@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge.desk.taught import Bank
 from edge.domain import (
     Box,
     Command,
@@ -23,6 +19,12 @@ from edge.domain import (
     Tune,
 )
 from edge.errors import Trouble
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge.desk.taught import Bank
 
 
 class EndOfStream(Exception):

@@ -1026,6 +1026,7 @@ def test_the_word_of_the_owner_takes_back_all_that_came_of_it():
         "desk",
         {
             "median": 0.75,
+            "sure": True,
             "why": "moving",
             "ymin": 0.4,
             "xmin": 0.4,

@@ -19,7 +19,7 @@ from edge.history.clock import Lived
 from edge.history.days import Day, add, difference
 from edge.history.record import Record, event_id, figure, finite, record
 from edge.history.recorder import _interruption, _lived, _look_alikes
-from edge.history.report import DayReport, Report, _longest_clean, standing, table
+from edge.history.report import DayReport, Report, Stretches, standing, table
 from edge.history.salvage import Salvaged
 from edge.history.store import (
     Store,
@@ -498,7 +498,9 @@ def test_the_longest_focus_without_the_phone_is_what_ended_it_says(events, expec
         Record(number, "", EventType(type_), NOON + timedelta(seconds=at_s), None, details)
         for number, (type_, at_s, details) in enumerate(events)
     ]
-    assert _longest_clean(records) == expected
+    stretches = Stretches()
+    found = [each for each in map(stretches.ended_by, records) if each is not None]
+    assert max([(0.0, 0.0), *((each.clean_s, each.unseen_s) for each in found)]) == expected
 
 
 def test_a_history_that_cannot_be_reached_is_not_damaged(tmp_path):

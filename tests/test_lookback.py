@@ -293,7 +293,7 @@ def test_the_days_list_is_as_long_as_it_may_be_and_says_what_is_left_out(lived):
 def test_a_long_span_is_shown_by_week_and_a_longer_one_by_month(days, count, name):
     first = NINE.date() - timedelta(days=days - 1)
     listed = [
-        DayReport(first + timedelta(days=n), {"desk": Totals(focus_s=60, streak=n)}, 5.0, 0)
+        DayReport(first + timedelta(days=n), {"desk": Totals(focus_s=60, streak=n)}, 5.0, 0, 0.0)
         for n in range(days)
     ]
     found = spans(listed)

@@ -191,7 +191,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         looks=(*recent, (at_s, look.window)),
         docked=docks.looked_into(memory.docked, tracks, pixels, at_s),
         turns=taken(memory.turns, look.glance, at_s),
-        detections=look.detections,
+        detections=tuple(d for d in look.detections if d.score >= thresholds.of(d.label)),
     )
 
 

@@ -11,7 +11,8 @@ from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Lo
 
 SITS = 0.2  # score from which on there may be somebody
 MOST_PEOPLE = 2  # the largest are looked at closely
-SAME_IOU = 0.45  # boxes of one label that overlap so much are one thing
+SAME_IOU = 0.6  # boxes of one label that overlap so much are one thing: as one eye has it
+SAME_PHONE_IOU = 0.45  # eyes draw small things less alike, and a hand hides different parts of them
 
 
 def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[Look]:
@@ -43,14 +44,15 @@ def joined(looks: Iterable[Look]) -> list[Detection]:
         if each.label == PHONE or look.window.area >= 1
     ]
     for each in sorted(everything, key=lambda d: -d.score):
-        if any(other.label == each.label and _same(other.box, each.box) for other in found):
+        if any(_same(other, each) for other in found):
             continue
         found.append(each)
     return sorted((_together(each, looks) for each in found), key=lambda d: -d.score)
 
 
-def _same(one: Box, other: Box) -> bool:
-    return one.iou(other) >= SAME_IOU
+def _same(one: Detection, other: Detection) -> bool:
+    least = SAME_PHONE_IOU if one.label == PHONE else SAME_IOU
+    return one.label == other.label and one.box.iou(other.box) >= least
 
 
 def _together(thing: Detection, looks: list[Look]) -> Detection:
@@ -59,7 +61,7 @@ def _together(thing: Detection, looks: list[Look]) -> Detection:
     for look in looks:
         if not shows(look.window, thing.box) or (thing.label != PHONE and look.window.area < 1):
             continue
-        near = (d for d in look.detections if d.label == thing.label and _same(d.box, thing.box))
+        near = (each for each in look.detections if _same(each, thing))
         best = max(near, key=lambda d: d.score, default=None)
         weight = weight_of(thing.box, look.window)
         total += weight * (log_odds(best.score) if best is not None else NOTHING)

@@ -46,7 +46,7 @@ def seen(share: float) -> str:
     """In words, for a phone of this share of the frame in per cent."""
     known = sizes()
     if share < known[0].low:
-        return "next to none"
+        return "not measured"
     fitting = [size for size in known if share >= size.low][-1]
     return f"{fitting.seen} of 100"
 
@@ -218,7 +218,10 @@ def found(view: View) -> str:
         return f"phone {share:.1f} %; edge-on it is mostly missed"
     if view.window:
         return f"phone {share:.1f} %; nothing is measured in glare"
-    return f"phone {share:.1f} % of the picture: {seen(share)} seen"
+    known = seen(share)
+    return (
+        f"phone {share:.1f} % of the picture: {known}{'' if known == 'not measured' else ' seen'}"
+    )
 
 
 def _polygon(points: list[Flat], fill: str, stroke: str = "none", width: float = 1) -> str:
