@@ -1,0 +1,93 @@
+"""Halves and doubles every number of the judgement, one at a time, and says what no test notices.
+
+    python -m tests.long.constants                    all of `edge/desk`
+    python -m tests.long.constants --only tracks      of one module
+
+A number that may be halved and doubled without a test failing is one that nobody knows a reason
+for: it goes, or a test says what it is for. Needs `pip install cosmic-ray coverage`, as
+`tests.long.mutants` does, whose copy of the tree and whose runs of tests these are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.long.mutants import copied, exit_code
+
+DESK = Path("edge/desk")
+TESTS = ("pixels", "sequences", "observe", "judgement", "taught", "clips")
+LONGEST_S = 600.0
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One number, by where it stands in its file."""
+
+    file: str
+    name: str
+    value: float
+    line: int
+    begin: int
+    end: int
+
+    def times(self, factor: float, source: str) -> str:
+        lines = source.splitlines(keepends=True)
+        line = lines[self.line - 1]
+        other = int(self.value * factor) if isinstance(self.value, int) else self.value * factor
+        lines[self.line - 1] = f"{line[: self.begin]}{other!r}{line[self.end :]}"
+        return "".join(lines)
+
+
+def constants(root: Path) -> Iterator[Constant]:
+    """Each number in what is given a name in capitals at the top of a module."""
+    for path in sorted((root / DESK).glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                continue
+            name = node.targets[0].id
+            for each in ast.walk(node.value):
+                if (
+                    name.isupper()
+                    and isinstance(each, ast.Constant)
+                    and type(each.value) in (int, float)
+                ):
+                    end = each.end_col_offset or 0
+                    file = str(path.relative_to(root))
+                    yield Constant(file, name, each.value, each.lineno, each.col_offset, end)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--only", metavar="MODULE", help="such as tracks; default: all")
+    args = parser.parse_args(argv)
+    files = [f"tests/test_{name}.py" for name in TESTS]
+    free = 0
+    with tempfile.TemporaryDirectory(prefix="procrastobot-constants-") as folder:
+        root = Path(folder).resolve()
+        copied(root)
+        if exit_code(root, files, timeout_s=LONGEST_S) != 0:
+            sys.exit((root / "said").read_text()[-4000:] + "\nthe tests fail as it is")
+        for constant in constants(root):
+            if args.only and Path(constant.file).stem != args.only:
+                continue
+            path = root / constant.file
+            good = path.read_text()
+            for factor in (0.5, 2.0):
+                path.write_text(constant.times(factor, good))
+                seen = exit_code(root, ["-x", *files], timeout_s=LONGEST_S) != 0
+                free += not seen
+                what = "noticed" if seen else "NOT NOTICED"
+                print(f"{what:11} {constant.file} {constant.name} * {factor:g}", flush=True)
+            path.write_text(good)
+    print(f"{free} changes that no test noticed")
+    return int(bool(free))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
