@@ -192,7 +192,9 @@ def realise(
     bodies += hands
     busy[: int(6 / period_s)] = True
     torso, keys = _parts(script.person)
-    appearances, wavering = _appearances(script, noise, rng, bodies, person, ticks, period_s)
+    appearances, wavering, ghosts = _appearances(
+        script, noise, rng, bodies, person, ticks, period_s
+    )
     return World(
         period_s=period_s,
         ticks=ticks,
@@ -205,7 +207,7 @@ def realise(
             person=person,
             typing=typing,
             fidget=fidget,
-            things=[_as_painted(body) for body in bodies],
+            things=[*(_as_painted(body) for body in bodies), *ghosts],
             moving=extra,
             blind=np.array([view is not None for view in views], np.bool_),
         ),
@@ -479,20 +481,26 @@ def _appearances(
     person: BoolArray,
     ticks: int,
     period_s: float,
-) -> tuple[list[Appearance], BoolArray]:
-    """How everything looks, and at which ticks that may change the judgement's mind."""
+) -> tuple[list[Appearance], BoolArray, list[painted.Thing]]:
+    """How everything looks, at which ticks that may change the judgement's mind, and what of it
+    only lies about."""
     found: list[Appearance] = []
+    ghosts = []
     wavering = np.zeros(ticks, bool)
     if script.person is not None:
         found.append(_person(script.person, noise, rng, person, period_s, wavering))
     found += [_body(body, noise, rng, period_s, wavering) for body in bodies]
     for _ in range(int(rng.poisson(len(noise.ghosts) / max(noise.ghost_pictures, 1)))):
-        found.append(_ghost(noise, rng, ticks, wavering))
-    return found, wavering
+        seen, thing = _ghost(noise, rng, ticks, wavering)
+        found.append(seen)
+        ghosts.append(thing)
+    return found, wavering, ghosts
 
 
-def _ghost(noise: Noise, rng: np.random.Generator, ticks: int, wavering: BoolArray) -> Appearance:
-    """Something in the room that is taken for a phone, and stays."""
+def _ghost(
+    noise: Noise, rng: np.random.Generator, ticks: int, wavering: BoolArray
+) -> tuple[Appearance, painted.Thing]:
+    """Something in the room, before all that moves, that is taken for a phone, and stays."""
     measured = noise.ghosts[int(rng.integers(len(noise.ghosts)))]
     bounded = np.clip(measured, LEAST, 1 - LEAST)
     wavers = np.array(noise.wavers)[:, None] * rng.standard_normal((ticks, *measured.shape))
@@ -504,7 +512,10 @@ def _ghost(noise: Noise, rng: np.random.Generator, ticks: int, wavering: BoolArr
     height, width = GHOST_SIZE
     edges = np.array([y - height / 2, x - width / 2, y + height / 2, x + width / 2])
     boxes = edges + np.hypot(height, width) * _off(grip, scores, noise, rng)
-    return _seen(PHONE, scores, boxes, np.tile(GHOST_SIZE, (ticks, 1)))
+    lies = painted.Thing(
+        np.tile(edges, (ticks, 1)), np.ones(ticks, bool), np.zeros(ticks, bool), np.zeros(ticks)
+    )
+    return _seen(PHONE, scores, boxes, np.tile(GHOST_SIZE, (ticks, 1))), lies
 
 
 def _seen(label: str, scores: FloatArray, boxes: FloatArray, size: FloatArray) -> Appearance:
