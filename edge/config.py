@@ -141,8 +141,8 @@ class ObserveConfig:
         high=1,
     )
     phone_sure: float = setting(
-        0.5,
-        "A sound takes a score higher by this share of what that one lacks to 1.",
+        0.4,
+        "A sound takes a score higher by this share of what that one lacks to 1: as it comes, 0.5.",
         low=0,
         high=0.9,
     )

@@ -192,6 +192,26 @@ def test_a_box_that_grows_around_what_lies_there_does_not_move_it():
     assert use_of(desk) is PhoneUse.PARKED
 
 
+def test_what_hardly_looks_like_a_phone_does_not_swallow_one_that_is_held_before_it():
+    desk = Desk().focus()
+    emblem = phone(AT_CHEST, 0.1, size=(0.12, 0.08))
+    desk.working(20, emblem)
+    for _ in range(15):
+        sway_y, sway_x = swaying((0.0, 0.0), desk.now_s)
+        held = phone((AT_CHEST[0] + 0.07 + sway_y / 2, AT_CHEST[1] + sway_x / 2))
+        desk.frame((SITTER, held), things=[held.box, emblem.box])
+    assert use_of(desk) is PhoneUse.IN_USE
+
+
+def test_what_lies_does_not_creep_from_one_half_seen_box_to_the_next():
+    desk = Desk().focus().working(10, phone(ON_DESK))
+    for step in range(1, 8):
+        place = (ON_DESK[0] - 0.03 * step, ON_DESK[1] + 0.03 * step)
+        desk.frame((SITTER, phone(place, 0.2)), CALM, things=[phone(ON_DESK).box])
+    assert desk.memory.tracks[0].number == 1
+    assert desk.memory.tracks[0].box.iou(phone(ON_DESK).box) > 0
+
+
 def test_one_look_that_saw_it_elsewhere_moves_nothing():
     desk = Desk().focus().working(20, phone(AT_CHEST))
     moved = phone((AT_CHEST[0] + 0.06, AT_CHEST[1]))

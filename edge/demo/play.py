@@ -113,7 +113,6 @@ def configure(options: Options, *, history: Path) -> Config:
         # Twenty seconds of an empty seat are right for a desk and long for an onlooker.
         "policy.away_hold_s": 5.0,
         # Nor is there anything about that is like the phone that is shown.
-        "observe.phone_sure": 0.3,
         "hardware.pins": "simulated",
         "history.path": str(history),
         "camera.realtime": not options.fast,

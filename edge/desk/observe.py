@@ -52,7 +52,7 @@ from edge.domain import (
 )
 
 CUT_S = 1.5  # what is seen so soon after a film went on elsewhere has come from somewhere
-FLOOR = 0.03  # what eyes say below this is not followed
+FLOOR = 0.06  # what eyes say below this is not followed: much of it is nothing, and hides what is
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,10 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         near = [track for track in tracks if nearness(track, phone.box) > 0]
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
-        beside = any(track.number in resting or lay_at(track, phone.box) for track in near)
+        beside = any(
+            track.confirmed and (track.number in resting or lay_at(track, phone.box))
+            for track in near
+        )
         came = pixels.new(phone.box)
         open_ = at_s - memory.cut_s < CUT_S and bool(
             raised(phone.box, sitters[seat], at_s, settings)

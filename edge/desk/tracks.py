@@ -117,9 +117,13 @@ def nearness(track: Track, box: Box) -> float:
     small, large = sorted((track.box.size, box.size))
     if large > ALIKE * small:
         return 0.0
-    shown = (track.box, *track.outlines)
+    shown = track.outlines if track.lies else (track.box, *track.outlines)
+    # What lies does not creep from one half-seen box to the next: they all share a part of it.
+    if track.lies and not all(each.intersection(box) > 0 for each in shown):
+        return 0.0
     overlap = max(each.iou(box) for each in shown)
-    if overlap >= SAME_IOU or any(of_one(each, box) for each in shown):
+    part = any(of_one(each, box) and (box.area < each.area or not track.lies) for each in shown)
+    if overlap >= SAME_IOU or part:
         return 1 + overlap
     return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
 
@@ -141,7 +145,7 @@ def matched(
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (near := nearness(track, phone.box)) > 0
-            and (not track.lies or track.number in resting or is_covered(track, phone.box, pixels))
+            and (not track.lies or still_lies(track, phone.box, pixels, track.number in resting))
         ),
         reverse=True,
     )
@@ -152,6 +156,18 @@ def matched(
             phone_of[i] = j
             taken.add(j)
     return phone_of
+
+
+def still_lies(track: Track, box: Box, pixels: Pixels, rests: bool) -> bool:
+    """Whether the box can be of what lies there. What has been there for less long is something
+    else, even where the thing's own pixels are as they were; but a phone that lies there is known,
+    and keeps what a hand beside it makes of its box."""
+    if pixels.now is None:
+        return True
+    if rests:
+        known_s = min(LONG_S, pixels.at_s - track.first_s)
+        return track.confirmed or pixels.still_s(box) >= known_s
+    return is_covered(track, box, pixels)
 
 
 def lay_at(track: Track, box: Box) -> bool:
@@ -314,7 +330,9 @@ def judged(
         confirmed = hits >= settings.confirm_frames and now >= bounds.light
     # A look that saw nothing confirms nothing.
     confirmed = confirmed and (track.confirmed or track.seen_s == at_s)
-    sure = confirmed and level(track.heard, at_s - SURE_S) >= bounds.sound
+    # What was sounded for once is believed for as long as it is used: a sound does not flicker.
+    enough = bounds.stays if track.sure and track.use is PhoneUse.IN_USE else bounds.sound
+    sure = confirmed and level(track.heard, at_s - SURE_S) >= enough
     use, why, active_s = PhoneUse.SUSPECTED, "", track.active_s
     where = raised(track.box, sitter, at_s, settings)
     likely = confirmed or (bool(sights) and sights[-1].log_odds >= bounds.light)
