@@ -43,6 +43,7 @@ from edge.recognizer import Recognizer, Unable
 from edge.state_dir import state_dir
 from edge.taught_store import TaughtStore
 from edge.telling import Telling, history_path, local_time, open_teller
+from edge.vision.card import FileDigits
 from edge.vision.eyes import Eyes, open_eyes
 from edge.vision.features import FileFeatures
 from edge.vision.manifest import EyeSet, load_eyes
@@ -164,6 +165,9 @@ def build(
         chosen = load_eyes(config.model)
         eyes = open_eyes(chosen, config.model)
         knowing, learner = open_recognizer(chosen, config, eyes, inbox)
+        card_reader = None
+        if config.card.enabled:
+            card_reader = open_card_reader(chosen)
         try:
             camera = camera or open_camera(config.camera, clock=time.monotonic)
         except CameraMissing as exc:
@@ -228,6 +232,7 @@ def build(
             minute_of_day=minute_of_day if camera.live else lambda: None,
             album=album,
             learner=learner,
+            card_reader=card_reader,
         )
         if link is not None:
             link.attach(loop)
@@ -290,6 +295,14 @@ def open_recognizer(
         denials=config.policy.learn,
     )
     return recognizer, recognizer
+
+
+def open_card_reader(chosen: EyeSet) -> FileDigits:
+    """Raises CannotStart where the manifest has nothing to read a card with."""
+    if chosen.card is None:
+        text = f"card.enabled: the manifest of {chosen.name} has nothing to read a card with"
+        raise CannotStart(text, EX_CONFIG)
+    return FileDigits(chosen.card)
 
 
 def for_replay(config: Config) -> Config:

@@ -297,6 +297,17 @@ CHIRP, LOUD = "two-up", "three-knocks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardConfig:
+    """A card with a number, held up before the camera: a focus session of so many minutes."""
+
+    enabled: bool = setting(
+        False,
+        "While nothing runs, the held button opens the camera, with a light on, to read one.",
+    )
+    open_s: float = setting(20.0, "For so long.", low=5, high=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NudgeConfig:
     """How hard the box nudges."""
 
@@ -545,6 +556,7 @@ class Config:
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
+    card: CardConfig = field(default_factory=CardConfig)
     nudge: NudgeConfig = field(default_factory=NudgeConfig)
     modes: dict[str, LadderConfig] = field(default_factory=lambda: dict(PRESETS))
     hardware: HardwareConfig = field(default_factory=HardwareConfig)

@@ -393,6 +393,21 @@ class Aim:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class CardSight:
+    """A number, 1..99, on a card that is held up, as one look reads it."""
+
+    number: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCard:
+    """A card was held up for long enough: a session of so many minutes."""
+
+    minutes: int
+
+
 class Press(StrEnum):
     """The button; what a short press means depends on the state (`decide`)."""
 
@@ -424,6 +439,7 @@ Command = (
     | Learnt
     | Test
     | Aim
+    | ReadCard
     | Press
     | FaultChange
 )
@@ -574,6 +590,7 @@ class State:
     testing: str = ""  # the part that a test shows or sounds
     testing_until_s: float = 0.0
     aim_until_s: float | None = None  # somebody aims the camera
+    card_until_s: float | None = None  # it is open for a card with a number to be held up
     look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
     denied: tuple[tuple[str, float], ...] = ()  # seats whose alarm was denied, and until when
     minute_of_day: int | None = None

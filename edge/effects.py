@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from edge import patterns, tunes
 from edge.config import CHIRP, LOUD, Config
+from edge.decide import seeing
 from edge.domain import (
     Effect,
     Fault,
@@ -62,7 +63,7 @@ def _shown(state: State) -> str:
         return "test"
     if state.faults & {Fault.CAMERA, Fault.DETECTOR}:
         return "fault"
-    if state.aim_until_s is not None and state.session is not Session.FOCUS:
+    if state.session is not Session.FOCUS and seeing(state):
         return "aiming"
     rewarded = state.reward_until_s is not None
     match state.session:

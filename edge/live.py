@@ -59,6 +59,7 @@ class Taken:
             "hint": hint(seen, self.frame.width_px),
             "session": state.session.value,
             "aiming": state.aim_until_s is not None,
+            "reading": state.card_until_s is not None,
             "seats": [
                 _seat(judged, seats.get(judged.seat), placed.box, placed.dock)
                 for judged, placed in zip(state.seats, config.seats, strict=False)

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from edge import card
 from edge.album import Album
 from edge.config import Config
-from edge.decide import obey, seeing, watching
+from edge.decide import obey, reading, seeing, watching
 from edge.domain import (
     Command,
     Fault,
@@ -16,6 +17,7 @@ from edge.domain import (
     Frame,
     Happening,
     Observation,
+    ReadCard,
     SceneStats,
     ShowLights,
     State,
@@ -30,6 +32,7 @@ from edge.ports import (
     Camera,
     CameraMissing,
     CameraStalled,
+    CardReader,
     Eyes,
     InboxReader,
     Learner,
@@ -67,10 +70,13 @@ class Loop:
         minute_of_day: Callable[[], int | None],
         album: Album | None = None,
         learner: Learner | None = None,
+        card_reader: CardReader | None = None,
     ) -> None:
         self.state = state
         self.album = album
         self._learner = learner
+        self._card_reader = card_reader
+        self._card: card.Reading | None = None
         self.observation: Observation | None = None
         self.frame: Frame | None = None
         self.health = Health()
@@ -157,7 +163,9 @@ class Loop:
 
     def _judge(self, frame: Frame | None) -> None:
         facts = None
-        if frame is not None and seeing(self.state):
+        if frame is not None and reading(self.state):
+            self._read(frame)
+        elif frame is not None and seeing(self.state):
             facts = self._facts(frame)
         self.frame = frame
         at_s = self._now() if frame is None else frame.at_s
@@ -188,6 +196,17 @@ class Loop:
             self.health.inference(self._clock() - began_s)
         return Facts(frame.at_s, stats, tuple(looks))
 
+    def _read(self, frame: Frame) -> None:
+        """Look for a card with a number. Nobody is watched meanwhile."""
+        if self._card_reader is None:
+            return
+        held = self._card or card.Reading(frame.at_s)
+        if held.due(frame.at_s):
+            held = card.read(held, self._card_reader.read(frame), frame.at_s)
+        self._card = held
+        if held.minutes:
+            self._obey([ReadCard(held.minutes)])
+
     def _obey(self, commands: Sequence[Command]) -> None:
         state = self.state
         for command in commands:
@@ -202,6 +221,8 @@ class Loop:
 
     def _become(self, after: State) -> None:
         before, self.state = self.state, after
+        if not reading(after):
+            self._card = None
         for effect in effects(before, after, self._config):
             if isinstance(effect, ShowLights) and self._camera.live and not seeing(after):
                 # A light is on whenever the camera is: it goes out after it.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge.domain import (
     Box,
+    CardSight,
     Command,
     Detection,
     Frame,
@@ -99,6 +100,14 @@ class Detector(Protocol):
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
+        ...
+
+
+class CardReader(Protocol):
+    """Reads numbers on cards. What it takes is loaded at the first look. Raises ModelError then."""
+
+    def read(self, frame: Frame) -> Sequence[CardSight]:
+        """The numbers that are held up, 1 to 99."""
         ...
 
 
@@ -216,6 +225,7 @@ __all__ = [
     "Camera",
     "CameraMissing",
     "CameraStalled",
+    "CardReader",
     "Detector",
     "EndOfStream",
     "Eyes",

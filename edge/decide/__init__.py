@@ -10,7 +10,7 @@ hours and for the end of the day.
 from edge.decide.books import LOOK_SPEAKS_S
 from edge.decide.commands import LONGEST_AIM_S, LONGEST_GRACE_S, PARTS, SOUNDS, obey
 from edge.decide.seats import grace_of
-from edge.decide.sessions import seeing, watching
+from edge.decide.sessions import reading, seeing, watching
 from edge.decide.tick import start, step
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SOUNDS",
     "grace_of",
     "obey",
+    "reading",
     "seeing",
     "start",
     "step",

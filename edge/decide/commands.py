@@ -16,6 +16,7 @@ from edge.decide.sessions import (
     begin_focus,
     end_focus,
     pause,
+    reading,
     resume,
     stop,
     unpause,
@@ -39,6 +40,7 @@ from edge.domain import (
     NotAPhone,
     PhoneSight,
     Press,
+    ReadCard,
     Session,
     SessionAction,
     SetGrace,
@@ -103,6 +105,10 @@ def obey(
         case Aim(seconds):
             until_s = state.at_s + min(seconds, LONGEST_AIM_S) if seconds > 0 else None
             state = replace(state, aim_until_s=until_s)
+        case ReadCard(minutes):
+            # One that comes too late, with a session that runs or the camera closed, is nothing.
+            if state.session is Session.IDLE and reading(state):
+                state = begin_focus(state, config, minutes, by="card")
         case FaultChange(fault, broken, text):
             state = _obey_fault(state, fault, broken, text)
     return nudge(state, config)
@@ -110,9 +116,12 @@ def obey(
 
 def _obey_press(state: State, press: Press, config: Config) -> State:
     if press is Press.LONG:
-        if state.session is Session.IDLE:
+        if state.session is not Session.IDLE:
+            return stop(state, config, "button held")
+        if not config.card.enabled:
             return refuse(state, "stop", "nothing runs")
-        return stop(state, config, "button held")
+        until_s = None if reading(state) else state.at_s + config.card.open_s
+        return replace(state, card_until_s=until_s)
     match state.session:
         case Session.IDLE | Session.BREAK:
             return _obey_session(state, SessionAction.START, None, config)

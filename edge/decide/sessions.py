@@ -23,9 +23,14 @@ def watching(state: State) -> bool:
     return state.session is Session.FOCUS
 
 
+def reading(state: State) -> bool:
+    """Whether a card with a number is waited for."""
+    return state.card_until_s is not None
+
+
 def seeing(state: State) -> bool:
-    """Whether the camera is needed: to watch, or for somebody who aims it."""
-    return watching(state) or state.aim_until_s is not None
+    """Whether the camera is needed: to watch, for somebody who aims it, or to read a card."""
+    return watching(state) or state.aim_until_s is not None or reading(state)
 
 
 def advance(state: State, at_s: float, minute_of_day: int | None, config: Config) -> State:
@@ -68,11 +73,14 @@ def _begin(state: State, session: Session, minutes: float | None) -> State:
         paused=None,
         paused_left_s=0.0,
         focused_s=0.0,
+        card_until_s=None,
         way="",
     )
 
 
-def begin_focus(state: State, config: Config, minutes: float | None) -> State:
+def begin_focus(
+    state: State, config: Config, minutes: float | None, *, by: str | None = None
+) -> State:
     length_min = _length(minutes, config.session.focus_min)
     state = _begin(state, Session.FOCUS, length_min)
     state = replace(
@@ -91,6 +99,8 @@ def begin_focus(state: State, config: Config, minutes: float | None) -> State:
         sound_spent=False,
     )
     state, draw = drawn(state, config)
+    if by is not None:
+        draw = {**draw, "by": by}
     return happen(state, EventType.SESSION_START, minutes=length_min, mode=state.mode, **draw)
 
 

@@ -61,6 +61,8 @@ def step(
         state = replace(state, reward_until_s=None)
     if state.aim_until_s is not None and state.aim_until_s <= at_s:
         state = replace(state, aim_until_s=None)
+    if state.card_until_s is not None and state.card_until_s <= at_s:
+        state = replace(state, card_until_s=None)
     if state.testing and state.testing_until_s <= at_s:
         state = replace(state, testing="")
     if state.denied:

@@ -38,6 +38,13 @@ was made of it with the training pictures (`vision/features.py`):
     network = { file = "features.tflite", sha256 = "...", bytes = 1234567 }
     bank = { file = "features.npz", sha256 = "...", bytes = 123456 }
 
+and, if it can read numbers on cards (`vision/card.py`):
+
+    [card]
+    file = "digits.tflite"
+    sha256 = "..."
+    bytes = 1234
+
 `turned = true` within `input`: the model was made to see the picture upside down.
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
@@ -171,12 +178,14 @@ class EyeSet:
     """Models that look in turn, and from which scores on what they say together is believed.
 
     features: of what they see, for things that are shown to the box; None: nothing can be
+    card: what reads numbers on cards; None: nothing does
     """
 
     name: str
     eyes: tuple[ModelSpec, ...]
     thresholds: Thresholds
     features: FeaturesSpec | None = None
+    card: FileSpec | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -204,14 +213,16 @@ class Manifest:
     models: Mapping[str, ModelSpec]
     sets: Mapping[str, EyeSet] = field(default_factory=dict)
     features: FeaturesSpec | None = None
+    card: FileSpec | None = None
 
     def eyes(self, name: str = "") -> EyeSet:
         """The set called `name`, one model by its name, or the default. Raises ModelError."""
         wanted = name or self.default
         if wanted in self.sets:
-            return replace(self.sets[wanted], features=self.features)
+            return replace(self.sets[wanted], features=self.features, card=self.card)
         if wanted in self.models:
-            return replace(alone(self.models[wanted]), features=self.features)
+            chosen = alone(self.models[wanted])
+            return replace(chosen, features=self.features, card=self.card)
         known = {**self.sets, **self.models}
         near = get_close_matches(wanted, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; there is {_listed(known)}"
@@ -235,6 +246,8 @@ def load_eyes(config: ModelConfig) -> EyeSet:
     if chosen.features is not None:
         check_file(chosen.features.network)
         check_file(chosen.features.bank)
+    if chosen.card is not None:
+        check_file(chosen.card)
     return chosen
 
 
@@ -268,6 +281,9 @@ def load(path: Path) -> Manifest:
         else:
             faults.append(f"sets.{name} is not a table")
     features = _features(reader, path.parent) if "features" in tree else None
+    card = None
+    if "card" in tree:
+        card = _file(_Table(reader.table("card"), "card.", faults), path.parent)
     default = reader.text("default")
     known = {**sets, **models}
     if not models and not faults:
@@ -282,6 +298,7 @@ def load(path: Path) -> Manifest:
         models=MappingProxyType(models),
         sets=MappingProxyType({name: each for name, each in sets.items() if each.eyes}),
         features=features,
+        card=card,
     )
 
 

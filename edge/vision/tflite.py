@@ -238,7 +238,9 @@ class TfliteDetector:
 class Vectors:
     """A network that makes one vector of one square picture. Not for two threads at once."""
 
-    def __init__(self, path: Path, side_px: int, *, runtime_name: str = "") -> None:
+    def __init__(
+        self, path: Path, side_px: int, *, colours: int = 3, runtime_name: str = ""
+    ) -> None:
         """Raises ModelError when the file does not fit."""
         _check_kind(path)
         # One thread: of a few milliseconds a second one takes little away, and on a busy machine
@@ -246,10 +248,10 @@ class Vectors:
         self._interpreter = _interpreter(str(path), 1, runtime_name)
         (self._input,) = self._interpreter.get_input_details()
         shape = tuple(int(side) for side in self._input["shape"])
-        if shape != (1, side_px, side_px, 3):
+        if shape != (1, side_px, side_px, colours):
             raise ModelError(
                 f"{path.name} does not fit its manifest: its input is {_by(shape)}, not"
-                f" {_by((1, side_px, side_px, 3))}"
+                f" {_by((1, side_px, side_px, colours))}"
             )
         dtype = np.dtype(self._input["dtype"])
         # Pixels as they are, in bytes or as numbers: what is done to them is inside of the file.
@@ -262,7 +264,7 @@ class Vectors:
         self.length = sum(int(np.prod(each["shape"])) for each in self._outputs)
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(length,) of a picture (side, side, 3), RGB."""
+        """(length,) of a picture (side, side, colours); three are RGB."""
         shown = (picture.astype(np.int16) + self._shift).astype(self._dtype)
         self._interpreter.set_tensor(self._input["index"], shown[None])
         self._interpreter.invoke()

@@ -69,7 +69,9 @@ function describe() {
     : things.length ? `Sees ${things.join(", ")}.` : "Sees nothing that it knows.");
   const worst = seats.reduce((a, b) => (b.level > a.level ? b : a), { level: 0, reason: "" });
   say("reason", worst.level ? `Level ${worst.level}: ${worst.reason}`
-    : seen.session === "focus" ? "No nudge." : "Nobody is watched: this is only to aim the camera.");
+    : seen.session === "focus" ? "No nudge."
+    : seen.reading ? "Nobody is watched: the camera waits for a card with a number of minutes."
+    : "Nobody is watched: this is only to aim the camera.");
   const lines = seen.session !== "focus" ? [] : seats.map((seat) => {
     const phone = seat.phone ? `, a phone ${seat.phone.use}${seat.phone.why ? ` (${seat.phone.why})` : ""}` : "";
     const dock = seat.docked && seat.docked !== "none" ? `, dock ${seat.docked}` : "";
