@@ -16,6 +16,7 @@ LAB = TESTS / "lab"
 PURE = (
     *(
         "domain.py",
+        "card.py",
         "config.py",
         "effects.py",
         "experiment.py",

@@ -1,15 +1,14 @@
 """A card with a number on it: where one is held up, and what it says.
 
-A card is what looks like one: one or two dark marks of digits' shape, side by side, with plain light
-paper all around. Only what passes that is shown to the network, a digit at a time, and it may say
-that a mark is none. A finger beside a digit, a third one, a line under it: no plain paper, no card.
+A card is what looks like one: one or two dark marks of digits' shape, side by side, with plain
+light paper all around. Only what passes that is shown to the network, a digit at a time, and it may
+say that a mark is none. A finger beside a digit, a third one, a line under it: no card.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ Grey = NDArray[np.float32]
 SIDE_PX = 28  # of the network's input
 DIGIT_PX = 20  # the longer side of a digit in it
 NO_DIGIT = 10  # its last class
-SURE = 0.9  # share of the classes together that a digit takes
+SURE = 0.8  # share of the classes together that a digit takes
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink
@@ -36,8 +35,9 @@ LEAST_HEIGHT, MOST_HEIGHT = 0.06, 0.6
 LEAST_WIDTH, MOST_WIDTH = 0.1, 1.1
 LEAST_INK = 0.12  # of its box
 # Two digits of one number.
-MOST_RATIO, MOST_OFFSET, MOST_GAP = 1.4, 0.3, 0.7
-MARGIN = 0.2  # of its height: so much plain paper is around a number
+MOST_RATIO, MOST_OFFSET, MOST_GAP = 1.7, 0.4, 0.9
+MOST_DIGITS = 2
+MARGIN = 0.25  # of its height: so much plain paper is around a number
 MOST_SPECKS = 0.01  # of the margin's pixels
 SHADE = 0.7  # of the paper's brightness: what is darker than this at its edges is no shadow
 FAINT = 0.75  # ink that is brighter than so much of the paper
@@ -58,6 +58,13 @@ class Mark(NamedTuple):
     @property
     def width(self) -> int:
         return self.right - self.left
+
+
+class Levels(NamedTuple):
+    """How bright they are, 0..255."""
+
+    paper: float
+    ink: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,15 +116,12 @@ def cards(image: Image) -> list[Card]:
     dark = inked(grey)
     marks = [mark for mark in connected(dark) if _of_a_digit(mark, dark, height)]
     found = []
-    for group in _numbers(marks):
-        levels = _levels(group, grey, dark)
-        if levels is None:
-            continue
+    for group, levels in _numbers(marks, grey, dark).items():
         whole = _around(group)
         box = Box(
             whole.top / height, whole.left / width, whole.bottom / height, whole.right / width
         )
-        found.append(Card(box, tuple(_ink(grey, mark, *levels) for mark in group)))
+        found.append(Card(box, tuple(_ink(grey, mark, levels) for mark in group)))
     return found
 
 
@@ -125,27 +129,31 @@ def shrunk(image: Image) -> Grey:
     """Green, which is most of the light, as means of squares."""
     step = -(-image.shape[1] // WIDEST_PX)
     height, width = image.shape[0] // step, image.shape[1] // step
-    green = image[: height * step, : width * step, 1].reshape(height, step, width, step)
-    return np.asarray(green.sum(axis=(1, 3), dtype=np.uint32) / (step * step), np.float32)
+    green = image[: height * step, : width * step, 1]
+    total = np.zeros((height, width), np.uint16)
+    for down in range(step):
+        for aside in range(step):
+            total += green[down::step, aside::step]
+    return total.astype(np.float32) / np.float32(step * step)
 
 
 def inked(grey: Grey) -> NDArray[np.bool_]:
     """Which pixels are clearly darker than what is around them."""
-    height, width = grey.shape
-    reach = max(1, round(NEIGHBOURHOOD * height / 2))
-    sums = np.zeros((height + 1, width + 1), np.float64)
-    np.cumsum(np.cumsum(grey, axis=0, dtype=np.float64), axis=1, out=sums[1:, 1:])
-    above, below = _reach(height, reach)
-    before, after = _reach(width, reach)
-    total = sums[below][:, after] - sums[above][:, after] - sums[below][:, before]
-    total += sums[above][:, before]
-    mean = total / np.outer(below - above, after - before)
-    return np.asarray(grey < np.minimum(DARKER * mean, mean - NOISE))
+    reach = max(1, round(NEIGHBOURHOOD * grey.shape[0] / 2))
+    rows, tall = _sums(grey, reach)
+    total, wide = _sums(np.ascontiguousarray(rows.T), reach)
+    mean = total.T / np.outer(tall, wide)
+    return np.asarray(grey < np.minimum(np.float32(DARKER) * mean, mean - np.float32(NOISE)))
 
 
-def _reach(size: int, reach: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _sums(values: Grey, reach: int) -> tuple[Grey, Grey]:
+    """Of each value and so many before and after it along the columns; and how many those are."""
+    size = values.shape[0]
+    upto = np.zeros((size + 1, values.shape[1]), np.float32)
+    np.cumsum(values, axis=0, out=upto[1:])
     middle = np.arange(size)
-    return np.maximum(middle - reach, 0), np.minimum(middle + reach + 1, size)
+    first, last = np.maximum(middle - reach, 0), np.minimum(middle + reach + 1, size)
+    return upto[last] - upto[first], (last - first).astype(np.float32)
 
 
 def connected(dark: NDArray[np.bool_]) -> list[Mark]:
@@ -192,23 +200,32 @@ def _of_a_digit(mark: Mark, dark: NDArray[np.bool_], height: int) -> bool:
     return bool(dark[mark.top : mark.bottom, mark.left : mark.right].mean() >= LEAST_INK)
 
 
-def _numbers(marks: Sequence[Mark]) -> list[list[Mark]]:
-    """Marks that are side by side, from left to right; of a number there are one or two."""
-    rows: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark.left):
-        row = next((row for row in rows if any(_together(each, mark) for each in row)), None)
-        if row is None:
-            rows.append([mark])
-        else:
-            row.append(mark)
-    return [row for row in rows if len(row) <= 2]
+def _numbers(
+    marks: Sequence[Mark], grey: Grey, dark: NDArray[np.bool_]
+) -> dict[tuple[Mark, ...], Levels]:
+    """Marks that are alone on their paper, and two side by side; of three, none is a number."""
+    pairs = [(a, b) for a in marks for b in marks if _side_by_side(a, b)]
+    threes = [(a, b, c) for a, b in pairs for other, c in pairs if other == b]
+    found: dict[tuple[Mark, ...], Levels] = {}
+    taken: set[Mark] = set()
+    # The longest first: what is a part of it is nothing by itself.
+    for group in (*threes, *pairs, *((mark,) for mark in marks)):
+        levels = None if taken & set(group) else _levels(group, grey, dark)
+        if levels is not None:
+            taken |= set(group)
+            if len(group) <= MOST_DIGITS:
+                found[group] = levels
+    return found
 
 
-def _together(left: Mark, right: Mark) -> bool:
+def _side_by_side(left: Mark, right: Mark) -> bool:
+    """Whether they are where two digits of one number may be."""
     tall, short = max(left.height, right.height), min(left.height, right.height)
     offset = abs(left.top + left.bottom - right.top - right.bottom) / 2
     gap = right.left - left.right
-    return tall <= MOST_RATIO * short and offset <= MOST_OFFSET * tall and 0 <= gap <= MOST_GAP * tall
+    return (
+        tall <= MOST_RATIO * short and offset <= MOST_OFFSET * tall and 0 <= gap <= MOST_GAP * tall
+    )
 
 
 def _around(group: Sequence[Mark]) -> Mark:
@@ -220,10 +237,8 @@ def _around(group: Sequence[Mark]) -> Mark:
     )
 
 
-def _levels(
-    group: Sequence[Mark], grey: Grey, dark: NDArray[np.bool_]
-) -> tuple[float, float] | None:
-    """How bright paper and ink are; None: this is no number on plain paper."""
+def _levels(group: Sequence[Mark], grey: Grey, dark: NDArray[np.bool_]) -> Levels | None:
+    """None: this is no number on plain paper."""
     whole = _around(group)
     margin = max(2, round(MARGIN * whole.height))
     height, width = grey.shape
@@ -250,10 +265,10 @@ def _levels(
         return None
     inside = slice(whole.top, whole.bottom), slice(whole.left, whole.right)
     ink = float(np.median(grey[inside][dark[inside]]))
-    return None if ink > FAINT * plain else (plain, ink)
+    return None if ink > FAINT * plain else Levels(plain, ink)
 
 
-def _ink(grey: Grey, mark: Mark, paper: float, ink: float) -> Grey:
+def _ink(grey: Grey, mark: Mark, levels: Levels) -> Grey:
     """(28, 28): the mark, 20 pixels high or wide, in the middle; 0 paper, 1 ink."""
     part = grey[max(0, mark.top - 1) : mark.bottom + 1, max(0, mark.left - 1) : mark.right + 1]
     scale = DIGIT_PX / max(mark.height, mark.width)
@@ -261,7 +276,9 @@ def _ink(grey: Grey, mark: Mark, paper: float, ink: float) -> Grey:
     small = _resampled(_resampled(part, rows).T, columns).T
     made = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     down, aside = (SIDE_PX - rows) // 2, (SIDE_PX - columns) // 2
-    made[down : down + rows, aside : aside + columns] = (paper - small) / (paper - ink)
+    made[down : down + rows, aside : aside + columns] = (levels.paper - small) / (
+        levels.paper - levels.ink
+    )
     return made.clip(0, 1)
 
 

