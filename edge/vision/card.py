@@ -24,7 +24,7 @@ Grey = NDArray[np.float32]
 SIDE_PX = 28  # of the network's input
 DIGIT_PX = 20  # the longer side of a digit in it
 NO_DIGIT = 10  # its last class
-SURE = 0.8  # share of the classes together that a digit takes
+SURE = 0.6  # share of the classes together that a digit takes
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink
@@ -39,6 +39,7 @@ MOST_RATIO, MOST_OFFSET, MOST_GAP = 1.7, 0.4, 0.9
 MOST_DIGITS = 2
 MARGIN = 0.25  # of its height: so much plain paper is around a number
 MOST_SPECKS = 0.01  # of the margin's pixels
+EDGE = 0.25  # of its height: so near to the paper's edge a thumb may be
 SHADE = 0.7  # of the paper's brightness: what is darker than this at its edges is no shadow
 FAINT = 0.75  # ink that is brighter than so much of the paper
 
@@ -263,9 +264,32 @@ def _levels(group: Sequence[Mark], grey: Grey, dark: NDArray[np.bool_]) -> Level
     plain = float(np.median(paper))
     if float(np.quantile(paper, 0.03)) < SHADE * plain:
         return None
+    if _more_on(whole, plain, grey, dark):
+        return None
     inside = slice(whole.top, whole.bottom), slice(whole.left, whole.right)
     ink = float(np.median(grey[inside][dark[inside]]))
     return None if ink > FAINT * plain else Levels(plain, ink)
+
+
+def _more_on(whole: Mark, plain: float, grey: Grey, dark: NDArray[np.bool_]) -> bool:
+    """Whether something else is written beside it, as far as the paper goes: a digit in pieces, or
+    half under a finger."""
+    high = whole.height
+    reach = round(MOST_GAP * high)
+    rows = slice(whole.top, whole.bottom)
+    for columns in (
+        slice(max(0, whole.left - 1 - reach), max(0, whole.left - 1)),
+        slice(whole.right + 1, whole.right + 1 + reach),
+    ):
+        paper, written = grey[rows, columns], dark[rows, columns].sum(axis=0)
+        if columns.start < whole.left:  # from the number outwards
+            paper, written = paper[:, ::-1], written[::-1]
+        over = np.flatnonzero(np.median(paper, axis=0) < SHADE * plain)
+        # Its edge may be askew, and held there.
+        end = (int(over[0]) if len(over) else paper.shape[1]) - round(EDGE * high)
+        if written[: max(0, end)].sum() > MOST_SPECKS * high * high:
+            return True
+    return False
 
 
 def _ink(grey: Grey, mark: Mark, levels: Levels) -> Grey:

@@ -502,9 +502,11 @@ def jittered(x: Any) -> Any:
     turn = torch.randn(count) * 0.1
     large = 1 + torch.randn(count) * 0.06
     wide = 1 + torch.randn(count) * 0.06
+    lean = torch.randn(count) * 0.2 + 0.1
     theta = torch.stack(
         [
-            torch.stack([torch.cos(turn) * large * wide, -torch.sin(turn) * large,
+            torch.stack([torch.cos(turn) * large * wide,
+                         (lean - torch.sin(turn)) * large,
                          torch.randn(count) * 0.04], 1),
             torch.stack([torch.sin(turn) * large, torch.cos(turn) * large,
                          torch.randn(count) * 0.04], 1),
@@ -512,7 +514,15 @@ def jittered(x: Any) -> Any:
         1,
     )  # fmt: skip
     grid = functional.affine_grid(theta, [count, 1, 28, 28], align_corners=False)
-    moved = functional.grid_sample(x[:, None], grid, align_corners=False)[:, 0]
+    # Pulled about, as one hand differs from another.
+    pull = torch.randn(count, 2, 4, 4) * 0.05
+    pull = functional.interpolate(pull, (28, 28), mode="bicubic", align_corners=True)
+    grid = grid + pull.permute(0, 2, 3, 1)
+    moved = functional.grid_sample(x[:, None], grid, align_corners=False)
+    pen = torch.rand(count)[:, None, None, None]
+    bolder = functional.max_pool2d(moved, 3, 1, 1)
+    finer = -functional.max_pool2d(-moved, (2, 2), 1, (1, 1))[..., :28, :28]
+    moved = torch.where(pen < 0.15, bolder, torch.where(pen > 0.85, finer, moved))[:, 0]
     moved = moved ** torch.exp(torch.randn(count) * 0.25)[:, None, None]
     return (moved + torch.randn_like(moved) * 0.03).clamp(0, 1)
 
