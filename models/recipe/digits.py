@@ -455,8 +455,8 @@ def train(args: argparse.Namespace) -> None:
                 nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                 nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                 nn.Conv2d(32, 48, 3), nn.ReLU(), nn.Flatten(),
-                nn.Dropout(0.3), nn.Linear(48 * 25, 64), nn.ReLU(),
-                nn.Dropout(0.3), nn.Linear(64, 11),
+                nn.Dropout(0.15), nn.Linear(48 * 25, 64), nn.ReLU(),
+                nn.Linear(64, 11),
             )  # fmt: skip
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -502,7 +502,7 @@ def jittered(x: Any) -> Any:
     turn = torch.randn(count) * 0.1
     large = 1 + torch.randn(count) * 0.06
     wide = 1 + torch.randn(count) * 0.06
-    lean = torch.randn(count) * 0.2 + 0.1
+    lean = torch.randn(count) * 0.15 + 0.05
     theta = torch.stack(
         [
             torch.stack([torch.cos(turn) * large * wide,
@@ -515,14 +515,14 @@ def jittered(x: Any) -> Any:
     )  # fmt: skip
     grid = functional.affine_grid(theta, [count, 1, 28, 28], align_corners=False)
     # Pulled about, as one hand differs from another.
-    pull = torch.randn(count, 2, 4, 4) * 0.05
+    pull = torch.randn(count, 2, 4, 4) * 0.04
     pull = functional.interpolate(pull, (28, 28), mode="bicubic", align_corners=True)
     grid = grid + pull.permute(0, 2, 3, 1)
     moved = functional.grid_sample(x[:, None], grid, align_corners=False)
     pen = torch.rand(count)[:, None, None, None]
     bolder = functional.max_pool2d(moved, 3, 1, 1)
     finer = -functional.max_pool2d(-moved, (2, 2), 1, (1, 1))[..., :28, :28]
-    moved = torch.where(pen < 0.15, bolder, torch.where(pen > 0.85, finer, moved))[:, 0]
+    moved = torch.where(pen < 0.1, bolder, torch.where(pen > 0.9, finer, moved))[:, 0]
     moved = moved ** torch.exp(torch.randn(count) * 0.25)[:, None, None]
     return (moved + torch.randn_like(moved) * 0.03).clamp(0, 1)
 
@@ -581,7 +581,7 @@ def judge(args: argparse.Namespace) -> None:
         ways["handwriting"] = Written(*load_mnist(args.mnist))
     sums: dict[str, list[int]] = {}
     for name, way in ways.items():
-        rng = random.Random(7)
+        rng = random.Random(f"{args.seed} {name}")
         count = args.count * (20 if name == "handwriting" else 1)
         seen = right = wrong = shown = read = misread = 0
         for _ in range(count):
