@@ -24,7 +24,7 @@ Grey = NDArray[np.float32]
 SIDE_PX = 28  # of the network's input
 DIGIT_PX = 20  # the longer side of a digit in it
 NO_DIGIT = 10  # its last class
-SURE = 0.6  # share of the classes together that a digit takes
+SURE = 0.5  # share of the classes together that a digit takes
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink

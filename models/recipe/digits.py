@@ -604,7 +604,8 @@ def judge(args: argparse.Namespace) -> None:
         sums[name] = [shown, seen, right, wrong, read, misread]
         print(name, report(sums[name]), flush=True)
     for title, names in (
-        ("fonts", [n for n in sums if n != "handwriting"]),
+        ("printed", [n for n in sums if "hand" not in n]),
+        ("a handwriting font", [n for n in sums if "handwriting-" in n]),
         ("handwriting", [n for n in sums if n == "handwriting"]),
     ):
         if names:
@@ -647,10 +648,11 @@ def idle(args: argparse.Namespace) -> None:
                     break
             if windows * 20 >= args.hours * 3600:
                 break
-    print(
-        f"{windows * 20 / 3600:.1f} h with the camera open for a card, {windows} times 20 s,"
-        f" {looks} looks: a number in {reads}, sessions begun {len(begun)} {begun}"
-    )
+        print(
+            f"{windows * 20 / 3600:.2f} h with the camera open for a card, {windows} times 20 s,"
+            f" {looks} looks: a number in {reads}, sessions begun {len(begun)} {begun}",
+            flush=True,
+        )
 
 
 def shown(path: Path, rng: random.Random, count: int) -> Any:
