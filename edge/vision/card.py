@@ -25,6 +25,8 @@ SIDE_PX = 28  # of the network's input
 DIGIT_PX = 20  # the longer side of a digit in it
 NO_DIGIT = 10  # its last class
 SURE = 0.5  # share of the classes together that a digit takes
+# Two marks side by side on plain paper are hardly anything else; one alone is many a thing.
+SURE_ALONE = 0.75
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink
@@ -39,6 +41,8 @@ MOST_RATIO, MOST_OFFSET, MOST_GAP = 1.7, 0.4, 0.9
 MOST_DIGITS = 2
 MARGIN = 0.25  # of its height: so much plain paper is around a number
 MOST_SPECKS = 0.01  # of the margin's pixels
+BESIDE = 0.6  # of its height: so far at either side of a digit alone nothing else is written
+PAPER = 0.15  # of a column is as bright as paper, where there is some
 EDGE = 0.25  # of its height: so near to the paper's edge a thumb may be
 SHADE = 0.7  # of the paper's brightness: what is darker than this at its edges is no shadow
 FAINT = 0.75  # ink that is brighter than so much of the paper
@@ -92,13 +96,14 @@ class FileDigits:
         """The numbers that are held up."""
         seen = []
         for card in cards(frame.image):
-            digits = [self.digit(ink) for ink in card.inks]
+            sure = SURE if len(card.inks) > 1 else SURE_ALONE
+            digits = [self.digit(ink, sure) for ink in card.inks]
             number = int("".join(map(str, digits))) if NO_DIGIT not in digits else 0
             if number:
                 seen.append(CardSight(number, card.box))
         return tuple(seen)
 
-    def digit(self, ink: Grey) -> int:
+    def digit(self, ink: Grey, sure: float = SURE) -> int:
         """0 to 9, or NO_DIGIT."""
         if self._network is None:
             self._network = Vectors(
@@ -107,7 +112,7 @@ class FileDigits:
         raw = self._network(np.rint(ink * 255).astype(np.uint8)[..., None])
         shares = np.exp(raw - raw.max())
         best = int(shares.argmax())
-        return best if shares[best] >= SURE * shares.sum() else NO_DIGIT
+        return best if shares[best] >= sure * shares.sum() else NO_DIGIT
 
 
 def cards(image: Image) -> list[Card]:
@@ -264,7 +269,7 @@ def _levels(group: Sequence[Mark], grey: Grey, dark: NDArray[np.bool_]) -> Level
     plain = float(np.median(paper))
     if float(np.quantile(paper, 0.03)) < SHADE * plain:
         return None
-    if _more_on(whole, plain, grey, dark):
+    if len(group) == 1 and _more_on(whole, plain, grey, dark):
         return None
     inside = slice(whole.top, whole.bottom), slice(whole.left, whole.right)
     ink = float(np.median(grey[inside][dark[inside]]))
@@ -275,18 +280,21 @@ def _more_on(whole: Mark, plain: float, grey: Grey, dark: NDArray[np.bool_]) -> 
     """Whether something else is written beside it, as far as the paper goes: a digit in pieces, or
     half under a finger."""
     high = whole.height
-    reach = round(MOST_GAP * high)
-    rows = slice(whole.top, whole.bottom)
+    margin, reach = max(2, round(MARGIN * high)), round(BESIDE * high)
+    # With what is above and below: a 1 is dark from top to bottom, but not beyond.
+    rows = slice(whole.top - margin, whole.bottom + margin)
     for columns in (
         slice(max(0, whole.left - 1 - reach), max(0, whole.left - 1)),
         slice(whole.right + 1, whole.right + 1 + reach),
     ):
-        paper, written = grey[rows, columns], dark[rows, columns].sum(axis=0)
+        seen, written = grey[rows, columns], dark[rows, columns].sum(axis=0)
         if columns.start < whole.left:  # from the number outwards
-            paper, written = paper[:, ::-1], written[::-1]
-        over = np.flatnonzero(np.median(paper, axis=0) < SHADE * plain)
+            seen, written = seen[:, ::-1], written[::-1]
+        if not seen.shape[1]:
+            continue
+        over = np.flatnonzero(np.quantile(seen, 1 - PAPER, axis=0) < SHADE * plain)
         # Its edge may be askew, and held there.
-        end = (int(over[0]) if len(over) else paper.shape[1]) - round(EDGE * high)
+        end = int(over[0]) - round(EDGE * high) if len(over) else seen.shape[1]
         if written[: max(0, end)].sum() > MOST_SPECKS * high * high:
             return True
     return False
