@@ -60,6 +60,7 @@ TESTS = {
         *("mqtt_discovery", "listener", "selftest"),
     ),
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
+    "edge/desk": ("observe", "pixels", "sequences", "taught", "judgement"),
 }
 # `is` and `==` are one for the enums and for None, which is all that `is` is used for here.
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
