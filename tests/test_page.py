@@ -472,6 +472,13 @@ def test_with_a_certificate_it_speaks_https_and_the_cookie_is_for_that_only(tmp_
     served.close()
 
 
+@pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::7"])
+def test_an_address_that_comes_late_is_listened_on_all_the_same(address):
+    listener = server.listen(address, 0)  # of a range for documentation: nobody has it
+    assert listener.getsockname()[0] == address
+    listener.close()
+
+
 def test_the_sockets_of_systemd_are_taken_when_they_are_meant_for_us():
     assert server.inherited({"LISTEN_FDS": "1", "LISTEN_PID": "1"}) == []
     assert server.inherited({"LISTEN_PID": str(os.getpid())}) == []
