@@ -25,7 +25,7 @@ pytest.importorskip("uvicorn", reason="needs uvicorn (the extra page)")
 pytest.importorskip("tomlkit", reason="needs tomlkit (the extra page)")
 
 from edge import settings
-from edge.address import reachable
+from edge.address import listen, reachable
 from edge.config import Config, WebConfig
 from edge.domain import Mute, NotAPhone, SessionAction, SetSession
 from edge.link import LENGTHS
@@ -54,7 +54,7 @@ class Served:
         self.login = Login(
             self.store, configured="", clock_s=lambda: self.clock_s, wall_s=lambda: self.clock_s
         )
-        self.listener = server.listen("127.0.0.1", 0)
+        self.listener = listen("127.0.0.1", 0)
         self.port: int = self.listener.getsockname()[1]
         self.cookie = ""
         self.history = history
@@ -474,7 +474,7 @@ def test_with_a_certificate_it_speaks_https_and_the_cookie_is_for_that_only(tmp_
 
 @pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::7"])
 def test_an_address_that_comes_late_is_listened_on_all_the_same(address):
-    listener = server.listen(address, 0)  # of a range for documentation: nobody has it
+    listener = listen(address, 0)  # of a range for documentation: nobody has it
     assert listener.getsockname()[0] == address
     listener.close()
 

@@ -24,7 +24,6 @@ LOOK_AROUND_S = 5
 HEADER_PATIENCE_S = 10.0  # from the beginning of a request to the end of its head, however it drips
 MOST_CONNECTIONS = 128
 LONGEST_HEAD = 16 * 1024
-IP_FREEBIND = 15  # ip(7)
 
 
 class Patient(H11Protocol):
@@ -86,21 +85,6 @@ def inherited(environ: MutableMapping[str, str] = os.environ) -> list[socket.soc
         os.set_inheritable(number, False)
         found.append(socket.socket(fileno=number))
     return found
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Also at an address that this machine gets later: by DHCP, over Wi-Fi. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
-        listener.bind((host, port))
-        listener.listen(64)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
 
 
 async def serve(

@@ -185,7 +185,7 @@ def live(path: Path) -> None:
     figures_path = path.with_name("figures")
     with (
         contextlib.suppress(Stop),
-        command.page(config, path),
+        command.page(config, path, command.listening(config)),
         figures_path.open("w", buffering=1) as figures,
     ):
         while True:
