@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-NAME = "page"
 HELP = "serve the page: what the box does and sees, its settings"
 EPILOG = """examples:
   procrastobot page                     at web.host and web.port of the configuration

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.config import Config
 
-NAME = "run"
 HELP = "be the box: watch, judge, nudge and tell until stopped"
 EPILOG = """examples:
   procrastobot run                              with /etc/procrastobot/config.toml, or defaults
