@@ -472,6 +472,16 @@ def test_with_a_certificate_it_speaks_https_and_the_cookie_is_for_that_only(tmp_
     served.close()
 
 
+def test_a_mistake_is_answered_without_a_thread_for_it(page):
+    """The unit of the page allows 16, and somebody may make mistakes by the hundred."""
+    assert page.ask("GET", "/nothing")[0] == 404
+    assert page.ask("GET", "/api/logout")[0] == 405
+    assert page.ask("POST", "/api/password", b"no JSON")[0] == 400
+    page.box.link.close()
+    assert page.ask("POST", "/api/aim", {"on": True})[0] == 503
+    assert not [each.name for each in threading.enumerate() if "AnyIO" in each.name]
+
+
 @pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::7"])
 def test_an_address_that_comes_late_is_listened_on_all_the_same(address):
     listener = listen(address, 0)  # of a range for documentation: nobody has it
