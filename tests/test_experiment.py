@@ -229,6 +229,30 @@ DRAWN = {"experiment": "first", "way": SOUND}
         pytest.param([(E.SESSION_START, DRAWN), (E.PICKUP, {})], [], id="one that runs"),
         pytest.param(
             [
+                (E.SESSION_START, DRAWN),
+                (E.PICKUP, {}),
+                (E.PUTDOWN, {"lasted_s": 70.0}),
+                (E.PUTDOWN, {"lasted_s": 50.0}),
+                (E.SESSION_END, {"lasted_s": 100.0}),
+                (E.SESSION_START, DRAWN),
+                (E.NOT_A_PHONE, {}),
+                (E.SESSION_END, {"lasted_s": 200.0}),
+            ],
+            [Outcome(SOUND, 100, 100, 1), Outcome(SOUND, 200, 0, 0)],
+            id="no more phone than session, no fewer pick-ups than none, and each for itself",
+        ),
+        pytest.param(
+            [
+                (E.SESSION_START, DRAWN),
+                (E.SESSION_END, {"lasted_s": 0}),
+                (E.SESSION_START, DRAWN),
+                (E.INTERRUPTED, {"session": "break", "lasted_s": 300}),
+            ],
+            [],
+            id="one of no length, and one that was over when the box was cut off",
+        ),
+        pytest.param(
+            [
                 (E.SESSION_START, {**DRAWN, "replay": True}),
                 (E.SESSION_END, {"lasted_s": 1500.0, "replay": True}),
             ],
