@@ -130,7 +130,7 @@ def _rate(sessions: Sequence[tuple[float, float]]) -> tuple[float, float, int] |
 
 
 def student(probability: float, freedom: float) -> float:
-    """The quantile of Student's t; within 0.001 for 10 degrees of freedom and more.
+    """The quantile of Student's t; within 0.0001 for 10 degrees of freedom and more.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.5.
     """

@@ -49,7 +49,7 @@ TESTS = {
     "edge/decide": ("decide_edges", "decide", "effects", "loop", "tunes"),
     "edge/history": (
         *("history_edges", "salvage", "history", "history_fuzz", "durable"),
-        *("lookback", "experiment"),
+        *("lookback", "lookback_page", "experiment"),
     ),
     "edge/mqtt": (
         *(
@@ -63,7 +63,9 @@ TESTS = {
         *("mqtt_discovery", "listener", "selftest"),
     ),
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
-    "edge/desk": ("observe", "pixels", "sequences", "still", "taught", "judgement"),
+    "edge/desk": (
+        *("desk_parts", "observe", "pixels", "sequences", "still", "taught", "judgement"),
+    ),
 }
 # `is` and `==` are one for the enums and for None, which is all that `is` is used for here.
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
