@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from math import exp, log
 
 import pytest
 
+from edge.config import ObserveConfig
 from edge.desk import motion
 from edge.desk.attention import around_person, around_thing, around_upper, shows_nothing_new
 from edge.desk.evidence import Heard, against_rivals, level, log_odds, probability, weight_of
 from edge.desk.geometry import apart, between, clipped, grown, left_over, moved, of_one, shows
-from edge.domain import PERSON, PHONE, Box, Detection
+from edge.desk.view import Sight, looked_through
+from edge.domain import PERSON, PHONE, Box, Detection, SceneStats, View
 from tests.desk import AT_CHEST, Desk, phone
 
 WHOLE = Box(0, 0, 1, 1)
@@ -213,3 +215,59 @@ def test_another_name_that_claims_a_phones_place_with_more_takes_as_much_off():
 def test_what_is_hardly_a_phone_is_not_told_as_one(score, told):
     desk = Desk().focus().working(2.0, phone(AT_CHEST, score))
     assert (desk.sight.phone is not None) is told
+
+
+# ---------------------------------------------------------------- whether there is a view
+
+
+SETTINGS = ObserveConfig()
+FLAT, PLAIN = 0.9 * SETTINGS.covered_detail, 1.1 * SETTINGS.covered_detail
+DIM, LIT = 0.9 * SETTINGS.dark, 1.1 * SETTINGS.dark
+NO_CONTRAST, CONTRAST = 0.24 * SETTINGS.dark, 0.26 * SETTINGS.dark
+
+
+@pytest.mark.parametrize(
+    ("stats", "expected"),
+    [
+        pytest.param({}, View.CLEAR, id="a desk"),
+        pytest.param({"brightness": DIM}, View.DARK, id="dark"),
+        pytest.param(
+            {"brightness": DIM, "detail": FLAT, "contrast": NO_CONTRAST}, View.COVERED, id="a hand"
+        ),
+        pytest.param({"brightness": DIM, "detail": FLAT}, View.DARK, id="a glow in the dark"),
+        pytest.param(
+            {"brightness": DIM, "contrast": NO_CONTRAST}, View.DARK, id="a pattern in the dark"
+        ),
+        pytest.param({"detail": FLAT}, View.COVERED, id="a lid that lets light through"),
+        pytest.param({"glare": 1.1 * SETTINGS.glare, "detail": FLAT}, View.GLARE, id="the sun"),
+        pytest.param({"shift": 1.1 * SETTINGS.moved}, View.MOVED, id="bumped"),
+        pytest.param({"shift": 1.1 * SETTINGS.moved, "detail": FLAT}, View.COVERED, id="put away"),
+    ],
+)
+def test_what_a_view_is_worth(stats, expected):
+    good = {"brightness": LIT, "contrast": CONTRAST, "detail": PLAIN, "glare": 0.9 * SETTINGS.glare}
+    measured = SceneStats(
+        **{**good, "change": 0.0, "shift": 0.9 * SETTINGS.moved, "identical": False, **stats}
+    )
+    sight = Sight(0, View.CLEAR, expected, 0.0)
+    assert looked_through(sight, measured, SETTINGS.view_hold_s, SETTINGS).view is expected
+    early_s = (0.5 if expected is View.CLEAR else SETTINGS.view_hold_s) - 0.01
+    lost = Sight(0, View.FROZEN, expected, 0.0)
+    assert looked_through(lost, measured, early_s, SETTINGS).view is View.FROZEN, "not believed yet"
+
+
+def test_a_picture_is_frozen_when_it_has_been_the_same_for_long():
+    same = SceneStats(
+        brightness=LIT, contrast=CONTRAST, detail=PLAIN, glare=0, change=0, shift=0, identical=True
+    )
+    sight = Sight(0, View.CLEAR, View.CLEAR, 0.0)
+    for number in range(SETTINGS.frozen_frames):
+        assert sight.wanted is View.CLEAR, number
+        sight = looked_through(sight, same, float(number), SETTINGS)
+    assert sight.wanted is View.FROZEN
+    sight = looked_through(sight, replace(same, identical=False), 99.0, SETTINGS)
+    assert (sight.wanted, sight.identical) == (View.CLEAR, 0)
+    never = replace(SETTINGS, frozen_frames=0)
+    assert looked_through(Sight(10**6, View.CLEAR, View.CLEAR, 0.0), same, 1.0, never).wanted is (
+        View.CLEAR
+    )
