@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 HIDDEN = "(hidden)"
+IP_FREEBIND = 15  # ip(7)
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # What is no plain path or word but may be an address that was typed wrongly.
@@ -72,6 +73,21 @@ def reachable(host: str, port: int, *, scheme: str = "http") -> list[str]:
         probe.connect(("192.0.2.1", 9))
         names.append(probe.getsockname()[0])
     return [url(scheme, name, port) for name in names]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Also at an address that this machine gets later: by DHCP, over Wi-Fi. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listener.bind((host, port))
+        listener.listen(64)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def is_loopback(host: str) -> bool:

@@ -35,8 +35,10 @@ def setting(
     secret: bool = False,
     pattern: str = "",
     factory: Any = MISSING,
+    key: str = "",
 ) -> Any:
-    """Declare one setting. `low` and `high` are inclusive; `pattern` is a full-match regex.
+    """Declare one setting. `low` and `high` are inclusive; `pattern` is a full-match regex; `key`
+    is its name in the file, where that is another.
 
     For a tuple the bounds hold for each of its members. A `secret` is never printed.
     """
@@ -47,6 +49,7 @@ def setting(
         "choices": choices,
         "secret": secret,
         "pattern": pattern,
+        "key": key,
     }
     if factory is not MISSING:
         return field(default_factory=factory, metadata=metadata)

@@ -1,8 +1,9 @@
 """Reads TOML into frozen dataclasses, and says everything that is wrong at once.
 
-One reader for the settings, the board profiles and whatever else the program reads as TOML. What a
-field may be is declared where the field is: its type, and in its metadata `low`, `high`, `choices`,
-`pattern`, `help`, `secret`; for a list of tables `least`, `most` and the `key` in the file.
+One reader for the settings, the board profiles, the models and whatever else is read as TOML. What
+a field may be is declared where the field is: its type, and in its metadata `low`, `high`,
+`choices`, `pattern`, `help`, `secret`; for a list of tables `least`, `most`; and the `key` in the
+file, where that is another.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,15 @@ def _ends_here(value: str) -> bool:
     return value[:3] not in ('"""', "'''") and value.count("[") <= value.count("]")
 
 
+def whole(path: Path) -> dict[str, Any]:
+    """The tables of a file. Raises Unreadable, with each line that is not TOML."""
+    table, faults = syntax(read_text(path))
+    if table is None or faults:
+        lines = "\n  ".join(str(fault) for fault in faults)
+        raise Unreadable(f"not valid TOML: {lines}")
+    return table
+
+
 # ---------------------------------------------------------------- the tables
 
 
@@ -217,8 +228,10 @@ class Reader:
             return None
         if origin is tuple and is_dataclass(args[0]):
             return self._tables(args[0], raw, field.metadata, path)
-        if origin is dict and is_dataclass(args[1]):
-            return self._named_tables(args[1], raw, field, path)
+        if origin is dict:
+            if is_dataclass(args[1]):
+                return self._named_tables(args[1], raw, field, path)
+            return self._named_values(args[1], raw, field, path)
         problem = _problem(hint, raw, field.metadata)
         if problem:
             found = HIDDEN if field.metadata.get("secret") else written(raw)
@@ -227,7 +240,9 @@ class Reader:
         if hint is Box:
             return Box(*(float(edge) for edge in raw))
         if origin is tuple:
-            return tuple(raw)
+            return tuple(map(args[0], raw))
+        if isinstance(hint, type) and issubclass(hint, StrEnum):
+            return hint(raw)
         return float(raw) if hint is float else raw
 
     def _tables(self, cls: Any, raw: Any, metadata: Mapping[str, Any], path: str) -> Any:
@@ -245,19 +260,28 @@ class Reader:
 
     def _named_tables(self, cls: Any, raw: Any, field: Field[Any], path: str) -> Any:
         """Those that are there already, changed and added to; a new one begins as the first is."""
-        assert field.default_factory is not MISSING
-        known: dict[str, Any] = field.default_factory()
+        known: dict[str, Any] = {}
+        if field.default_factory is not MISSING:
+            known = field.default_factory()
         if not isinstance(raw, Mapping):
             self.fault(path, f"{_found(raw)}: must be tables [{path}.NAME]")
             return known
-        first = next(iter(known.values()))
+        first = next(iter(known.values()), None)
         for name, table in raw.items():
             if isinstance(table, Mapping):
-                base = known.get(name, first)
-                known[name] = self.section(cls, table, f"{path}.{name}", base)
+                made = self.section(cls, table, f"{path}.{name}", known.get(name, first))
+                if made is not None:
+                    known[name] = made
             else:
                 self.fault(f"{path}.{name}", f"{_found(table)}: must be a table")
         return known
+
+    def _named_values(self, hint: Any, raw: Any, field: Field[Any], path: str) -> Any:
+        if not isinstance(raw, Mapping):
+            self.fault(path, f"{_found(raw)}: must be a table [{path}]")
+            return None
+        made = {name: self.value(hint, each, field, f"{path}.{name}") for name, each in raw.items()}
+        return {name: each for name, each in made.items() if each is not None}
 
     def nearest(self, name: str, own: list[str], where: str) -> str:
         close = difflib.get_close_matches(name, own, 1)
@@ -293,11 +317,20 @@ def _problem(hint: Any, raw: Any, metadata: Mapping[str, Any]) -> str:
     """What is wrong with a value, in words that say what would do; empty: nothing."""
     if hint is Box:
         return _box_problem(raw)
+    if typing.get_args(hint) == (float, float):
+        two = isinstance(raw, list) and len(raw) == 2
+        if two and not any(_problem(float, each, metadata) for each in raw):
+            return ""
+        return "must be two numbers" + bounds(metadata)
     if typing.get_origin(hint) is tuple:
-        good = isinstance(raw, list) and raw and all(isinstance(item, str) for item in raw)
-        return "" if good else "must be a list of texts"
+        if not isinstance(raw, list) or not raw or not all(isinstance(item, str) for item in raw):
+            return "must be a list of texts"
+        problems = (_problem(typing.get_args(hint)[0], item, {}) for item in raw)
+        return next(filter(None, problems), "")
     if hint is bool:
         return "" if isinstance(raw, bool) else "must be true or false"
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _text_problem(raw, {"choices": tuple(hint)})
     if hint is str:
         return _text_problem(raw, metadata)
     if hint is int and (isinstance(raw, bool) or not isinstance(raw, int)):

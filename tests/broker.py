@@ -84,7 +84,8 @@ class Subscriber:
             clean_session=not self.client_id,
             protocol=MQTTProtocolVersion.MQTTv311,
         )
-        self.client.reconnect_delay_set(0.05, 0.2)
+        # Whole seconds to its types only; it waits for as long as it is told.
+        self.client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
         self.client.on_connect = self._on_connect
         self.client.on_subscribe = lambda *_: self._subscribed.set()
         self.client.on_message = self._on_message

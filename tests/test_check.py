@@ -199,7 +199,10 @@ def test_a_device_that_may_be_plugged_in_later_is_said_and_no_fault(check):
         (f"[camera]\nsource = '/{'x' * 5000}'", "there is no /xxx"),
         ("[camera]\nsource = '~nobody-of-that-name/film.mp4'", "there is no ~nobody"),
         ("[hardware]\nboard = '~nobody-of-that-name/b.toml'", "cannot be read: No such file"),
-        ("[model]\nmanifest = '~nobody-of-that-name/m.toml'", "there is no model manifest"),
+        (
+            "[model]\nmanifest = '~nobody-of-that-name/m.toml'",
+            "m.toml: cannot be read: No such file",
+        ),
         (f"[history]\npath = '/{'x' * 300}/h.db'", "File name too long"),
         ("[history]\npath = '/tmp'", "is no file"),
         (

@@ -286,6 +286,22 @@ def test_the_days_list_is_as_long_as_it_may_be_and_says_what_is_left_out(lived):
     assert f"{found.told - 3} more came before" in page(found, box="Desk")
 
 
+def test_lists_have_an_end(tmp_path):
+    """200 events, ten stretches of a minute at least."""
+    path = tmp_path / "history.db"
+    with closing(open_store(path)) as store:
+        for number in range(203):
+            clean_s = 59.0 + number % 12
+            store.add(E.PICKUP, NINE + timedelta(seconds=number), details={"clean_s": clean_s})
+    found = seen(path)
+    assert (len(found.events), found.told) == (200, 203)
+    assert [each.clean_s for each in found.clean] == [70.0] * 10
+    with closing(open_store(tmp_path / "few.db")) as store:
+        for clean_s in (59.9, 60.0):
+            store.add(E.PICKUP, NINE, details={"clean_s": clean_s})
+    assert [each.clean_s for each in seen(tmp_path / "few.db").clean] == [60.0]
+
+
 @pytest.mark.parametrize(
     ("days", "count", "name"),
     [(1, 1, "Thu 05 Mar"), (45, 45, "Tue 20 Jan"), (46, 7, "week of 19 Jan"), (200, 8, "Aug 2025")],

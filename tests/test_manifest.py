@@ -54,25 +54,25 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
     ("changes", "fault"),
     [
         ({"file": None}, "models.m.file: is missing"),
-        ({"file": 7}, "models.m.file: must be text"),
-        ({"sha256": "abc"}, "models.m.sha256: must be 64 hexadecimal digits"),
-        ({"bytes": "many"}, "models.m.bytes: must be a whole number"),
-        ({"bytes": True}, "models.m.bytes: must be a whole number"),
-        ({"family": "yolo9"}, "models.m.family: must be yolox or ssd or gfl, not 'yolo9'"),
-        ({"input": {"width": 1}}, "models.m.input.width: must be from 32 to 4096"),
+        ({"file": 7}, "models.m.file = 7: must be text in quotes"),
+        ({"sha256": "abc"}, 'models.m.sha256 = "abc": does not fit. 64 hexadecimal digits'),
+        ({"bytes": "many"}, 'models.m.bytes = "many": must be a whole number from 1'),
+        ({"bytes": True}, "models.m.bytes = true: must be a whole number from 1"),
+        ({"family": "yolo9"}, 'models.m.family = "yolo9": must be one of yolox, ssd, gfl'),
+        ({"input": {"width": 1}}, "models.m.input.width = 1: must be from 32 to 4096"),
         ({"input": {"width": 64}}, "models.m.input.height: is missing"),
-        ({"labels": ["phone", 3]}, "models.m.labels: must be a list of names"),
+        ({"labels": ["phone", 3]}, 'models.m.labels = ["phone", 3]: must be a list of texts'),
         ({"labels": ["cup", "phone", "cup"]}, "models.m.labels: cup more than once"),
         ({"labels": ["phone", "???", "???"]}, None),
         ({"labels": ["cup", "person"]}, "models.m.labels: phone is not among them"),
-        ({"floor": 25}, "models.m.floor: must be from 0 to 1"),
-        ({"thresholds": {"phone": -0.1}}, "models.m.thresholds.phone: must be from 0 to 1"),
+        ({"floor": 25}, "models.m.floor = 25: must be from 0 to 1"),
+        ({"thresholds": {"phone": -0.1}}, "models.m.thresholds.phone = -0.1: must be from 0 to 1"),
         (
             {"labels": ["phone", "person"], "thresholds": {"fone": 0.5}},
             "models.m.thresholds.fone: no such label; there is phone, person",
         ),
-        ({"nms_iou": 1.5}, "models.m.nms_iou: must be from 0 to 1"),
-        ({"phone_rivals": "cup"}, "models.m.phone_rivals: must be a list of names"),
+        ({"nms_iou": 1.5}, "models.m.nms_iou = 1.5: must be from 0 to 1"),
+        ({"phone_rivals": "cup"}, 'models.m.phone_rivals = "cup": must be a list of texts'),
         (
             {"labels": ["phone", "person"], "phone_rivals": ["wallet"]},
             "models.m.phone_rivals: 'wallet' is no other label of phone, person",
@@ -83,9 +83,11 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
         ),
         ({"licence": None}, "models.m.licence: is missing"),
         ({"family": "gfl"}, "models.m.centre: is missing"),
-        ({"family": "gfl", "centre": 2}, "models.m.centre: must be from 0 to 1"),
+        ({"family": "gfl", "centre": 2}, "models.m.centre = 2: must be from 0 to 1"),
         ({"family": "gfl", "centre": 0.5}, None),
-        ({"input": {"turned": "yes"}}, "models.m.input.turned: must be true or false"),
+        ({"input": {"turned": "yes"}}, 'models.m.input.turned = "yes": must be true or false'),
+        ({"thresholds": 0.4}, "models.m.thresholds = 0.4: must be a table [models.m.thresholds]"),
+        ({"licens": "MIT"}, "models.m.licens: no such setting; did you mean models.m.licence?"),
     ],
 )
 def test_what_is_wrong_in_a_table_is_named_in_one_line(tmp_path, model_file, changes, fault):
@@ -111,11 +113,11 @@ def test_all_faults_of_a_manifest_are_named_at_once(tmp_path, model_file):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (None, "there is no model manifest"),
-        ("format = ", "is not TOML"),
-        ("format = 2\ndefault='m'\nmodels={}", "format must be 1"),
-        ("format = 1\ndefault='m'\nmodels={m=3}", "models.m is not a table"),
-        ("format = 1\ndefault='m'\nmodels={}", "there are no models"),
+        (None, "cannot be read: No such file"),
+        ("format = ", "line 1: format: has no value"),
+        ("format = 2\ndefault='m'\nmodels={}", "format = 2: must be 1"),
+        ("format = 1\ndefault='m'\nmodels={m=3}", "models.m = 3: must be a table"),
+        ("format = 1\ndefault='m'\nmodels={}", "models: there are none"),
     ],
 )
 def test_a_manifest_that_is_none_is_said_to_be_none(tmp_path, text, fault):
@@ -175,7 +177,7 @@ def test_a_set_of_models_looks_in_turn_and_is_believed_together(model_file):
         ('eyes = ["one", "tow"]\nphone = 0.2', "sets.both.eyes: there is no model 'tow'"),
         ('eyes = ["one", "odd"]\nphone = 0.2', "sets.both.eyes: they have different labels"),
         ('eyes = ["one"]', "sets.both.phone: is missing"),
-        ('eyes = ["one"]\nphone = 2', "sets.both.phone: must be from 0 to 1"),
+        ('eyes = ["one"]\nphone = 2', "sets.both.phone = 2: must be from 0 to 1"),
         ("phone = 0.2", "sets.both.eyes: is missing"),
     ],
 )
@@ -221,9 +223,9 @@ def test_all_eyes_of_a_manifest_have_its_features_and_both_files_are_checked(tmp
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"side": "1"}, "features.side: must be from 32 to 1024"),
-        ({"length": '"long"'}, "features.length: must be a whole number"),
-        ({"bank": "7"}, "features.bank: must be a table"),
+        ({"side": "1"}, "features.side = 1: must be from 32 to 1024"),
+        ({"length": '"long"'}, 'features.length = "long": must be a whole number'),
+        ({"bank": "7"}, "features.bank = 7: must be a table"),
         ({"network": '{ file = "a" }'}, "features.network.sha256: is missing"),
     ],
 )

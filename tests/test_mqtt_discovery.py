@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from edge import __version__
 from edge.config import Config, SeatConfig
 from edge.domain import Box, EventType, Totals
 from edge.history.days import Day
@@ -31,7 +32,16 @@ def test_one_message_describes_the_whole_box(config):
     names = [part["name"] for part in entities]
     assert len(set(ids)) == len(ids)
     assert len(set(names)) == len(names)
-    assert message["device"]["identifiers"] == ["procrastobot_desk"]
+    assert message["device"] == {
+        "identifiers": ["procrastobot_desk"],
+        "name": "Procrastobot",
+        "manufacturer": "Procrastobot",
+        "model": "Procrastobot",
+        "sw_version": __version__,
+    }
+    assert message["origin"] == {"name": "procrastobot", "sw_version": __version__}
+    assert message["availability_topic"] == "procrastobot/desk/availability"
+    assert message["qos"] == 1, "or Home Assistant misses what the broker was told twice"
     assert set(discovery.platforms(config)) == set(parts)
 
 

@@ -108,6 +108,8 @@ def listing() -> str:
 def test_the_readme_lists_every_entity_and_trigger():
     text = (FOLDER / "README.md").read_text()
     assert listing() in text, f"put this into it:\n{listing()}"
+    triggers = len(discovery.components(CONFIG)) - len(entity_ids())
+    assert f"{len(entity_ids())} entities and {triggers} triggers" in text
 
 
 def test_the_card_shows_entities_that_the_box_has():

@@ -25,7 +25,7 @@ pytest.importorskip("uvicorn", reason="needs uvicorn (the extra page)")
 pytest.importorskip("tomlkit", reason="needs tomlkit (the extra page)")
 
 from edge import settings
-from edge.address import reachable
+from edge.address import listen, reachable
 from edge.config import Config, WebConfig
 from edge.domain import Mute, NotAPhone, SessionAction, SetSession
 from edge.link import LENGTHS
@@ -54,7 +54,7 @@ class Served:
         self.login = Login(
             self.store, configured="", clock_s=lambda: self.clock_s, wall_s=lambda: self.clock_s
         )
-        self.listener = server.listen("127.0.0.1", 0)
+        self.listener = listen("127.0.0.1", 0)
         self.port: int = self.listener.getsockname()[1]
         self.cookie = ""
         self.history = history
@@ -470,6 +470,23 @@ def test_with_a_certificate_it_speaks_https_and_the_cookie_is_for_that_only(tmp_
     assert "Secure" in answer.headers["set-cookie"]
     connection.close()
     served.close()
+
+
+def test_a_mistake_is_answered_without_a_thread_for_it(page):
+    """The unit of the page allows 16, and somebody may make mistakes by the hundred."""
+    assert page.ask("GET", "/nothing")[0] == 404
+    assert page.ask("GET", "/api/logout")[0] == 405
+    assert page.ask("POST", "/api/password", b"no JSON")[0] == 400
+    page.box.link.close()
+    assert page.ask("POST", "/api/aim", {"on": True})[0] == 503
+    assert not [each.name for each in threading.enumerate() if "AnyIO" in each.name]
+
+
+@pytest.mark.parametrize("address", ["198.51.100.7", "2001:db8::7"])
+def test_an_address_that_comes_late_is_listened_on_all_the_same(address):
+    listener = listen(address, 0)  # of a range for documentation: nobody has it
+    assert listener.getsockname()[0] == address
+    listener.close()
 
 
 def test_the_sockets_of_systemd_are_taken_when_they_are_meant_for_us():

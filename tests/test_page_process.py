@@ -92,6 +92,13 @@ def test_a_box_that_is_no_service_has_its_page_beside_it_and_takes_it_along(box:
     assert not box.socket.exists()
 
 
+def test_who_comes_to_a_page_that_is_not_up_yet_waits_for_it(box: Running) -> None:
+    wait_for(box.socket.exists, box.said)
+    with socket.create_connection(("127.0.0.1", box.port), 60) as early:
+        early.sendall(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert early.recv(12) == b"HTTP/1.1 200"
+
+
 def test_a_page_that_is_killed_is_no_matter_to_the_box(box: Running) -> None:
     wait_for(box.page_answers, box.said)
     page = subprocess.run(

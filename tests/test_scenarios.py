@@ -84,16 +84,19 @@ def test_the_scenarios_cover_what_is_judged():
     ("change", "fault"),
     [
         ("", ""),
-        ('title = "x"\n', "group is missing"),
-        ('title = "x"\ngroup = "fun"\n', "'fun' is not a valid Group"),
-        ('colour = 3\ntitle = "x"\ngroup = "quiet"\n', "the scenario takes no 'colour'"),
+        ('title = "x"\n', "group: is missing"),
+        ('title = "x"\ngroup = "fun"\n', 'group = "fun": must be one of pickups'),
+        ('colour = 3\ntitle = "x"\ngroup = "quiet"\n', "colour: no such setting"),
         (
             'title = "x"\ngroup = "quiet"\n[[event]]\nwhat = "use"\nthing = "spoon"\n',
             "there is no thing 'spoon'",
         ),
-        ('title = "x"\ngroup = "quiet"\n[person]\nbox = [1, 0, 0, 1]\n', "a box is"),
-        ('title = "x"\ngroup = "quiet"\npause_s = [9, 3]\n', "pause_s must be [least, most]"),
-        ('title = "x\n', "Illegal character"),
+        (
+            'title = "x"\ngroup = "quiet"\n[person]\nbox = [1, 0, 0, 1]\n',
+            "person.box = [1, 0, 0, 1]: top must be above bottom",
+        ),
+        ('title = "x"\ngroup = "quiet"\npause_s = [9, 3]\n', "pause_s: must be [least, most]"),
+        ('title = "x\n', "line 1: title: a quote is missing"),
     ],
 )
 def test_a_faulty_scenario_is_named_with_its_fault(tmp_path, change, fault):

@@ -127,7 +127,7 @@ def test_a_model_that_cannot_be_used_is_a_matter_of_configuration(
     assert "has no model 'yolox'" in err
     code, _, err = output(capsys, command, *argv[command], "--manifest", tmp_path / "manifest.toml")
     assert code == 78
-    assert "there is no model manifest" in err
+    assert "cannot be read: No such file" in err
 
 
 def plain_ap50(dataset: Path, lines: list[str], label: str) -> float:

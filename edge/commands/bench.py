@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Developer = Callable[[], NDArray[np.uint8]]
 
-NAME = "bench"
 HELP = "measure the speed of the box on this machine"
 WARM_UP = 3
 PARTS = ("frame", "scene", "preprocess", "inference", "decode", "judge", "effects")

@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-NAME = "check"
 HELP = "check a configuration file and name every fault at once"
 EPILOG = """examples:
   procrastobot check                       the file that `run` would use

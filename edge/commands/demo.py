@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-NAME = "demo"
 HELP = "show the whole chain in the terminal: picture, detections, decision, lights, sound, MQTT"
 EPILOG = """examples:
   procrastobot demo                        a webcam where there is one, else a clip of one minute

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from edge.vision.eyes import Eyes
     from edge.vision.manifest import EyeSet
 
-NAME = "detect"
 HELP = "say what the detector sees in pictures"
 EPILOG = """examples:
   procrastobot detect photo.jpg                   what is seen, best first

@@ -7,7 +7,6 @@ import sys
 from datetime import date
 from pathlib import Path
 
-NAME = "erase"
 HELP = "erase a day of the history, or all of it, for good"
 EPILOG = """examples:
   sudo systemctl stop procrastobot

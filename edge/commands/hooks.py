@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.config import HookConfig
 
-NAME = "hooks"
 HELP = "call addresses, run commands and notify people when something happens"
 EPILOG = """examples:
   procrastobot hooks                 follow the box's history until stopped (its service does that)

@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-NAME = "page"
 HELP = "serve the page: what the box does and sees, its settings"
 EPILOG = """examples:
   procrastobot page                     at web.host and web.port of the configuration
@@ -22,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
     parser.add_argument("--host", help="address to listen on; default: web.host")
     parser.add_argument("--port", type=int, help="port to listen on; default: web.port")
+    parser.add_argument("--listener", type=int, help=argparse.SUPPRESS)
     parser.add_argument(
         "--code", action="store_true", help="print the code for the first login, and end"
     )
@@ -62,4 +62,4 @@ def run(args: argparse.Namespace) -> int:
             raise
         print(f"the page needs {exc.name}: pip install 'procrastobot[page]'", file=sys.stderr)
         return 78
-    return main(config, path, store, host=args.host, port=args.port)
+    return main(config, path, store, host=args.host, port=args.port, listener=args.listener)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from edge.history.store import Store
     from edge.history.trial import Verdict
 
-NAME = "report"
 HELP = "what the history says: focus, phone, pick-ups, streak"
 EPILOG = """examples:
   procrastobot report                        today

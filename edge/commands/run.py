@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.config import Config
 
-NAME = "run"
 HELP = "be the box: watch, judge, nudge and tell until stopped"
 EPILOG = """examples:
   procrastobot run                              with /etc/procrastobot/config.toml, or defaults
@@ -69,10 +69,11 @@ def run(args: argparse.Namespace) -> int:
     logs.set_up(config.box.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
+    listener = listening(config)
     try:
         with (
             app.build(config, show=sys.stdout, configuration=path, reread=read) as box,
-            page(config, path),
+            page(config, path, listener),
         ):
             code = box.run()
     except StopRequested:
@@ -86,18 +87,40 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+def has_page(config: Config) -> bool:
+    """Whether a page is this process's to start: the service's is started by systemd."""
+    return config.web.enabled and not os.environ.get("NOTIFY_SOCKET")
+
+
+def listening(config: Config) -> socket.socket | None:
+    """Where the page will answer, before anybody hears that there is a box: who comes before it is
+    up waits. None: the page is to listen itself, and to say why it cannot."""
+    from edge.address import listen
+
+    if has_page(config):
+        with contextlib.suppress(OSError):
+            return listen(config.web.host, config.web.port)
+    return None
+
+
 @contextlib.contextmanager
-def page(config: Config, path: Path | None) -> Iterator[None]:
+def page(config: Config, path: Path | None, listener: socket.socket | None) -> Iterator[None]:
     """The page of a box that is no service: a process beside it, which ends with it."""
-    if not config.web.enabled or os.environ.get("NOTIFY_SOCKET"):
+    if not has_page(config):
         yield
         return
     setpriv = shutil.which("setpriv")
     command = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
     command += [sys.executable, "-m", "edge", "page"]
     command += ["--config", str(path)] if path is not None else []
-    command += ["--host", config.web.host, "--port", str(config.web.port)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    given = () if listener is None else (listener.fileno(),)
+    if given:
+        command += ["--listener", str(given[0])]
+    else:
+        command += ["--host", config.web.host, "--port", str(config.web.port)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
+    if listener is not None:
+        listener.close()  # without a page, nobody is to wait for one
     try:
         yield
     finally:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from edge.devices.board import Board
     from edge.domain import Color, Frame
 
-NAME = "selftest"
 HELP = "try each light, the buzzer, the button, the camera, the detector, the broker, the disk"
 EPILOG = """examples:
   procrastobot selftest                    at the box: it asks what you see and hear

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edge.taught_store import TaughtStore
     from edge.vision.manifest import FeaturesSpec
 
-NAME = "teach"
 HELP = "show the box your phone, and what it should not take for one"
 EPILOG = """examples:
   procrastobot teach "my phone" --phone        hold it up, turn it: front, back, edge, in each hand

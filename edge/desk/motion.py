@@ -44,8 +44,9 @@ def ratio(e: float, noise: float) -> float:
 def later(held: float, passed_s: float) -> float:
     """The belief after `passed_s` in which nothing was seen."""
     p = 1 / (1 + exp(-held))
-    stays, comes = exp(-passed_s / HELD_S), 1 - exp(-passed_s / LIES_S)
-    p = p * stays + (1 - p) * comes
+    # Two states that are left at these rates: it goes to their share of the time, and stays there.
+    share = HELD_S / (HELD_S + LIES_S)
+    p = share + (p - share) * exp(-passed_s * (1 / HELD_S + 1 / LIES_S))
     p = min(max(p, 1e-4), 1 - 1e-4)
     return log(p / (1 - p))
 

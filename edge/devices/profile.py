@@ -239,12 +239,9 @@ def load(name_or_path: str) -> BoardProfile:
             known = ", ".join(names())
             raise ProfileError(f"no such board; there are {known}")
     try:
-        table, faults = toml.syntax(toml.read_text(path))
+        table = toml.whole(path)
     except toml.Unreadable as exc:
         raise ProfileError(f"{path}: {exc}") from exc
-    if table is None or faults:
-        lines = "\n  ".join(str(fault) for fault in faults)
-        raise ProfileError(f"{path}: not valid TOML: {lines}")
     return parse(table, name=path.stem, where=str(path))
 
 
@@ -303,11 +300,10 @@ def _contradictions(profile: BoardProfile, reader: toml.Reader) -> Iterator[toml
 def pis() -> Mapping[str, Pi]:
     """The Pis by name, with what their headers give."""
     path = resources.directory("hardware") / "pis.toml"
-    table, faults = toml.syntax(toml.read_text(path))
     reader = toml.Reader()
-    read: _Pis = reader.section(_Pis, table or {}, "")
-    if faults or reader.faults:
-        raise ProfileError("\n  ".join([str(path), *map(str, [*faults, *reader.faults])]))
+    read: _Pis = reader.section(_Pis, toml.whole(path), "")
+    if reader.faults:
+        raise ProfileError("\n  ".join([str(path), *map(str, reader.faults)]))
     return MappingProxyType({pi.name: pi for pi in read.pi})
 
 

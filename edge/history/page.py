@@ -13,7 +13,6 @@ from html import escape
 
 from edge.history.clock import midnight, zone_of
 from edge.history.lookback import (
-    LATEST,
     WEEKDAYS,
     LookBack,
     Span,
@@ -428,7 +427,8 @@ def _events(found: LookBack) -> str:
         '<th scope="col">why</th>'
     )
     left = found.told - len(found.events)
-    caption = "All of them." if left <= 0 else f"The latest {LATEST}; {left} more came before."
+    shown = len(found.events)
+    caption = "All of them." if left <= 0 else f"The latest {shown}; {left} more came before."
     table = _table(caption, head, rows, "events")
     return _section(
         "events", "What happened", f"<details><summary>The list</summary>{table}</details>"

@@ -13,7 +13,7 @@ covers a known effect is counted by `python -m tests.long.trial`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import exp, inf, log, sqrt
 from statistics import NormalDist, fmean
 from typing import Any
@@ -54,28 +54,32 @@ def outcomes(events: Iterable[Record], experiment: str) -> list[Outcome]:
     One that was cut off counts for as long as it lasted; one that runs does not yet.
     """
     found: list[Outcome] = []
-    way = ""
-    phone_s, pickups = 0.0, 0
+    session: Outcome | None = None
     for event in events:
         if event.replay:
             continue
         details = event.details
+        if event.type is EventType.SESSION_START:
+            way = str(details.get("way", "")) if details.get("experiment") == experiment else ""
+            session = Outcome(way, 0.0, 0.0, 0) if way else None
+        if session is None:
+            continue
         match event.type:
-            case EventType.SESSION_START:
-                way = str(details.get("way", "")) if details.get("experiment") == experiment else ""
-                phone_s, pickups = 0.0, 0
             case EventType.PICKUP:
-                pickups += 1
+                session = replace(session, pickups=session.pickups + 1)
             case EventType.NOT_A_PHONE:
-                pickups = max(0, pickups - 1)
+                session = replace(session, pickups=max(0, session.pickups - 1))
             case EventType.PUTDOWN:
-                phone_s += figure(details.get("lasted_s"))
+                session = replace(
+                    session, phone_s=session.phone_s + figure(details.get("lasted_s"))
+                )
             case EventType.SESSION_END | EventType.INTERRUPTED:
                 of_focus = details.get("session", "focus") == "focus"
                 focus_s = figure(details.get("lasted_s"))
-                if way and focus_s and of_focus:
-                    found.append(Outcome(way, focus_s, min(phone_s, focus_s), pickups))
-                way = ""
+                if focus_s and of_focus:
+                    phone_s = min(session.phone_s, focus_s)
+                    found.append(replace(session, focus_s=focus_s, phone_s=phone_s))
+                session = None
     return found
 
 
@@ -126,7 +130,7 @@ def _rate(sessions: Sequence[tuple[float, float]]) -> tuple[float, float, int] |
 
 
 def student(probability: float, freedom: float) -> float:
-    """The quantile of Student's t; within 0.001 for 10 degrees of freedom and more.
+    """The quantile of Student's t; within 0.0001 for 10 degrees of freedom and more.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.5.
     """

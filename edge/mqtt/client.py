@@ -357,9 +357,7 @@ class MqttClient:
                 waiting = sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
                 if attempt.lost is not None or not waiting:
                     return
-        except Exception as exc:
-            # Paho raises many things for a malformed packet.
-            log.debug("while reading from the broker", exc_info=True)
+        except Exception as exc:  # noqa: BLE001 - paho raises many things for a malformed packet
             attempt.lost = Trouble(f"the broker sends what is not MQTT ({type(exc).__name__})")
 
     def _ended(self, attempt: _Attempt) -> Trouble | None:

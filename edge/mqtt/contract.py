@@ -279,7 +279,7 @@ def _paragraph(*parts: str) -> str:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False)
+    return json.dumps(value, indent=1)
 
 
 if __name__ == "__main__":

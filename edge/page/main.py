@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from edge import settings
-from edge.address import reachable, url
+from edge.address import listen, reachable, url
 from edge.config import Config
 from edge.link import path_of
 from edge.page.box import Box
 from edge.page.login import Login, Store, code_of, in_groups
-from edge.page.server import IDLE_S, inherited, listen, serve
+from edge.page.server import IDLE_S, inherited, serve
 from edge.page.site import Site
 from edge.telling import history_path, local_time
 
@@ -22,12 +23,21 @@ log = logging.getLogger(__name__)
 
 
 def main(
-    config: Config, configuration: Path | None, store: Store, *, host: str | None, port: int | None
+    config: Config,
+    configuration: Path | None,
+    store: Store,
+    *,
+    host: str | None,
+    port: int | None,
+    listener: int | None,
 ) -> int:
-    """Until it is stopped, or idle where systemd listens meanwhile; the exit code."""
+    """Until it is stopped, or idle where systemd listens meanwhile; the exit code. `listener`: of
+    the box that has started it, the file descriptor."""
     web = config.web
     sockets = inherited()
     activated = bool(sockets)
+    if listener is not None:
+        sockets.append(socket.socket(fileno=listener))
     if not sockets:
         host, port = host or web.host, web.port if port is None else port
         try:
@@ -36,9 +46,10 @@ def main(
             where = url("http", host, port)
             log.error("the page cannot be served at %s (%s)", where, exc.strerror or exc)
             return 1
+    if not activated:
         scheme = "https" if web.cert_file else "http"
-        where = " or ".join(reachable(host, sockets[0].getsockname()[1], scheme=scheme))
-        log.info("page: %s", where)
+        at_host, at_port = sockets[0].getsockname()[:2]
+        log.info("page: %s", " or ".join(reachable(at_host, at_port, scheme=scheme)))
     login = Login(store, configured=web.password, clock_s=time.monotonic, wall_s=time.time)
     if login.wants_code:
         try:

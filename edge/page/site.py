@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -273,15 +273,20 @@ def _text(given: dict[str, Any], name: str) -> str:
     return value
 
 
-def _said(status: int, text: str) -> Callable[[Request, Exception], Response]:
-    return lambda _, __: JSONResponse({"error": text}, status)
+# Coroutines: of a plain function each call takes a thread of the library's, of up to 40, and the
+# unit allows few.
+def _said(status: int, text: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handler(_: Request, __: Exception) -> Response:
+        return JSONResponse({"error": text}, status)
+
+    return handler
 
 
-def _wrong(_: Request, exc: Exception) -> Response:
+async def _wrong(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, Wrong)
     headers = {"Connection": "close"} if exc.status == 408 else None
     return JSONResponse({"error": str(exc)}, exc.status, headers)
 
 
-def _away(_: Request, __: Exception) -> Response:
+async def _away(_: Request, __: Exception) -> Response:
     return JSONResponse({"error": "the box does not answer", "away": True}, 503)

@@ -22,7 +22,6 @@ IntArray = NDArray[np.intp]
 MOST_CANDIDATES = 1000  # before overlaps are removed; bounds the cost of a frame full of noise
 MOST_DETECTIONS = 300
 LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and no overflow
-REAL = Quant(0.0, 0)
 BINS = 8  # of the distance from a point to a side of its box: 0..7 strides
 RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
 RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing

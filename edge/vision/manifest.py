@@ -3,21 +3,21 @@
 `models/manifest.toml` has one table per model:
 
     format = 1
-    default = "normal"
+    default = "nanodet"
 
-    [models.normal]
-    file = "desk.tflite"        # beside the manifest
+    [models.nanodet]
+    file = "nanodet.tflite"     # beside the manifest
     sha256 = "..."
     bytes = 1234567
-    family = "yolox"            # yolox, gfl: raw heads; ssd: boxes from built-in postprocessing
-    input = { width = 544, height = 416, colour = "rgb", fit = "letterbox-top-left", pad = 114 }
+    family = "gfl"              # gfl, yolox: raw heads; ssd: boxes from built-in postprocessing
+    input = { width = 416, height = 416, colour = "rgb", fit = "stretch" }
     labels = ["phone", "person"]        # by class index; "???" is a class that does not exist
+    centre = 0.0                # gfl only: boxes are told from the middle of a cell (0.5) or from
+                                # its top left corner (0)
     floor = 0.25                # nothing below this score is reported
     thresholds = { phone = 0.45 }       # shipped operating points; other labels use the floor
     nms_iou = 0.65              # not ssd, optional: boxes that overlap more are one object
     phone_rivals = ["wallet"]   # yolox only, optional: what else claims what may be a phone
-    centre = 0.5                # gfl only: boxes are told from the middle of a cell (0.5) or from
-                                # its top left corner (0)
     quantization = "int8"       # the last three are for people
     licence = "Apache-2.0"
     provenance = "one sentence"
@@ -45,7 +45,8 @@ and, if it can read numbers on cards (`vision/card.py`):
     sha256 = "..."
     bytes = 1234
 
-`turned = true` within `input`: the model was made to see the picture upside down.
+Within `input`, `fit = "letterbox-top-left"` keeps the aspect, and the rest is as grey as `pad` says
+(0 to 255, 114 unless it does); `turned = true`: the model was made to see the picture upside down.
 
 Shapes and quantization parameters are read from the model file itself (`vision/tflite.py`).
 """
@@ -54,25 +55,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from edge import resources
-from edge.config import ModelConfig
+from edge import resources, toml
+from edge.config import ModelConfig, setting
 from edge.domain import PHONE, Thresholds
 from edge.errors import Misconfigured
 
 FORMAT = 1
 NO_LABEL = "???"
 NMS_IOU = 0.65
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class ModelError(Misconfigured):
@@ -103,11 +101,11 @@ class ModelInput:
     turned: by 180 degrees; what it says of where things are is turned back
     """
 
-    width_px: int
-    height_px: int
-    colour: Colour
-    fit: Fit
-    pad: int = 114
+    width_px: int = setting(low=32, high=4096, key="width")
+    height_px: int = setting(low=32, high=4096, key="height")
+    colour: Colour = setting()
+    fit: Fit = setting()
+    pad: int = setting(114, low=0, high=255)
     turned: bool = False
 
 
@@ -257,48 +255,23 @@ def load(path: Path) -> Manifest:
     Raises ModelError that names every fault at once.
     """
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise ModelError(f"there is no model manifest {path}") from exc
-    except OSError as exc:
-        raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ModelError(f"{path} is not TOML: {exc}") from exc
-    faults: list[str] = []
-    reader = _Table(tree, "", faults)
-    if reader.integer("format") != FORMAT:
-        faults.append(f"format must be {FORMAT}")
-    models: dict[str, ModelSpec] = {}
-    for name, value in reader.table("models").items():
-        if isinstance(value, dict):
-            models[name] = _spec(_Table(value, f"models.{name}.", faults), name, path.parent)
-        else:
-            faults.append(f"models.{name} is not a table")
-    sets: dict[str, EyeSet] = {}
-    for name, value in (reader.table("sets") if "sets" in tree else {}).items():
-        if isinstance(value, dict):
-            sets[name] = _set(_Table(value, f"sets.{name}.", faults), name, models)
-        else:
-            faults.append(f"sets.{name} is not a table")
-    features = _features(reader, path.parent) if "features" in tree else None
-    card = None
-    if "card" in tree:
-        card = _file(_Table(reader.table("card"), "card.", faults), path.parent)
-    default = reader.text("default")
-    known = {**sets, **models}
-    if not models and not faults:
-        faults.append("there are no models")
-    if models and default not in known:
-        faults.append(f"default = {default!r}: there is {_listed(known)}")
-    if faults:
-        raise ModelError(f"{path}: {'; '.join(dict.fromkeys(faults))}")
+        tree = toml.whole(path)
+    except toml.Unreadable as exc:
+        raise ModelError(f"the model manifest {path}: {exc}") from exc
+    reader = toml.Reader()
+    told: _Manifest | None = reader.section(_Manifest, tree, "")
+    faults = [*reader.faults, *(_contradictions(told, tree) if told is not None else ())]
+    if told is None or faults:
+        lines = (" ".join(str(fault).split()) for fault in faults)
+        raise ModelError(f"{path}: {'; '.join(dict.fromkeys(lines))}")
+    models = {name: _spec(name, each, path.parent) for name, each in told.models.items()}
     return Manifest(
         path=path,
-        default=default,
+        default=told.default,
         models=MappingProxyType(models),
-        sets=MappingProxyType({name: each for name, each in sets.items() if each.eyes}),
-        features=features,
-        card=card,
+        sets=MappingProxyType({name: _set(name, each, models) for name, each in told.sets.items()}),
+        features=None if told.features is None else told.features.spec(path.parent),
+        card=None if told.card is None else told.card.spec(path.parent),
     )
 
 
@@ -324,158 +297,127 @@ def check_file(spec: ModelSpec | FileSpec) -> None:
         )
 
 
-def _set(table: _Table, name: str, models: Mapping[str, ModelSpec]) -> EyeSet:
-    eyes = []
-    for model in table.names("eyes"):
-        if model in models:
-            eyes.append(models[model])
-        else:
-            table.fault("eyes", f"there is no model {model!r}; there is {_listed(models)}")
-    if any(eye.labels != eyes[0].labels for eye in eyes):
-        table.fault("eyes", "they have different labels")
-    thresholds = dict(eyes[0].thresholds.labels) if eyes else {}
-    thresholds[PHONE] = table.share("phone")
-    floor = eyes[0].thresholds.floor if eyes else 0.0
-    return EyeSet(name, tuple(eyes), Thresholds(floor, MappingProxyType(thresholds)))
+# ---------------------------------------------------------------- as it stands in the file
 
 
-def _features(table: _Table, folder: Path) -> FeaturesSpec:
-    held = _Table(table.table("features"), "features.", table.faults)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    file: str
+    sha256: str = setting(help_text="64 hexadecimal digits.", pattern="[0-9a-fA-F]{64}")
+    bytes: int = setting(low=1, high=2**40)
 
-    def file(key: str) -> FileSpec:
-        return _file(_Table(held.table(key), f"features.{key}.", held.faults), folder)
-
-    return FeaturesSpec(
-        network=file("network"),
-        bank=file("bank"),
-        side_px=held.integer("side", 32, 1024),
-        length=held.integer("length", 1, 4096),
-    )
+    def spec(self, folder: Path) -> FileSpec:
+        return FileSpec(folder / self.file, self.sha256.lower(), self.bytes)
 
 
-def _file(table: _Table, folder: Path) -> FileSpec:
-    sha256 = table.text("sha256").lower()
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        table.fault("sha256", "must be 64 hexadecimal digits")
-    return FileSpec(folder / table.text("file"), sha256, table.integer("bytes", 1, 2**40))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model(_File):
+    family: Family
+    input: ModelInput
+    labels: tuple[str, ...]
+    floor: float = setting(low=0, high=1)
+    thresholds: dict[str, float] = setting(low=0, high=1)
+    nms_iou: float = setting(NMS_IOU, low=0, high=1)
+    phone_rivals: tuple[str, ...] = ()
+    centre: float | None = setting(None, low=0, high=1)
+    quantization: str
+    licence: str
+    provenance: str
 
 
-def _spec(table: _Table, name: str, folder: Path) -> ModelSpec:
-    shown = _Table(table.table("input"), f"{table.place}input.", table.faults)
-    family = table.choice("family", Family, Family.YOLOX)
-    fit = shown.choice("fit", Fit, Fit.LETTERBOX)
-    pad = shown.integer("pad", 0, 255) if fit is Fit.LETTERBOX else 0
-    labels = table.labels("labels")
-    thresholds: dict[str, float] = {}
-    points = _Table(table.table("thresholds"), f"{table.place}thresholds.", table.faults)
-    for label in points.values:
-        thresholds[label] = points.share(label)
-        if label not in labels:
-            table.fault(f"thresholds.{label}", f"no such label; there is {_listed(labels)}")
-    rivals = table.names("phone_rivals") if "phone_rivals" in table.values else ()
-    for label in rivals:
-        if label not in labels or label == PHONE:
-            table.fault("phone_rivals", f"{label!r} is no other label of {_listed(labels)}")
-    file = _file(table, folder)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Set:
+    eyes: tuple[str, ...]
+    phone: float = setting(low=0, high=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Features:
+    side: int = setting(low=32, high=1024)
+    length: int = setting(low=1, high=4096)
+    network: _File
+    bank: _File
+
+    def spec(self, folder: Path) -> FeaturesSpec:
+        network, bank = self.network.spec(folder), self.bank.spec(folder)
+        return FeaturesSpec(network, bank, side_px=self.side, length=self.length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    format: int = setting(choices=(FORMAT,))
+    default: str
+    models: dict[str, _Model]
+    sets: dict[str, _Set] = setting(factory=dict)
+    features: _Features | None = None
+    card: _File | None = None
+
+
+def _contradictions(told: _Manifest, tree: Mapping[str, Any]) -> Iterator[toml.SettingFault]:
+    """What only several values together can have wrong. `tree`: also what of it cannot be used has
+    a name that may be meant."""
+    models, sets = (list(tree.get(kind, ())) for kind in ("models", "sets"))
+    for name, model in told.models.items():
+        for key, text in _faults(model):
+            yield toml.SettingFault(f"models.{name}.{key}", f": {text}")
+    for name, each in told.sets.items():
+        for eye in each.eyes:
+            if eye not in models:
+                text = f": there is no model {eye!r}; there is {_listed(models)}"
+                yield toml.SettingFault(f"sets.{name}.eyes", text)
+        labels = {told.models[eye].labels for eye in each.eyes if eye in told.models}
+        if len(labels) > 1:
+            yield toml.SettingFault(f"sets.{name}.eyes", ": they have different labels")
+    if not models:
+        yield toml.SettingFault("models", ": there are none")
+    elif told.default not in (*sets, *models):
+        text = f" = {told.default!r}: there is {_listed([*sets, *models])}"
+        yield toml.SettingFault("default", text)
+
+
+def _faults(model: _Model) -> Iterator[tuple[str, str]]:
+    real = [name for name in model.labels if name != NO_LABEL]
+    twice = sorted({name for name in real if real.count(name) > 1})
+    if twice:
+        yield "labels", f"{_listed(twice)} more than once"
+    if PHONE not in real:
+        yield "labels", f"{PHONE} is not among them"
+    for label in model.thresholds:
+        if label not in model.labels:
+            yield f"thresholds.{label}", f"no such label; there is {_listed(model.labels)}"
+    for label in model.phone_rivals:
+        if label not in model.labels or label == PHONE:
+            yield "phone_rivals", f"{label!r} is no other label of {_listed(model.labels)}"
+    if model.family is Family.GFL and model.centre is None:
+        yield "centre", "is missing"
+
+
+def _spec(name: str, told: _Model, folder: Path) -> ModelSpec:
+    file = told.spec(folder)
     return ModelSpec(
         name=name,
         path=file.path,
-        family=family,
-        input=ModelInput(
-            width_px=shown.integer("width", 32, 4096),
-            height_px=shown.integer("height", 32, 4096),
-            colour=shown.choice("colour", Colour, Colour.RGB),
-            fit=fit,
-            pad=pad,
-            turned=shown.flag("turned") if "turned" in shown.values else False,
-        ),
-        labels=labels,
-        thresholds=Thresholds(table.share("floor"), MappingProxyType(thresholds)),
-        nms_iou=table.share("nms_iou") if "nms_iou" in table.values else NMS_IOU,
-        phone_rivals=rivals,
-        centre=table.share("centre") if family is Family.GFL else 0.5,
+        family=told.family,
+        input=told.input,
+        labels=told.labels,
+        thresholds=Thresholds(told.floor, MappingProxyType(told.thresholds)),
+        nms_iou=told.nms_iou,
+        phone_rivals=told.phone_rivals,
+        centre=0.5 if told.centre is None else told.centre,
         sha256=file.sha256,
         size_bytes=file.size_bytes,
-        quantization=table.text("quantization"),
-        licence=table.text("licence"),
-        provenance=table.text("provenance"),
+        quantization=told.quantization,
+        licence=told.licence,
+        provenance=told.provenance,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Reads values of a TOML table; what does not fit is noted, and something harmless returned."""
-
-    values: Mapping[str, Any]
-    place: str
-    faults: list[str]
-
-    def fault(self, key: str, text: str) -> None:
-        self.faults.append(f"{self.place}{key}: {text}")
-
-    def _get(self, key: str, kind: type | tuple[type, ...], what: str) -> Any:
-        value = self.values.get(key)
-        if key not in self.values:
-            self.fault(key, "is missing")
-            return None
-        if not isinstance(value, kind) or isinstance(value, bool):
-            self.fault(key, f"must be {what}")
-            return None
-        return value
-
-    def text(self, key: str) -> str:
-        return str(self._get(key, str, "text") or "")
-
-    def integer(self, key: str, low: int = 0, high: int = 2**31) -> int:
-        value = self._get(key, int, "a whole number")
-        if value is not None and not low <= value <= high:
-            self.fault(key, f"must be from {low} to {high}")
-        return int(value or 0)
-
-    def flag(self, key: str) -> bool:
-        value = self.values.get(key)
-        if not isinstance(value, bool):
-            self.fault(key, "must be true or false")
-        return value is True
-
-    def share(self, key: str) -> float:
-        value = self._get(key, (int, float), "a number")
-        if value is not None and not 0 <= value <= 1:
-            self.fault(key, "must be from 0 to 1")
-        return float(value or 0)
-
-    def table(self, key: str) -> Mapping[str, Any]:
-        return dict(self._get(key, dict, "a table") or {})
-
-    def choice(self, key: str, kind: type[Choice], otherwise: Choice) -> Choice:
-        value = self._get(key, str, "text")
-        if value is None:
-            return otherwise
-        try:
-            return kind(value)
-        except ValueError:
-            self.fault(key, f"must be {' or '.join(kind)}, not {value!r}")
-            return otherwise
-
-    def names(self, key: str) -> tuple[str, ...]:
-        values = self._get(key, list, "a list of names")
-        if values is None:
-            return ()
-        names = [value for value in values if isinstance(value, str) and value]
-        if not names or len(names) != len(values):
-            self.fault(key, "must be a list of names")
-        return tuple(names)
-
-    def labels(self, key: str) -> tuple[str, ...]:
-        names = self.names(key)
-        real = [name for name in names if name != NO_LABEL]
-        twice = sorted({name for name in real if real.count(name) > 1})
-        if twice:
-            self.fault(key, f"{_listed(twice)} more than once")
-        if names and PHONE not in names:
-            self.fault(key, f"{PHONE} is not among them")
-        return names
+def _set(name: str, told: _Set, models: Mapping[str, ModelSpec]) -> EyeSet:
+    eyes = tuple(models[eye] for eye in told.eyes)
+    own = eyes[0].thresholds
+    thresholds = Thresholds(own.floor, MappingProxyType({**own.labels, PHONE: told.phone}))
+    return EyeSet(name, eyes, thresholds)
 
 
-def _listed(names: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
+def _listed(names: Collection[str]) -> str:
     return ", ".join(names) if names else "none"

@@ -77,13 +77,6 @@ def shapes(made_of: Graph, height: int, width: int) -> dict[str, tuple[int, int,
     return size
 
 
-def macs(made_of: Graph, height: int, width: int) -> int:
-    size = shapes(made_of, height, width)
-    return sum(
-        int(np.prod(size[n.out][:2])) * n.weight.size for n in made_of.nodes if n.weight is not None
-    )
-
-
 def weight_scales(weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Per output channel."""
     return np.maximum(np.abs(weight).max((1, 2, 3)) / 127, 1e-9).astype(np.float32)

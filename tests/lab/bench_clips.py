@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.lab.clips import Light, Moment, Verdict
     from tests.lab.footage import Clip
 
-NAME = "clips"
 HELP = "measure how right the box is on real clips: pick-ups noticed, delay, false lights"
 SHEET_TILES = 40
 EPILOG = """examples:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.lab.scenarios.play import Tally
     from tests.lab.scenarios.script import Script
 
-NAME = "scenarios"
 HELP = "measure how right the box is: pick-ups noticed, false alarms, time to silence"
 DEFAULT_FOLDER = Path(__file__).resolve().parent / "scenes"
 EPILOG = """examples:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.lab.report_card import ReportCard
     from tests.lab.score import Figure, Judged, Measure, Pair
 
-NAME = "evaluate"
 HELP = "measure the eyes on labelled pictures, on frames of clips, and against others"
 FLOOR = 0.01
 EPILOG = """DATASET is a folder with annotations.json, as COCO has it, and images/. An image may

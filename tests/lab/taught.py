@@ -22,7 +22,6 @@ from edge.recognizer import UNSEEN, held, is_phone, seen_from_both_sides
 from edge.taught_store import MOST_VECTORS
 from edge.vision.manifest import ModelError
 
-NAME = "taught"
 HELP = "measure what showing things to the box is worth"
 EPILOG = """examples:
   procrastobot bench taught DATA                       with the boxes of the eyes that ship

@@ -14,17 +14,31 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import numpy as np
 
 from edge import decide, settings
-from edge.domain import PERSON, PHONE, Box, Detection, Frame, Press, Thresholds
+from edge.config import Config
+from edge.domain import (
+    PERSON,
+    PHONE,
+    Box,
+    Detection,
+    Frame,
+    Glance,
+    Look,
+    Press,
+    State,
+    Thresholds,
+)
 from edge.inbox import CommandInbox
 from edge.loop import Loop
 from edge.outputs import Outputs
-from edge.ports import CameraMissing
+from edge.ports import Camera, CameraMissing, Eyes
 from edge.telling import open_teller
 from tests.fakes import FakeBuzzer, FakeLights, FakeScene
 
@@ -33,11 +47,11 @@ SITTING = Detection(PERSON, 0.9, Box(0.1, 0.2, 1.0, 0.8))
 
 
 class Stage:
-    """Camera and detector of a simulated scene, ten frames a second."""
+    """Camera and eyes of a simulated scene, ten frames a second."""
 
-    live = True
+    live = alive = True
     description = "a simulated scene"
-    labels = (PERSON, PHONE)
+    count = 1
 
     def __init__(self) -> None:
         self.seen = "desk"
@@ -59,14 +73,14 @@ class Stage:
         self._number += 1
         return Frame(GREY, at_s=time.monotonic(), number=self._number, name="simulated")
 
-    def detect(self, frame: Frame) -> tuple[Detection, ...]:
+    def look(self, frame: Frame, glance: Glance) -> Look:
         if self.seen == "nobody":
-            return ()
+            return Look(())
         if self.seen == "desk":
-            return (SITTING,)
+            return Look((SITTING,))
         sway = 0.03 * (frame.number % 3)
         phone = Detection(PHONE, 0.85, Box(0.5, 0.4 + sway, 0.65, 0.48 + sway))
-        return (SITTING, phone)
+        return Look((SITTING, phone))
 
 
 class Ready:
@@ -89,6 +103,36 @@ class Stop(BaseException):
     pass
 
 
+class Staged(Camera, Eyes, Protocol):
+    """What is seen, and what is made of it."""
+
+
+def loop_of(
+    config: Config,
+    state: State,
+    stage: Staged,
+    outputs: Outputs,
+    inbox: CommandInbox,
+    *,
+    clock: Callable[[], float],
+    minute_of_day: Callable[[], int],
+) -> Loop:
+    """The real loop, in front of a stage."""
+    return Loop(
+        config=config,
+        state=state,
+        camera=stage,
+        eyes=stage,
+        scene=FakeScene(),
+        thresholds=Thresholds(),
+        outputs=outputs,
+        inbox=inbox,
+        watchdog=Ready(),
+        clock=clock,
+        minute_of_day=minute_of_day,
+    )
+
+
 def main(config_path: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     config = settings.load(config_path)
@@ -108,16 +152,12 @@ def main(config_path: Path) -> None:
                 stage.plugged = order["plugged"]
 
     threading.Thread(target=listen, daemon=True).start()
-    loop = Loop(
-        config=config,
-        state=state,
-        camera=stage,
-        detector=stage,
-        scene=FakeScene(),
-        thresholds=Thresholds(),
-        outputs=Outputs(FakeLights(), FakeBuzzer(), telling),
-        inbox=inbox,
-        watchdog=Ready(),
+    loop = loop_of(
+        config,
+        state,
+        stage,
+        Outputs(FakeLights(), FakeBuzzer(), telling),
+        inbox,
         clock=time.monotonic,
         minute_of_day=lambda: 600,
     )

@@ -26,7 +26,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from unittest import mock
 
 from edge import settings
 from edge.__main__ import main as command
@@ -178,13 +177,28 @@ def _loaded(where: Path) -> ModuleType:
         loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = dont
-    module.BOOT, module.CONFIG = where / "boot", where / "etc"
-    module.CREDENTIALS, module.NETWORKS = where / "cred", where / "iwd"
-    module.SSH, module.LOCALTIME = where / "ssh", where / "localtime"
-    module.DEFAULTS = where / "nothing"
-    module.socket = mock.Mock()  # this machine keeps its name
-    module.subprocess = _Checked()
+    places = {
+        "BOOT": where / "boot",
+        "CONFIG": where / "etc",
+        "CREDENTIALS": where / "cred",
+        "NETWORKS": where / "iwd",
+        "SSH": where / "ssh",
+        "LOCALTIME": where / "localtime",
+        "DEFAULTS": where / "nothing",
+        "socket": _Named(),
+        "subprocess": _Checked(),
+    }
+    for name, place in places.items():
+        assert hasattr(module, name), name
+        setattr(module, name, place)
     return module
+
+
+class _Named:
+    """This machine keeps its name."""
+
+    def sethostname(self, name: str) -> None:
+        pass
 
 
 class _Checked:

@@ -33,7 +33,6 @@ from edge.domain import EventType
 from edge.history.record import Record, event_id
 from edge.history.store import Waiting
 from edge.inbox import CommandInbox
-from edge.mqtt import discovery
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import Address, MqttClient
 from edge.telling import local_time
@@ -104,7 +103,6 @@ def worker(first: int, count: int, port: int, *, random_backoff: bool) -> None:
             outbox=shelf,
             inbox=CommandInbox(),
             refuse=lambda refusal: None,
-            discovery=lambda config=config: (discovery.message(config),),
             wall_clock=local_time,
             backoff=Diary(draw=draw),
         )

@@ -395,14 +395,12 @@ class Check:
             return "" if found.get("event_type") == "pickup" else f"{found}"
 
         self.until(part, "event entity: pickup", event)
+
+        def counted(counter: str) -> Callable[[], str]:
+            return lambda: "" if states()[f"counter.{counter}"]["state"] == "1" else "not 1"
+
         for counter in ("by_device_trigger", "pickups"):
-            self.until(
-                part,
-                f"one count by {counter}",
-                lambda counter=counter: (
-                    "" if states()[f"counter.{counter}"]["state"] == "1" else "not 1"
-                ),
-            )
+            self.until(part, f"one count by {counter}", counted(counter))
         self.until(part, "all entities during a pick-up", self.all_right)
         self.box.say(see="desk")
         self.until(part, "put down", self.shows(f"{slug}_phone", "off"))

@@ -47,7 +47,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # (Home Assistant, a guest) are not among them: they take minutes a fault.
 TESTS = {
     "edge/decide": ("decide_edges", "decide", "effects", "loop", "tunes"),
-    "edge/history": ("history_edges", "salvage", "history", "history_fuzz", "durable"),
+    "edge/history": (
+        *("history_edges", "salvage", "history", "history_fuzz", "durable"),
+        *("lookback", "lookback_page", "experiment"),
+    ),
     "edge/mqtt": (
         *(
             "mqtt_edges",
@@ -60,6 +63,9 @@ TESTS = {
         *("mqtt_discovery", "listener", "selftest"),
     ),
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
+    "edge/desk": (
+        *("desk_parts", "observe", "pixels", "sequences", "still", "taught", "judgement"),
+    ),
 }
 # `is` and `==` are one for the enums and for None, which is all that `is` is used for here.
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}

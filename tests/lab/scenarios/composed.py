@@ -34,7 +34,7 @@ from tests.lab.scenarios.noise import wander
 from tests.lab.scenarios.staging import CELL_SHARE, Stage, stage, without_phone
 
 FPS = 5.0
-BEFORE_S = 10.0  # longer than what lies there may take to be found first (edge/observe.py)
+BEFORE_S = 10.0  # longer than what lies there may take to be found first (edge/desk/tracks.py)
 SHOWN_S, AFTER_S = 13.0, 2.0
 NOTICED_WITHIN_S = 1.0  # after the hold
 SWAY = 0.3  # of the thing's own size

@@ -18,7 +18,7 @@
     held = [0.16, 0.08]         # height and width in the hand
 
     [[event]]
-    what = "use"                # see WHATS
+    what = "use"                # see What
     thing = "phone"
     where = ["chest", "face"]   # one of them, by chance
     lasts_s = [3, 40]
@@ -30,12 +30,13 @@ All positions and sizes are shares of the picture.
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+from edge import toml
+from edge.config import setting
 from edge.domain import Box
 
 
@@ -67,47 +68,80 @@ class What(StrEnum):
     BUMP = "bump"  # the camera points elsewhere
 
 
-WHATS = tuple(What)
-WHERES = ("chest", "face", "low")
-THENS = ("back", "elsewhere", "gone")
+class Where(StrEnum):
+    CHEST = "chest"
+    FACE = "face"
+    LOW = "low"
+
+
+class Then(StrEnum):
+    BACK = "back"
+    ELSEWHERE = "elsewhere"
+    GONE = "gone"
+
+
 VIEW_EVENTS = frozenset({What.COVER, What.DARK, What.GLARE, What.FREEZE, What.BUMP})
 NEEDS_THING = frozenset({What.USE, What.NUDGE, What.REACH})
 
-Range = tuple[float, float]
+Pair = tuple[float, float]
+
+
+def _pair(default: Pair | None, help_text: str = "", *, low: float = 0, high: float = 1) -> Pair:
+    pair: Pair = setting(default, help_text, low=low, high=high)
+    return pair
+
+
+def _range(least: float, most: float) -> Pair:
+    return _pair((least, most), low=0, high=86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
     name: str
     kind: str
-    at: tuple[float, float] | None
-    size: tuple[float, float]
-    held: tuple[float, float]
+    at: Pair | None = _pair(None)
+    size: Pair = _pair((0.06, 0.11))
+    in_hand: Pair | None = setting(None, low=0, high=1, key="held")
+
+    @property
+    def held(self) -> Pair:
+        return self.in_hand or self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     what: What
     thing: str = ""
-    where: tuple[str, ...] = ("chest",)
-    lasts_s: Range = (5.0, 30.0)
-    then: str = "back"
-    weight: float = 1.0
+    where: tuple[Where, ...] = (Where.CHEST,)
+    lasts_s: Pair = _range(5, 30)
+    then: Then = Then.BACK
+    weight: float = setting(1.0, low=0, high=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Sitter:
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    name: str
+    """name: the file's"""
+
     title: str
     group: Group
+    name: str = ""
     text: str = ""
-    pause_s: Range = (40.0, 160.0)
-    typing: float = 0.5
-    fidget: float = 0.3
-    person: Box | None = None
+    pause_s: Pair = _range(40, 160)
+    typing: float = setting(0.5, low=0, high=1)
+    fidget: float = setting(0.3, low=0, high=1)
+    sitter: Sitter | None = setting(None, key="person")
     dock: Box | None = None
-    things: tuple[Thing, ...] = ()
-    events: tuple[Event, ...] = ()
+    things: tuple[Thing, ...] = setting((), key="thing")
+    events: tuple[Event, ...] = setting((), key="event")
+
+    @property
+    def person(self) -> Box | None:
+        return None if self.sitter is None else self.sitter.box
 
 
 def load_all(folder: Path) -> tuple[Script, ...]:
@@ -122,103 +156,27 @@ def load_all(folder: Path) -> tuple[Script, ...]:
 
 
 def load(path: Path) -> Script:
-    """Read one scenario. Raises ScriptError, naming what is wrong."""
+    """Read one scenario. Raises ScriptError with all that is wrong."""
+    reader = toml.Reader()
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _script(path.stem, tree)
-    except OSError as exc:
-        raise ScriptError(f"{path} cannot be read: {exc.strerror}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
-        fault = f"{exc.args[0]} is missing" if isinstance(exc, KeyError) else str(exc)
-        raise ScriptError(f"{path}: {fault}") from exc
+        table = toml.whole(path)
+    except toml.Unreadable as exc:
+        raise ScriptError(f"{path}: {exc}") from exc
+    read: Script | None = reader.section(Script, table, "")
+    faults = [*map(str, reader.faults), *(_contradictions(read) if read is not None else ())]
+    if read is None or faults:
+        raise ScriptError("\n  ".join([f"{path}:", *faults]))
+    return replace(read, name=path.stem)
 
 
-def _script(name: str, tree: dict[str, Any]) -> Script:
-    known = {"title", "group", "text", "pause_s", "typing", "fidget", "person", "dock", "thing"}
-    _only(tree, known | {"event"}, "the scenario")
-    things = tuple(_thing(entry) for entry in tree.get("thing", []))
-    names = {thing.name for thing in things}
-    events = tuple(_event(entry, names) for entry in tree.get("event", []))
-    person = tree.get("person")
-    dock = tree.get("dock")
-    return Script(
-        name=name,
-        title=str(tree["title"]),
-        group=Group(tree["group"]),
-        text=str(tree.get("text", "")),
-        pause_s=_range(tree.get("pause_s", (40, 160)), "pause_s"),
-        typing=_share(tree.get("typing", 0.5), "typing"),
-        fidget=_share(tree.get("fidget", 0.3), "fidget"),
-        person=None if person is None else _box(person["box"]),
-        dock=None if dock is None else _box(dock),
-        things=things,
-        events=events,
-    )
-
-
-def _thing(entry: dict[str, Any]) -> Thing:
-    _only(entry, {"name", "kind", "at", "size", "held"}, "a thing")
-    at = entry.get("at")
-    size = _pair(entry.get("size", (0.06, 0.11)))
-    return Thing(
-        name=str(entry["name"]),
-        kind=str(entry["kind"]),
-        at=None if at is None else _pair(at),
-        size=size,
-        held=_pair(entry.get("held", size)),
-    )
-
-
-def _event(entry: dict[str, Any], names: set[str]) -> Event:
-    _only(entry, {"what", "thing", "where", "lasts_s", "then", "weight"}, "an event")
-    what = What(entry["what"])
-    thing = str(entry.get("thing", ""))
-    if what in NEEDS_THING and thing not in names:
-        raise ValueError(f"event {what}: there is no thing {thing!r}")
-    where = entry.get("where", ["chest"])
-    where = (where,) if isinstance(where, str) else tuple(where)
-    then = str(entry.get("then", "back"))
-    if not where or not set(where) <= set(WHERES):
-        raise ValueError(f"event {what}: where takes {', '.join(WHERES)}")
-    if then not in THENS:
-        raise ValueError(f"event {what}: then takes {', '.join(THENS)}")
-    return Event(
-        what=what,
-        thing=thing,
-        where=where,
-        lasts_s=_range(entry.get("lasts_s", (5, 30)), "lasts_s"),
-        then=then,
-        weight=float(entry.get("weight", 1)),
-    )
-
-
-def _only(tree: dict[str, Any], known: set[str], what: str) -> None:
-    unknown = sorted(set(tree) - known)
-    if unknown:
-        raise ValueError(f"{what} takes no {unknown[0]!r}")
-
-
-def _pair(value: Any) -> tuple[float, float]:
-    first, second = value
-    return float(first), float(second)
-
-
-def _range(value: Any, name: str) -> Range:
-    low, high = _pair(value)
-    if not 0 <= low <= high:
-        raise ValueError(f"{name} must be [least, most]")
-    return low, high
-
-
-def _share(value: Any, name: str) -> float:
-    share = float(value)
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name} must be 0 to 1")
-    return share
-
-
-def _box(value: Any) -> Box:
-    ymin, xmin, ymax, xmax = map(float, value)
-    if not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
-        raise ValueError("a box is [top, left, bottom, right], 0 to 1")
-    return Box(ymin, xmin, ymax, xmax)
+def _contradictions(script: Script) -> Iterator[str]:
+    if script.name:
+        yield "name: the file's name is the name"
+    names = {thing.name for thing in script.things}
+    for number, event in enumerate(script.events):
+        if event.what in NEEDS_THING and event.thing not in names:
+            yield f"event[{number}].thing: there is no thing {event.thing!r}"
+        if event.lasts_s[0] > event.lasts_s[1]:
+            yield f"event[{number}].lasts_s: must be [least, most]"
+    if script.pause_s[0] > script.pause_s[1]:
+        yield "pause_s: must be [least, most]"
