@@ -271,3 +271,11 @@ def test_a_picture_is_frozen_when_it_has_been_the_same_for_long():
     assert looked_through(Sight(10**6, View.CLEAR, View.CLEAR, 0.0), same, 1.0, never).wanted is (
         View.CLEAR
     )
+
+
+def test_a_belief_that_nothing_confirms_fades_and_never_turns_round():
+    for held in (-4.0, -1.0, 1.0, 4.0):
+        later = [motion.later(held, passed_s) for passed_s in (0.0, 1.0, 60.0, 600.0, 1e5)]
+        assert later[0] == pytest.approx(held, abs=0.01)
+        assert later == sorted(later, reverse=held > 0)
+        assert later[-1] == pytest.approx(0.0, abs=0.01)
