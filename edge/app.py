@@ -230,7 +230,7 @@ def build(
             learner=learner,
         )
         if link is not None:
-            link.attach(loop)
+            link.attach(loop, learner)
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)

@@ -386,6 +386,38 @@ class Learnt:
 
 
 @dataclass(frozen=True, slots=True)
+class LessonSoFar:
+    """How far the showing of a thing has come, at its last picture.
+
+    views, enough: different ones, and how many are enough
+    used:          pictures in which something was held up, of `pictures`
+    empty_s:       hands are to be empty for so long yet
+    left_s:        of all of it
+    """
+
+    name: str
+    phone: bool
+    views: int
+    enough: int
+    used: int
+    pictures: int
+    empty_s: float
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A thing that was shown, and what that changed: what its views were taken for, as a phone,
+    before anything was shown and now (0..1, the middle one of them)."""
+
+    name: str
+    phone: bool
+    views: int
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Aim:
     """Somebody looks through the camera to aim it: it is open for a while, with a light on, and
     nobody is watched. 0 ends it."""

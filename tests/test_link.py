@@ -21,12 +21,14 @@ from edge.domain import (
     EventType,
     Frame,
     Happening,
+    LessonSoFar,
     Mute,
     NotAPhone,
     Observation,
     SessionAction,
     SetMode,
     SetSession,
+    Shown,
     View,
 )
 from tests.linked import PICTURE, LinkedBox
@@ -74,6 +76,46 @@ def test_a_click_leaves_in_the_inbox_what_mqtt_would(box, name, payload, command
 def test_what_is_not_understood_changes_nothing_and_is_said(box, name, payload, why):
     assert why in box.ask("command", name=name, payload=payload)[0]["error"]
     assert box.inbox.drain() == []
+
+
+class Teacher:
+    """A learner in the middle of a lesson."""
+
+    lesson = LessonSoFar("wallet", False, 7, 20, 9, 12, 0.0, 11.5)
+    file = ("taught-1.npz", b"PK...")
+
+    def hear(self, happening: Happening) -> None:
+        raise AssertionError("the page tells the box by commands")
+
+    def shown(self) -> tuple[Shown, ...]:
+        return (Shown("my phone", True, 40, 0.31, 0.97),)
+
+    def exported(self) -> tuple[str, bytes]:
+        return self.file
+
+
+def test_what_is_being_shown_and_what_was_is_told_to_the_page(box):
+    assert box.ask("state")[0]["lesson"] is None
+    assert box.ask("taught")[0] == {"things": []}
+    teacher = Teacher()
+    box.link.attach(box.seeing, teacher)
+    told = box.ask("state")[0]["lesson"]
+    assert (told["name"], told["views"], told["enough"], told["left_s"]) == ("wallet", 7, 20, 11.5)
+    box.seeing.see(6.0)
+    assert box.ask("look")[0]["lesson"] == told
+    (thing,) = box.ask("taught")[0]["things"]
+    assert thing == {"name": "my phone", "phone": True, "views": 40, "before": 0.31, "now": 0.97}
+    assert box.ask("export") == ({"name": "taught-1.npz"}, b"PK...")
+    teacher.file = ("taught-1.npz", b"")
+    assert box.ask("export") == ({"error": "the box was shown nothing yet"}, b"")
+
+
+def test_that_something_is_known_now_is_told_with_its_number(box):
+    assert box.ask("state")[0]["taught"] == {"number": 0}
+    details = {"name": "wallet", "phone": False, "views": 9}
+    for _ in range(2):
+        box.link.tell(Happening(EventType.TAUGHT, 7.0, None, details))
+    assert box.ask("state")[0]["taught"] == {"number": 2, **details}
 
 
 def test_the_camera_is_opened_for_aiming_by_the_page_and_by_nobody_else(box):

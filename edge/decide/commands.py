@@ -17,9 +17,9 @@ from edge.decide.sessions import (
     end_focus,
     pause,
     resume,
+    seeing,
     stop,
     unpause,
-    watching,
 )
 from edge.domain import (
     DENIED,
@@ -57,6 +57,7 @@ SOUNDS = ("buzzer", "chirp", "loud")
 PARTS = ("lights", *SOUNDS, "off")  # off: end a test
 LONGEST_GRACE_S = 600.0
 LONGEST_AIM_S = 300.0
+OPENS_S = 10.0  # a camera needs so long at most until there is a picture
 
 
 def obey(
@@ -272,13 +273,16 @@ def _obey_lesson(state: State, command: Teach | MyPhone | Learnt) -> State:
             if why:
                 return refuse(state, "teach", why)
             return happen(state, EventType.TAUGHT, name=name, phone=phone, views=views)
-        case _ if not watching(state):
+        case _ if not seeing(state):
             what = "teach" if isinstance(command, Teach) else "my_phone"
             return refuse(state, what, "the camera is closed: start a focus session first")
         case Teach(name, phone, seconds):
             # Whatever is held up now is no reason to nudge anybody.
             until_s = state.at_s + EMPTY_S + seconds
             state = replace(state, denied=tuple((seat.seat, until_s) for seat in state.seats))
+            if state.aim_until_s is not None:  # it may have to open first
+                aim_until_s = max(state.aim_until_s, until_s + OPENS_S)
+                state = replace(state, aim_until_s=aim_until_s)
             return happen(state, EventType.TEACH, name=name, phone=phone, seconds=seconds)
         case MyPhone():
             return happen(state, EventType.MY_PHONE)
