@@ -29,7 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge import service
+from edge import __version__, logs, service
 from edge.config import Config
 from edge.domain import Aim, EventType, Happening, State
 from edge.errors import Trouble
@@ -120,6 +120,7 @@ class Link:
             "state": self._state,
             "look": self._look,
             "taught": self._shown,
+            "log": self._log,
             "export": self._export,
             "command": self._command,
             "aim": self._aim,
@@ -168,6 +169,7 @@ class Link:
             "taught": self._taught,
             "lesson": self._lesson(),
             "box": self._config.box.name,
+            "version": __version__,
             "modes": sorted(self._config.modes),
         }
         if self._published is not None:
@@ -210,6 +212,10 @@ class Link:
     def _lesson(self) -> dict[str, Any] | None:
         lesson = None if self._learner is None else self._learner.lesson
         return None if lesson is None else asdict(lesson)
+
+    def _log(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The last lines that this process has logged."""
+        return {"lines": [asdict(line) for line in logs.RECENT.lines()]}, b""
 
     def _shown(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """What the box was shown, and what each of it changed."""
