@@ -425,6 +425,23 @@ class Aim:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The newest version that the box was told of (`offers`)."""
+
+    version: str
+    notes: str = ""
+    url: str = ""
+    newer: bool = False  # than the one that runs
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The box was told which version is the newest."""
+
+    offer: Offer
+
+
 class Press(StrEnum):
     """The button; what a short press means depends on the state (`decide`)."""
 
@@ -456,6 +473,7 @@ Command = (
     | Learnt
     | Test
     | Aim
+    | Offered
     | Press
     | FaultChange
 )
@@ -617,6 +635,7 @@ class State:
     follow: str = ""  # the seat that light and sound follow; empty: the worst
     seed: int = 0  # of this run, for what is drawn at random (`experiment`)
     way: str = ""  # of nudging, to which this focus session was drawn; empty: as configured
+    offer: Offer | None = None  # the newest version; None: nobody has said
     happenings: tuple[Happening, ...] = ()  # the latest, oldest first, bounded
     happened: int = 0  # how many there were in all
 

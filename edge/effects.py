@@ -124,6 +124,7 @@ def _visible(state: State) -> tuple[object, ...]:
         state.view,
         state.faults,
         state.look_alikes,
+        state.offer,
         tuple((t.pickups, t.sessions, t.clean_sessions, t.streak) for t in state.totals),
         int(sum(t.focus_s + t.break_s for t in state.totals) // BOOKS_S),
     )

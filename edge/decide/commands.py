@@ -37,6 +37,7 @@ from edge.domain import (
     Mute,
     MyPhone,
     NotAPhone,
+    Offered,
     PhoneSight,
     Press,
     Session,
@@ -104,6 +105,8 @@ def obey(
         case Aim(seconds):
             until_s = state.at_s + min(seconds, LONGEST_AIM_S) if seconds > 0 else None
             state = replace(state, aim_until_s=until_s)
+        case Offered(offer):
+            state = replace(state, offer=offer)
         case FaultChange(fault, broken, text):
             state = _obey_fault(state, fault, broken, text)
     return nudge(state, config)

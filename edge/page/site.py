@@ -268,7 +268,7 @@ class Site:
                 "away": not state,
                 "figures": {**state.get("health", {}), "version": state.get("version")},
                 "faults": state.get("faults", []),
-                "update": state.get("update"),
+                "newest": state.get("newest"),
                 "lines": sorted(said, key=lambda line: line["at"])[-logs.MOST_LINES :],
             }
         )

@@ -25,12 +25,14 @@ function show(box) {
   onChange("figures", rows, (list) => list.replaceChildren(...rows.flatMap(([words, value]) =>
     [element("dt", words), element("dd", value)])));
   say("faults", box.faults.length ? t("Not working: {parts}", { parts: box.faults.map(said).join(", ") }) : "");
-  const offer = box.update;
+  const offer = box.newest && box.newest.newer ? box.newest : null;
   at("update").hidden = !offer;
   if (offer) {
     say("version", t("{version} is there; {installed} runs.", { version: offer.version, installed: box.figures.version }));
     say("notes", offer.notes);
-    say("how", `sudo procrastobot-update install ${offer.address || "procrastobot.update"} --restart`);
+    at("where").hidden = !offer.url;
+    at("where").href = offer.url; // http or https: the box takes no other
+    say("where", offer.url);
   }
   onChange("lines", box.lines, (list) => {
     const below = list.scrollHeight - list.scrollTop - list.clientHeight < 8;

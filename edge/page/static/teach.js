@@ -82,7 +82,7 @@ function row(thing) {
   const item = element("li");
   const words = element("div");
   const kind = thing.phone ? t("a phone") : t("no phone");
-  words.append(element("strong", said(thing.name)),
+  words.append(element("strong", `${said(thing.name)}:`),
     ` ${tn("{kind}, {n} look of it is kept.", "{kind}, {n} looks of it are kept.", thing.views, { kind })} `,
     t("Taken for a phone: {before} before, {now} now.", { before: share(thing.before), now: share(thing.now) }));
   const button = element("button", t("Forget"), { type: "button", "aria-label": t("Forget {name}", { name: said(thing.name) }) });
