@@ -350,6 +350,7 @@ class Test:
     __test__ = False  # keeps pytest from collecting it
 
     part: str
+    tune: str = ""  # to be tried out once, as chirp or when loud; empty: the one that is played
 
 
 @dataclass(frozen=True, slots=True)
@@ -623,6 +624,7 @@ class State:
     reward_until_s: float | None = None
     testing: str = ""  # the part that a test shows or sounds
     testing_until_s: float = 0.0
+    testing_tune: str = ""  # that is tried out; empty: the one that is played
     aim_until_s: float | None = None  # somebody aims the camera
     look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
     denied: tuple[tuple[str, float], ...] = ()  # seats whose alarm was denied, and until when

@@ -29,9 +29,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge import __version__, logs, service
+from edge import __version__, logs, service, tunes
 from edge.config import Config
-from edge.domain import Aim, EventType, Happening, State
+from edge.domain import Aim, EventType, Happening, State, Test
 from edge.errors import Trouble
 from edge.live import Taken, take
 from edge.state_dir import state_dir
@@ -124,6 +124,7 @@ class Link:
             "export": self._export,
             "command": self._command,
             "aim": self._aim,
+            "play": self._play,
             "adopt": self._adopt,
             "restart": self._restarted,
         }
@@ -244,6 +245,16 @@ class Link:
             return {"error": "seconds: a number"}, b""
         self._inbox.put(Aim(float(seconds)))
         return {"accepted": "aim"}, b""
+
+    def _play(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Play a tune once, as it would chirp or be loud. Longer than a command may be."""
+        tune = str(request.get("tune", ""))
+        try:
+            tunes.find(tune)
+        except tunes.NoTune as exc:
+            return {"error": str(exc)}, b""
+        self._inbox.put(Test("loud" if request.get("loud") is True else "chirp", tune))
+        return {"accepted": "play"}, b""
 
     def _adopt(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Read the configuration again, and take over what needs no new start."""

@@ -54,6 +54,7 @@ from edge.domain import (
 )
 
 TEST_S = 2.0
+REST_S = 0.2  # after a tune that is tried out: less than it waits until it comes again
 SOUNDS = ("buzzer", "chirp", "loud")
 PARTS = ("lights", *SOUNDS, "off")  # off: end a test
 LONGEST_GRACE_S = 600.0
@@ -100,8 +101,8 @@ def obey(
             state = _obey_forget(state, number, name)
         case Teach() | MyPhone() | Learnt():
             state = _obey_lesson(state, command)
-        case Test(part):
-            state = _obey_test(state, part, config)
+        case Test(part, tune):
+            state = _obey_test(state, part, tune, config)
         case Aim(seconds):
             until_s = state.at_s + min(seconds, LONGEST_AIM_S) if seconds > 0 else None
             state = replace(state, aim_until_s=until_s)
@@ -299,7 +300,7 @@ def _obey_tune(state: State, tune: str, loud: bool) -> State:
     return replace(state, loud=tune) if loud else replace(state, chirp=tune)
 
 
-def _obey_test(state: State, part: str, config: Config) -> State:
+def _obey_test(state: State, part: str, tune: str, config: Config) -> State:
     if part not in PARTS:
         return refuse(state, "test", f"no part {part[:40]!r}; there is {', '.join(PARTS)}")
     if part == "off":
@@ -308,7 +309,14 @@ def _obey_test(state: State, part: str, config: Config) -> State:
         return refuse(state, "test", "muted" if state.muted else "quiet hours")
     if part in SOUNDS and state.volume * config.ladder(state.mode).volume_cap <= 0:
         return refuse(state, "test", "the volume is 0")
-    return replace(state, testing=part, testing_until_s=state.at_s + TEST_S)
+    lasts_s = TEST_S
+    if tune:
+        try:
+            lasts_s = tunes.find(tune).length_s + REST_S
+        except tunes.NoTune as exc:
+            return refuse(state, "test", str(exc))
+    until_s = state.at_s + lasts_s
+    return replace(state, testing=part, testing_until_s=until_s, testing_tune=tune)
 
 
 def _obey_fault(state: State, fault: Fault, broken: bool, text: str) -> State:

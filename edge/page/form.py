@@ -17,7 +17,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from edge import checkup, settings, toml
+from edge import checkup, settings, toml, tunes
 from edge.adopt import needs_start
 from edge.config import Config, SeatConfig
 from edge.domain import Box
@@ -27,6 +27,7 @@ from edge.page.words import Text
 MOST_CHANGES = 200
 # Seats are drawn; a hook runs commands, and is set by who may edit the file.
 UNTYPED = ("seats", "hooks")
+TUNES = (("nudge", "chirp"), ("nudge", "loud"))  # can be listened to
 KINDS = {bool: "switch", int: "whole", float: "number", str: "text"}
 
 Change = tuple[tuple[str, ...], Any]  # where in the file, and what; None: take it out
@@ -92,6 +93,7 @@ def _section(
                 "there": bool(getattr(table, each.name)) if each.metadata["secret"] else None,
                 "set": each.name in given,
                 "start": needs_start(where[0]),
+                "tunes": list(tunes.LIBRARY) if (*where, each.name) in TUNES else None,
             }
             for each in fields(table)
         ],

@@ -115,6 +115,7 @@ class Site:
             Route("/api/box", self._of_box, methods=["GET"]),
             Route("/api/settings", self._settings, methods=["GET", "POST"]),
             Route("/api/aim", self._aim, methods=["POST"]),
+            Route("/api/play", self._play, methods=["POST"]),
             Route("/api/restart", self._restart, methods=["POST"]),
         ]
         self.app = Starlette(
@@ -308,6 +309,12 @@ class Site:
     async def _aim(self, request: Request) -> Response:
         seconds = AIM_S if (await _json(request)).get("on") is True else 0
         answer, _picture = await self._box.ask({"ask": "aim", "seconds": seconds})
+        return JSONResponse(answer, 400 if "error" in answer else 202)
+
+    async def _play(self, request: Request) -> Response:
+        given = await _json(request)
+        asked = {"ask": "play", "tune": _text(given, "tune"), "loud": given.get("loud") is True}
+        answer, _picture = await self._box.ask(asked)
         return JSONResponse(answer, 400 if "error" in answer else 202)
 
     async def _restart(self, _: Request) -> Response:

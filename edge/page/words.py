@@ -198,9 +198,10 @@ class _Page(HTMLParser):
         self._parts.append(text)
 
     def handle_data(self, data: str) -> None:
-        if text := message_of(data):
-            said = escape(self._words.of(text), quote=False)
-            data = data.replace(data.strip(), said)
+        text = message_of(data)
+        said = self._words.of(text)
+        if said != text:
+            data = data.replace(data.strip(), escape(said, quote=False))
         self._parts.append(data)
 
     def handle_endtag(self, tag: str) -> None:

@@ -2,6 +2,7 @@
 // A form for every setting, made from what the box says of them.
 
 let declared = { sections: [] };
+let played = null; // where to say what became of the last tune
 const changes = new Map(); // path -> value; null: back to the default
 
 const keyOf = (path) => path.join(".");
@@ -33,7 +34,24 @@ function field(path, setting) {
   });
   show(input, setting, setting.value);
   row.append(words, input, back, help, wrong);
+  if (setting.tunes) row.append(...listening(path, setting.tunes, input, wrong));
   return row;
+}
+
+// A tune can be chosen from the library or written out, and listened to before it is saved.
+function listening(path, tunes, input, wrong) {
+  const known = element("datalist", "", { id: `${input.id}-known` });
+  known.append(...tunes.map((name) => element("option", "", { value: name })));
+  input.setAttribute("list", known.id);
+  const button = element("button", t("Play it"), { type: "button", "aria-label": t("{setting}: play it", { setting: keyOf(path) }) });
+  button.addEventListener("click", async () => {
+    played = wrong;
+    const answer = await post("/api/play", { tune: input.value.trim(), loud: path.at(-1) === "loud" });
+    wrong.textContent = answer.ok ? "" : said(answer.error);
+    if (answer.ok) input.removeAttribute("aria-invalid");
+    else input.setAttribute("aria-invalid", "true");
+  });
+  return [known, button];
 }
 
 function helpOf(setting) {
@@ -147,4 +165,16 @@ at("password").addEventListener("submit", async (event) => {
   at("password-answer").textContent = answer.ok ? t("Set. Other browsers have to log in again.") : answer.error;
   if (answer.ok) at("new").value = "";
 });
+// What the box refuses to play: it is muted, or the hours are quiet.
+setInterval(async () => {
+  if (document.hidden) return;
+  try {
+    const before = heard && heard.refused;
+    hear(await ask("/api/state"));
+    if (played && before !== null && before !== heard.refused) say(played.id, at("answer").textContent);
+    connected(true);
+  } catch (error) {
+    connected(false);
+  }
+}, 1000);
 load();
