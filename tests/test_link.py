@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import link, live
+from edge import link, live, logs
 from edge.adopt import adopted
 from edge.config import Config, ExperimentConfig, HookConfig, PolicyConfig, SeatConfig
 from edge.domain import (
@@ -29,6 +31,7 @@ from edge.domain import (
     SetMode,
     SetSession,
     Shown,
+    Test,
     View,
 )
 from tests.linked import PICTURE, LinkedBox
@@ -116,6 +119,34 @@ def test_that_something_is_known_now_is_told_with_its_number(box):
     for _ in range(2):
         box.link.tell(Happening(EventType.TAUGHT, 7.0, None, details))
     assert box.ask("state")[0]["taught"] == {"number": 2, **details}
+
+
+def test_a_tune_is_played_as_it_is_written_and_what_is_none_is_refused(box):
+    long = "mine:d=16,o=5,b=200:" + ",".join(["a", "b"] * 30) + " " * 300
+    assert box.ask("play", tune=long) == ({"accepted": "play"}, b"")
+    assert box.ask("play", tune="ahem", loud=True) == ({"accepted": "play"}, b"")
+    assert box.inbox.drain() == [Test("chirp", long), Test("loud", "ahem")]
+    for tune, why in (("mine:8a", "two colons"), ("", "one of two-up"), ("/etc/x.wav", "one of")):
+        assert why in box.ask("play", tune=tune)[0]["error"]
+    assert box.inbox.drain() == []
+
+
+def test_the_last_lines_of_the_log_are_told_and_no_more_of_them_than_are_kept(box):
+    before = logging.getLogger().handlers[:]
+    logs.set_up("info", stream=io.StringIO())
+    try:
+        log = logging.getLogger("a.box")
+        for number in range(logs.MOST_LINES + 5):
+            log.info("line %d\n\x1b[31m", number)
+        log.error("x" * 5000)
+        log.debug("nobody asked for this")
+        lines = box.ask("log")[0]["lines"]
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert len(lines) == logs.MOST_LINES
+    assert lines[0]["text"] == "line 6  [31m"
+    assert (lines[-1]["level"], len(lines[-1]["text"])) == ("ERROR", logs.LONGEST_LINE)
+    assert all(line["at"] > 1.7e9 for line in lines)
 
 
 def test_the_camera_is_opened_for_aiming_by_the_page_and_by_nobody_else(box):
