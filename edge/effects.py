@@ -5,6 +5,8 @@ Every effect follows from two states, so that the same states always do the same
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edge import patterns, tunes
 from edge.config import CHIRP, LOUD, Config
 from edge.domain import (

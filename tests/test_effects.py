@@ -159,9 +159,9 @@ def test_a_tune_is_tried_out_once_and_to_its_end_and_changes_nothing():
     assert tune.notes == tunes.parse(text).notes
     assert tune.repeat_s > 3.6 + 0.5, "it does not begin anew before it is over"
     assert tune.at_most_s >= 3.6
-    desk.wait(3.5)
+    desk.nobody(3.5)
     assert tune_of(desk.state, desk.config) == tune
-    desk.wait(0.5)
+    desk.nobody(0.5)
     assert tune_of(desk.state, desk.config) is None
     assert (desk.state.chirp, desk.state.loud) == ("", "")
     desk.tell(Test("chirp"))

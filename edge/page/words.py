@@ -116,13 +116,14 @@ class Words:
                 words[key] = said
         words = {key: said for key, said in words.items() if key in scripted()}
         said = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
-        patterns = json.dumps([each for each in SAID if "{" in each], ensure_ascii=False)
+        # What says more comes first: it may fit what says less too.
+        patterns = sorted((each for each in SAID if "{" in each), key=_said_itself, reverse=True)
         plural = re.sub(r"[^n\d!=<>&|%?: ()]", "", _plural(self._found))
         lines = (
             '"use strict";',
             f'const LANGUAGE = "{self.language}";',
             f"const WORDS = {said};",
-            f"const PATTERNS = {patterns if words else '[]'};",
+            f"const PATTERNS = {json.dumps(patterns if words else [], ensure_ascii=False)};",
             f"const form = (n) => Number({plural});",
         )
         return "\n".join(lines) + "\n"
@@ -166,6 +167,11 @@ def scripted() -> frozenset[str]:
 
 _SCRIPTED: set[str] = set()
 _SPOKEN = re.compile(r"\btn?\(\s*(\"(?:[^\"\\]|\\.)*\")")
+
+
+def _said_itself(pattern: str) -> int:
+    """How much of a pattern is no place for something."""
+    return len(re.sub(r"\{\w+\}", "", pattern))
 
 
 def _plural(found: gettext.NullTranslations) -> str:
