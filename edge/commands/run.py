@@ -86,6 +86,10 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+# As in the unit of the service, deploy/procrastobot-page.service.
+FRUGAL = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_ARENA_MAX": "2"}
+
+
 @contextlib.contextmanager
 def page(config: Config, path: Path | None) -> Iterator[None]:
     """The page of a box that is no service: a process beside it, which ends with it."""
@@ -97,7 +101,8 @@ def page(config: Config, path: Path | None) -> Iterator[None]:
     command += [sys.executable, "-m", "edge", "page"]
     command += ["--config", str(path)] if path is not None else []
     command += ["--host", config.web.host, "--port", str(config.web.port)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    frugal = {**os.environ, **FRUGAL}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=frugal)
     try:
         yield
     finally:
