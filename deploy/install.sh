@@ -61,7 +61,7 @@ remove() {
             "/run/systemd/system/$each.d"
     done
     rm -f \
-        /usr/local/bin/procrastobot \
+        /usr/local/bin/procrastobot /etc/avahi/services/procrastobot.service \
         /etc/sysusers.d/procrastobot.conf /etc/tmpfiles.d/procrastobot.conf \
         /etc/udev/rules.d/60-procrastobot.rules
     rm -rf "$base"
@@ -97,6 +97,8 @@ verify_bundle() {
 system_packages() {
     [ "$apt" = yes ] || return 0
     wanted=mosquitto # for broker.enabled
+    # Who looks for http://NAME.local finds it (edge/page/listen.py tells it what to announce).
+    [ "$with_page" = no ] || wanted="$wanted avahi-daemon"
     if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
         # These belong to the system: they fit its kernel and its libcamera.
         wanted="$wanted python3-picamera2 python3-lgpio"

@@ -27,6 +27,7 @@ from edge.inbox import CommandInbox
 from edge.link import Link, path_of
 from edge.lock import Held, Lock
 from edge.loop import Loop
+from edge.offers import Offers
 from edge.outputs import Outputs
 from edge.ports import (
     Buzzer,
@@ -204,6 +205,8 @@ def build(
             stack.callback(link.close)
         outputs = Outputs(lights, buzzer, teller, () if link is None else (link,))
         stack.callback(outputs.silence)
+        if config.box.updates and camera.live:
+            stack.callback(Offers(config.box.updates, inbox).close)
         album = open_album(config.privacy, state_dir(), wall_clock=local_time)
         if album is not None:
             stack.callback(album.close)
@@ -235,7 +238,7 @@ def build(
             card_reader=card_reader,
         )
         if link is not None:
-            link.attach(loop)
+            link.attach(loop, learner)
         # The totals since the last publication, up to a minute, belong to the day too.
         stack.callback(lambda: teller.publish(loop.state))
         log.info("camera: %s", camera.description)

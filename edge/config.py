@@ -66,6 +66,11 @@ class BoxConfig:
         pattern=r"[A-Za-z0-9_-]{1,32}",
     )
     name: str = setting("Procrastobot", "How the box calls itself, e.g. in Home Assistant.")
+    updates: str = setting(
+        "",
+        "Notice of the newest version: a file, or an http(s) address that is asked once a day;"
+        " empty: nobody is asked.",
+    )
     log_level: str = setting(
         "info", "How much is logged.", choices=("debug", "info", "warning", "error")
     )

@@ -350,6 +350,7 @@ class Test:
     __test__ = False  # keeps pytest from collecting it
 
     part: str
+    tune: str = ""  # to be tried out once, as chirp or when loud; empty: the one that is played
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +387,38 @@ class Learnt:
 
 
 @dataclass(frozen=True, slots=True)
+class LessonSoFar:
+    """How far the showing of a thing has come, at its last picture.
+
+    views, enough: different ones, and how many are enough
+    used:          pictures in which something was held up, of `pictures`
+    empty_s:       hands are to be empty for so long yet
+    left_s:        of all of it
+    """
+
+    name: str
+    phone: bool
+    views: int
+    enough: int
+    used: int
+    pictures: int
+    empty_s: float
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A thing that was shown, and what that changed: what its views were taken for, as a phone,
+    before anything was shown and now (0..1, the middle one of them)."""
+
+    name: str
+    phone: bool
+    views: int
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Aim:
     """Somebody looks through the camera to aim it: it is open for a while, with a light on, and
     nobody is watched. 0 ends it."""
@@ -406,6 +439,23 @@ class ReadCard:
     """A card was held up for long enough: a session of so many minutes."""
 
     minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The newest version that the box was told of (`offers`)."""
+
+    version: str
+    notes: str = ""
+    url: str = ""
+    newer: bool = False  # than the one that runs
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The box was told which version is the newest."""
+
+    offer: Offer
 
 
 class Press(StrEnum):
@@ -440,6 +490,7 @@ Command = (
     | Test
     | Aim
     | ReadCard
+    | Offered
     | Press
     | FaultChange
 )
@@ -589,6 +640,7 @@ class State:
     reward_until_s: float | None = None
     testing: str = ""  # the part that a test shows or sounds
     testing_until_s: float = 0.0
+    testing_tune: str = ""  # that is tried out; empty: the one that is played
     aim_until_s: float | None = None  # somebody aims the camera
     card_until_s: float | None = None  # it is open for a card with a number to be held up
     look_alikes: tuple[LookAlike, ...] = ()  # oldest first, bounded
@@ -602,6 +654,7 @@ class State:
     follow: str = ""  # the seat that light and sound follow; empty: the worst
     seed: int = 0  # of this run, for what is drawn at random (`experiment`)
     way: str = ""  # of nudging, to which this focus session was drawn; empty: as configured
+    offer: Offer | None = None  # the newest version; None: nobody has said
     happenings: tuple[Happening, ...] = ()  # the latest, oldest first, bounded
     happened: int = 0  # how many there were in all
 

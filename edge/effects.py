@@ -5,6 +5,8 @@ Every effect follows from two states, so that the same states always do the same
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edge import patterns, tunes
 from edge.config import CHIRP, LOUD, Config
 from edge.decide import seeing
@@ -84,10 +86,13 @@ def tune_of(state: State, config: Config) -> Tune | None:
     volume = state.volume * config.ladder(state.mode).volume_cap
     if state.testing == "buzzer":
         return Tune("test", _TEST, volume, at_most_s=_TEST_LASTS_S)
-    if state.testing == "chirp":
-        return _alarm(Level.SOUND, state, config, _TEST_LASTS_S)
-    if state.testing == "loud":
-        return _alarm(Level.LOUD, state, config, _TEST_LASTS_S)
+    if state.testing in ("chirp", "loud"):
+        lasts_s = _TEST_LASTS_S
+        if state.testing_tune:
+            tune, lasts_s = state.testing_tune, tunes.LONGEST_S
+            state = replace(state, chirp=tune, loud=tune)
+        level = Level.SOUND if state.testing == "chirp" else Level.LOUD
+        return _alarm(level, state, config, lasts_s)
     if state.level < Level.SOUND:
         return None
     return _alarm(state.level, state, config, config.nudge.longest_sound_s)
@@ -117,6 +122,7 @@ def _visible(state: State) -> tuple[object, ...]:
         state.mode,
         state.grace_s,
         state.testing,
+        state.testing_tune,
         state.volume,
         state.chirp,
         state.loud,
@@ -125,6 +131,7 @@ def _visible(state: State) -> tuple[object, ...]:
         state.view,
         state.faults,
         state.look_alikes,
+        state.offer,
         tuple((t.pickups, t.sessions, t.clean_sessions, t.streak) for t in state.totals),
         int(sum(t.focus_s + t.break_s for t in state.totals) // BOOKS_S),
     )

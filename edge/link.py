@@ -24,13 +24,14 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge import service
+from edge import __version__, logs, service, tunes
 from edge.config import Config
-from edge.domain import Aim, EventType, Happening, State
+from edge.domain import Aim, EventType, Happening, State, Test
 from edge.errors import Trouble
 from edge.live import Taken, take
 from edge.state_dir import state_dir
@@ -40,7 +41,7 @@ from edge.wire.state import WallTime, state_payload
 if TYPE_CHECKING:
     from edge.domain import Frame, Observation
     from edge.health import Health
-    from edge.ports import Inbox
+    from edge.ports import Inbox, Learner
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,9 @@ class Link:
         self._vocabulary = Vocabulary.of(config)
         self._published: tuple[State, datetime] | None = None
         self._refused: dict[str, Any] = {"number": 0, "why": ""}
+        self._taught: dict[str, Any] = {"number": 0}
         self._watched: Watched | None = None
+        self._learner: Learner | None = None
         self._looked: tuple[Frame, dict[str, Any], bytes] | None = None
         self._looked_s = float("-inf")
         self._number = 0
@@ -116,8 +119,12 @@ class Link:
         self._asks: dict[str, Callable[[Mapping[str, Any]], tuple[dict[str, Any], bytes]]] = {
             "state": self._state,
             "look": self._look,
+            "taught": self._shown,
+            "log": self._log,
+            "export": self._export,
             "command": self._command,
             "aim": self._aim,
+            "play": self._play,
             "adopt": self._adopt,
             "restart": self._restarted,
         }
@@ -132,18 +139,21 @@ class Link:
 
     # ------------------------------------------------------------ what the loop's thread does
 
-    def attach(self, watched: Watched) -> None:
+    def attach(self, watched: Watched, learner: Learner | None = None) -> None:
         self._watched = watched
+        self._learner = learner
 
     def publish(self, state: State) -> None:
         # One assignment; what it means in JSON is worked out for who asks.
         self._published = (state, self._wall_clock())
 
     def tell(self, happening: Happening) -> None:
-        # What a click asks for is refused by the loop, when the click has long been answered.
+        # What became of a click is known to the loop, when the click has long been answered.
         if happening.type is EventType.REFUSED:
             number = self._refused["number"] + 1
             self._refused = {"number": number, "why": str(happening.details.get("why", ""))}
+        elif happening.type is EventType.TAUGHT:
+            self._taught = {**happening.details, "number": self._taught["number"] + 1}
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -157,7 +167,10 @@ class Link:
         answer: dict[str, Any] = {
             "now": self._wall_clock().isoformat(timespec="milliseconds"),
             "refused": self._refused,
+            "taught": self._taught,
+            "lesson": self._lesson(),
             "box": self._config.box.name,
+            "version": __version__,
             "modes": sorted(self._config.modes),
         }
         if self._published is not None:
@@ -194,7 +207,28 @@ class Link:
     def _drawn(self, seen: Taken) -> tuple[dict[str, Any], bytes]:
         assert self._watched is not None
         words = seen.words(self._watched.state, self._config)
-        return {"number": self._number, "camera": True, **words}, seen.jpeg(WIDEST_PX)
+        told = {"number": self._number, "camera": True, **words, "lesson": self._lesson()}
+        return told, seen.jpeg(WIDEST_PX)
+
+    def _lesson(self) -> dict[str, Any] | None:
+        lesson = None if self._learner is None else self._learner.lesson
+        return None if lesson is None else asdict(lesson)
+
+    def _log(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The last lines that this process has logged."""
+        return {"lines": [asdict(line) for line in logs.RECENT.lines()]}, b""
+
+    def _shown(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """What the box was shown, and what each of it changed."""
+        things = () if self._learner is None else self._learner.shown()
+        return {"things": [asdict(thing) for thing in things]}, b""
+
+    def _export(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The same, as `procrastobot teach --import` takes it."""
+        name, body = ("", b"") if self._learner is None else self._learner.exported()
+        if not body:
+            return {"error": "the box was shown nothing yet"}, b""
+        return {"name": name}, body
 
     def _command(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         payload = str(request.get("payload", "")).encode()
@@ -211,6 +245,16 @@ class Link:
             return {"error": "seconds: a number"}, b""
         self._inbox.put(Aim(float(seconds)))
         return {"accepted": "aim"}, b""
+
+    def _play(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Play a tune once, as it would chirp or be loud. Longer than a command may be."""
+        tune = str(request.get("tune", ""))
+        try:
+            tunes.find(tune)
+        except tunes.NoTune as exc:
+            return {"error": str(exc)}, b""
+        self._inbox.put(Test("loud" if request.get("loud") is True else "chirp", tune))
+        return {"accepted": "play"}, b""
 
     def _adopt(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Read the configuration again, and take over what needs no new start."""

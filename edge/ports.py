@@ -13,8 +13,10 @@ from edge.domain import (
     Frame,
     Glance,
     Happening,
+    LessonSoFar,
     LightPattern,
     Look,
+    Shown,
     State,
     Tell,
     Tune,
@@ -138,6 +140,20 @@ class Learner(Protocol):
 
     def hear(self, happening: Happening) -> None:
         """Never raises."""
+        ...
+
+    @property
+    def lesson(self) -> LessonSoFar | None:
+        """What is being shown now. Any thread may ask."""
+        ...
+
+    def shown(self) -> tuple[Shown, ...]:
+        """What was shown before. Any thread may ask."""
+        ...
+
+    def exported(self) -> tuple[str, bytes]:
+        """All of that as a file for another box with the same model: its name, and what is in it;
+        nothing is in it when nothing was shown. Any thread may ask; raises OSError."""
         ...
 
 

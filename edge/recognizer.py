@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.desk.geometry import of_one
-from edge.desk.taught import FloatArray, Knowledge, directions, learn
+from edge.desk.taught import FloatArray, Knowledge, Thing, directions, learn, sigmoid
 from edge.domain import (
     DENIED,
     EMPTY_S,
@@ -34,7 +34,9 @@ from edge.domain import (
     Glance,
     Happening,
     Learnt,
+    LessonSoFar,
     Look,
+    Shown,
 )
 from edge.ports import Eyes, Features, Inbox
 from edge.taught_store import TaughtStore, named
@@ -115,6 +117,18 @@ class Lesson:
         if all(float(view @ other) < ANOTHER_VIEW for other in self._views):
             self._views.append(view)
 
+    def so_far(self, at_s: float) -> LessonSoFar:
+        return LessonSoFar(
+            self.name,
+            self.phone,
+            self.views,
+            ENOUGH,
+            self.used,
+            self.pictures,
+            empty_s=max(0.0, self._empty_until_s - at_s),
+            left_s=max(0.0, self.until_s - at_s),
+        )
+
     def outcome(self) -> str:
         """What went wrong, and what to do; empty: nothing."""
         if self.used:
@@ -149,7 +163,9 @@ class Recognizer:
         self._denials = denials
         self._knowledge: Knowledge | None = None
         self._recent: deque[_Seen] = deque(maxlen=RECENT)
+        self._asked: tuple[str, bool, float] | None = None  # a lesson, until there is a picture
         self._lesson: Lesson | None = None
+        self.lesson: LessonSoFar | None = None
         self._at_s = 0.0
         self._looked_s = 0.0
         self._learn()
@@ -167,6 +183,8 @@ class Recognizer:
             self._looked_s = frame.at_s
             if self._store.reload():
                 self._learn()
+        if self._asked is not None:
+            self._lesson, self._asked = self._begun(*self._asked, at_s=frame.at_s), None
         if self._lesson is not None:
             self._teach(self._lesson, frame, found)
         likely = held(found)[:MOST_CROPS]
@@ -200,21 +218,47 @@ class Recognizer:
         except (OSError, ValueError, ModelError) as exc:
             self._inbox.put(Learnt(str(details.get("name", "")), why=_why(exc)))
 
+    def shown(self) -> tuple[Shown, ...]:
+        """What was shown, and what that changed."""
+        things, knowledge = self._store.things, self._knowledge
+        if knowledge is None:
+            return ()
+        bank = self._features.bank
+        before = Knowledge(bank.weights, knowledge.directions, bank.slope)
+        return tuple(
+            Shown(
+                thing.name,
+                thing.phone,
+                thing.views,
+                *(_chance(each, thing) for each in (before, knowledge)),
+            )
+            for thing in things
+        )
+
+    def exported(self) -> tuple[str, bytes]:
+        """The file of what was shown. Raises OSError."""
+        path = self._store.path
+        return path.name, path.read_bytes() if path.exists() else b""
+
     def _begin(self, details: Details) -> None:
         _ = self._features.bank  # raises here, if they cannot be loaded, and not in a look
-        self._lesson = Lesson(
-            named(str(details["name"])),
-            bool(details["phone"]),
-            self._features,
-            until_s=self._at_s + EMPTY_S + float(details["seconds"] or 0),
-            empty_until_s=self._at_s + EMPTY_S,
-        )
+        name, phone = named(str(details["name"])), bool(details["phone"])
+        seconds = float(details["seconds"] or 0)
+        # Its time begins with a picture: the camera may only just be opening.
+        self._asked, self._lesson = (name, phone, seconds), None
+        self.lesson = LessonSoFar(name, phone, 0, ENOUGH, 0, 0, EMPTY_S, EMPTY_S + seconds)
+
+    def _begun(self, name: str, phone: bool, seconds: float, *, at_s: float) -> Lesson:
+        empty_until_s = at_s + EMPTY_S
+        until_s = empty_until_s + seconds
+        return Lesson(name, phone, self._features, until_s=until_s, empty_until_s=empty_until_s)
 
     def _teach(self, lesson: Lesson, frame: Frame, found: Sequence[Detection]) -> None:
         if frame.at_s < lesson.until_s:
             lesson.see(frame, found)
+            self.lesson = lesson.so_far(frame.at_s)
             return
-        self._lesson = None
+        self._lesson = self.lesson = None
         why = lesson.outcome()
         if not why:
             why = self._add(lesson.name, lesson.phone, lesson.vectors)
@@ -246,9 +290,11 @@ class Recognizer:
         return ""
 
     def _forget(self, name: str) -> None:
-        if self._store.forget(name):
+        changed = self._store.reload()  # what another process showed is not to be lost
+        known = self._store.forget(name)
+        if known or changed:
             self._learn()
-        elif name != DENIED:  # which every "forget all" names
+        if not known and name != DENIED:  # which every "forget all" names
             self._inbox.put(Learnt(name, why=f"nothing called {name!r} was shown"))
 
     def _learn(self) -> None:
@@ -277,6 +323,16 @@ class Unable:
     def __init__(self, inbox: Inbox, why: str) -> None:
         self._inbox = inbox
         self._why = why
+
+    @property
+    def lesson(self) -> None:
+        return None
+
+    def shown(self) -> tuple[Shown, ...]:
+        return ()
+
+    def exported(self) -> tuple[str, bytes]:
+        return "", b""
 
     def hear(self, happening: Happening) -> None:
         if happening.type in (EventType.TEACH, EventType.MY_PHONE):
@@ -329,6 +385,11 @@ def _of_one(phone: Detection, thing: Detection) -> bool:
 def seen_from_both_sides(crops: Sequence[Image]) -> list[Image]:
     """Each crop and, after it, its mirror image."""
     return [view for crop in crops for view in (crop, np.ascontiguousarray(crop[:, ::-1]))]
+
+
+def _chance(knowledge: Knowledge, thing: Thing) -> float:
+    """What the middle one of its views is taken for, as a phone, 0..1."""
+    return sigmoid(float(np.median(knowledge.log_odds(thing.vectors))))
 
 
 def _why(exc: Exception) -> str:

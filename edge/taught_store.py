@@ -75,8 +75,8 @@ class TaughtStore:
         ValueError for a name that is another kind of thing, or one too many."""
         known = next((thing for thing in self.things if thing.name == name), None)
         if known is not None and known.phone != phone:
-            kind = "phone" if known.phone else "other thing"
-            raise ValueError(f"{name!r} was shown as a{'n' * (not known.phone)} {kind}; forget it")
+            kind = "a phone" if known.phone else "another thing"
+            raise ValueError(f"{name!r} was shown as {kind}; forget it")
         if known is None and len(self.things) >= MOST_THINGS:
             raise ValueError(f"{MOST_THINGS} things are known already; forget one of them first")
         before = np.empty((0, self._length), np.float32) if known is None else known.vectors

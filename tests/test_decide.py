@@ -16,7 +16,9 @@ from edge.config import (
 )
 from edge.domain import (
     DENIED,
+    EMPTY_S,
     Activity,
+    Aim,
     Box,
     EventType,
     Fault,
@@ -624,6 +626,15 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(command, why):
     (happening,) = Desk().tell(command).state.happenings
     assert happening.type is EventType.REFUSED
     assert happening.details["why"] == why
+
+
+def test_a_thing_is_shown_while_somebody_aims_and_the_camera_stays_open_for_it():
+    desk = Desk().tell(Aim(5)).tell(Teach("my phone", True, 30))
+    assert desk.types() == [EventType.TEACH]
+    desk.working(EMPTY_S + 30)
+    assert decide.seeing(desk.state)
+    desk.working(15)
+    assert not decide.seeing(desk.state)
 
 
 def test_forgetting_denials_forgets_their_looks_and_a_name_forgets_only_that_thing():

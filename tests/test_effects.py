@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge import tunes
 from edge.config import Config, NudgeConfig, SessionConfig
 from edge.domain import (
     Color,
@@ -149,3 +150,26 @@ def test_happenings_are_told_however_many_commands_a_tick_brings():
     found = effects(before, desk.state, desk.config)
     assert sum(isinstance(e, Tell) for e in found) == 20
     assert effects(desk.state, replace(desk.state, at_s=1.0), desk.config) == ()
+
+
+def test_a_tune_is_tried_out_once_and_to_its_end_and_changes_nothing():
+    text = "mine:d=4,o=5,b=100:a,b,c,d,e,f"  # 3.6 s
+    desk = Desk().tell(Test("chirp", text))
+    tune = tune_of(desk.state, desk.config)
+    assert tune.notes == tunes.parse(text).notes
+    assert tune.repeat_s > 3.6 + 0.5, "it does not begin anew before it is over"
+    assert tune.at_most_s >= 3.6
+    desk.nobody(3.5)
+    assert tune_of(desk.state, desk.config) == tune
+    desk.nobody(0.5)
+    assert tune_of(desk.state, desk.config) is None
+    assert (desk.state.chirp, desk.state.loud) == ("", "")
+    desk.tell(Test("chirp"))
+    assert tune_of(desk.state, desk.config).notes != tune.notes
+
+
+def test_what_is_no_tune_is_not_tried_out():
+    desk = Desk().tell(Test("loud", "mine:8a"))
+    assert desk.state.testing == ""
+    (happening,) = desk.state.happenings
+    assert "two colons" in happening.details["why"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import link, live
+from edge import link, live, logs
 from edge.adopt import adopted
 from edge.config import Config, ExperimentConfig, HookConfig, PolicyConfig, SeatConfig
 from edge.domain import (
@@ -21,12 +23,15 @@ from edge.domain import (
     EventType,
     Frame,
     Happening,
+    LessonSoFar,
     Mute,
     NotAPhone,
     Observation,
     SessionAction,
     SetMode,
     SetSession,
+    Shown,
+    Test,
     View,
 )
 from tests.linked import PICTURE, LinkedBox
@@ -74,6 +79,74 @@ def test_a_click_leaves_in_the_inbox_what_mqtt_would(box, name, payload, command
 def test_what_is_not_understood_changes_nothing_and_is_said(box, name, payload, why):
     assert why in box.ask("command", name=name, payload=payload)[0]["error"]
     assert box.inbox.drain() == []
+
+
+class Teacher:
+    """A learner in the middle of a lesson."""
+
+    lesson = LessonSoFar("wallet", False, 7, 20, 9, 12, 0.0, 11.5)
+    file = ("taught-1.npz", b"PK...")
+
+    def hear(self, happening: Happening) -> None:
+        raise AssertionError("the page tells the box by commands")
+
+    def shown(self) -> tuple[Shown, ...]:
+        return (Shown("my phone", True, 40, 0.31, 0.97),)
+
+    def exported(self) -> tuple[str, bytes]:
+        return self.file
+
+
+def test_what_is_being_shown_and_what_was_is_told_to_the_page(box):
+    assert box.ask("state")[0]["lesson"] is None
+    assert box.ask("taught")[0] == {"things": []}
+    teacher = Teacher()
+    box.link.attach(box.seeing, teacher)
+    told = box.ask("state")[0]["lesson"]
+    assert (told["name"], told["views"], told["enough"], told["left_s"]) == ("wallet", 7, 20, 11.5)
+    box.seeing.see(6.0)
+    assert box.ask("look")[0]["lesson"] == told
+    (thing,) = box.ask("taught")[0]["things"]
+    assert thing == {"name": "my phone", "phone": True, "views": 40, "before": 0.31, "now": 0.97}
+    assert box.ask("export") == ({"name": "taught-1.npz"}, b"PK...")
+    teacher.file = ("taught-1.npz", b"")
+    assert box.ask("export") == ({"error": "the box was shown nothing yet"}, b"")
+
+
+def test_that_something_is_known_now_is_told_with_its_number(box):
+    assert box.ask("state")[0]["taught"] == {"number": 0}
+    details = {"name": "wallet", "phone": False, "views": 9}
+    for _ in range(2):
+        box.link.tell(Happening(EventType.TAUGHT, 7.0, None, details))
+    assert box.ask("state")[0]["taught"] == {"number": 2, **details}
+
+
+def test_a_tune_is_played_as_it_is_written_and_what_is_none_is_refused(box):
+    long = "mine:d=16,o=5,b=200:" + ",".join(["a", "b"] * 30) + " " * 300
+    assert box.ask("play", tune=long) == ({"accepted": "play"}, b"")
+    assert box.ask("play", tune="ahem", loud=True) == ({"accepted": "play"}, b"")
+    assert box.inbox.drain() == [Test("chirp", long), Test("loud", "ahem")]
+    for tune, why in (("mine:8a", "two colons"), ("", "one of two-up"), ("/etc/x.wav", "one of")):
+        assert why in box.ask("play", tune=tune)[0]["error"]
+    assert box.inbox.drain() == []
+
+
+def test_the_last_lines_of_the_log_are_told_and_no_more_of_them_than_are_kept(box):
+    before = logging.getLogger().handlers[:]
+    logs.set_up("info", stream=io.StringIO())
+    try:
+        log = logging.getLogger("a.box")
+        for number in range(logs.MOST_LINES + 5):
+            log.info("line %d\n\x1b[31m", number)
+        log.error("x" * 5000)
+        log.debug("nobody asked for this")
+        lines = box.ask("log")[0]["lines"]
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert len(lines) == logs.MOST_LINES
+    assert lines[0]["text"] == "line 6  [31m"
+    assert (lines[-1]["level"], len(lines[-1]["text"])) == ("ERROR", logs.LONGEST_LINE)
+    assert all(line["at"] > 1.7e9 for line in lines)
 
 
 def test_the_camera_is_opened_for_aiming_by_the_page_and_by_nobody_else(box):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import itertools
 import json
+import logging
 import os
 import re
 import socket
@@ -15,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,19 @@ pytest.importorskip("starlette", reason="needs starlette (the extra page)")
 pytest.importorskip("uvicorn", reason="needs uvicorn (the extra page)")
 pytest.importorskip("tomlkit", reason="needs tomlkit (the extra page)")
 
-from edge import settings
+from edge import __version__, logs, settings
 from edge.address import listen, reachable
 from edge.config import Config, WebConfig
-from edge.domain import Mute, NotAPhone, SessionAction, SetSession
+from edge.domain import (
+    Forget,
+    Mute,
+    NotAPhone,
+    Offer,
+    SessionAction,
+    SetSession,
+    Teach,
+    Test,
+)
 from edge.link import LENGTHS
 from edge.page import server, site
 from edge.page.box import Box
@@ -36,6 +48,7 @@ from edge.page.login import Login, Store, code_of
 from edge.page.site import Site
 from tests.certificates import Authority, has_openssl
 from tests.linked import NOON, LinkedBox
+from tests.test_link import Teacher
 from tests.waiting import wait_for
 
 OURS = {"X-Procrastobot": "1"}
@@ -197,8 +210,8 @@ def test_a_guesser_is_made_to_wait_and_the_log_says_so(stranger, caplog):
 
 
 def test_pages_are_whole_small_and_from_here_only(page):
-    for path in ("/", "/view", "/settings", "/setup", "/login"):
-        status, headers, body = page.ask("GET", path)
+    for path, language in itertools.product((*site.PAGES, "/login"), ("en", "de")):
+        status, headers, body = page.ask("GET", path, Accept_Language=language)
         assert status == 200
         assert b"http://" not in body
         assert b"https://" not in body
@@ -206,7 +219,9 @@ def test_pages_are_whole_small_and_from_here_only(page):
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
         named = re.findall(r'(?:href|src)="(/[^"]*)"', body.decode())
-        parts = [page.ask("GET", each)[2] for each in named if "." in each]
+        parts = [
+            page.ask("GET", each, Accept_Language=language)[2] for each in named if "." in each
+        ]
         assert len(body) + sum(map(len, parts)) < 60 * 1024, "a first view stays small"
         assert all(parts)
 
@@ -339,6 +354,82 @@ def test_a_setting_is_saved_into_the_file_and_taken_over(page):
 def test_what_is_no_form_is_refused(page, body):
     assert page.ask("POST", "/api/settings", body)[0] == 400
     assert page.ask("POST", "/api/password", body)[0] == 400
+
+
+# ---------------------------------------------------------------- teaching, the box, languages
+
+
+def test_what_was_shown_is_listed_and_taken_along(page):
+    assert json.loads(page.ask("GET", "/api/taught")[2]) == {"things": []}
+    status, _, body = page.ask("GET", "/api/taught/file")
+    assert (status, json.loads(body)["error"]) == (404, "the box was shown nothing yet")
+    page.box.link.attach(page.box.seeing, Teacher())
+    (thing,) = json.loads(page.ask("GET", "/api/taught")[2])["things"]
+    assert (thing["name"], thing["now"]) == ("my phone", 0.97)
+    status, headers, body = page.ask("GET", "/api/taught/file")
+    assert (status, body) == (200, b"PK...")
+    assert headers["content-disposition"] == 'attachment; filename="taught-1.npz"'
+    assert page.ask("POST", "/api/command/teach", {"name": "cup", "kind": "other"})[0] == 202
+    assert page.ask("POST", "/api/command/forget", {"name": "cup"})[0] == 202
+    assert page.box.inbox.drain() == [Teach("cup", False, 30.0), Forget(name="cup")]
+
+
+def test_a_tune_is_played_or_refused_with_the_reason(page):
+    tune = "mine:d=16,o=5,b=200:" + ",".join(["a", "b"] * 30) + " " * 300
+    assert page.ask("POST", "/api/play", {"tune": tune})[0] == 202
+    assert page.ask("POST", "/api/play", {"tune": "ahem", "loud": True})[0] == 202
+    assert page.box.inbox.drain() == [Test("chirp", tune), Test("loud", "ahem")]
+    status, _, body = page.ask("POST", "/api/play", {"tune": "mine:8a"})
+    assert (status, "two colons" in json.loads(body)["error"]) == (400, True)
+    assert page.ask("POST", "/api/play", {"loud": True})[0] == 400
+
+
+def test_the_owner_sees_how_the_box_is_and_its_last_lines_with_those_of_the_page(page):
+    page.box.link.publish(replace(page.box.seeing.state, offer=Offer("99.0", newer=True)))
+    logs.RECENT.emit(logging.makeLogRecord({"msg": "a line", "levelname": "INFO"}))
+    told = json.loads(page.ask("GET", "/api/box")[2])
+    assert told["away"] is False
+    assert told["figures"]["version"] == __version__
+    assert told["figures"]["rss_kib"] > 0
+    assert told["newest"]["version"] == "99.0"
+    # Both are one process here.
+    assert {line["by"] for line in told["lines"] if line["text"] == "a line"} == {"page", "box"}
+    assert [line["at"] for line in told["lines"]] == sorted(line["at"] for line in told["lines"])
+    page.box.link.close()
+    told = json.loads(page.ask("GET", "/api/box")[2])
+    assert told["away"] is True
+    assert {line["by"] for line in told["lines"]} == {"page"}
+
+
+def test_without_a_session_nothing_of_that_is_told(stranger):
+    for path in ("/teach", "/box"):
+        assert stranger.ask("GET", path)[0] == 303
+    for path in ("/api/taught", "/api/taught/file", "/api/box"):
+        assert stranger.ask("GET", path)[0] == 401
+    assert stranger.ask("POST", "/api/play", {"tune": "ahem"})[0] == 401
+
+
+def test_the_page_speaks_as_the_browser_asks(page):
+    german = {"Accept_Language": "de-AT,de;q=0.9,en;q=0.5"}
+    status, headers, body = page.ask("GET", "/", **german)
+    assert (status, headers["vary"]) == (200, "Accept-Language")
+    assert '<html lang="de">' in body.decode()
+    assert "Das war kein Handy" in body.decode()
+    assert "That was not a phone" in page.ask("GET", "/")[2].decode()
+    assert '"Gespeichert."' in page.ask("GET", "/words.js", **german)[2].decode()
+    form = json.loads(page.ask("GET", "/api/settings", **german)[2])
+    (chirp,) = [
+        each
+        for section in form["sections"]
+        for each in section["settings"]
+        if (*section["path"], each["name"]) == ("nudge", "chirp")
+    ]
+    assert chirp["help"].startswith("Die Melodie")
+    assert "ahem" in chirp["tunes"]
+    status, _, body = page.ask("POST", "/api/password", {"new": "x"}, **german)
+    assert (status, json.loads(body)["error"]) == (400, "ein Passwort hat 8 bis 256 Zeichen")
+    status, _, body = page.ask("POST", "/api/login", {"given": "wrong"}, **german)
+    assert (status, json.loads(body)["error"]) == (403, "das ist nicht der Code")
 
 
 # ---------------------------------------------------------------- names of the box

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from edge.commands.run import FRUGAL
 from edge.page import login as module
 from edge.page.login import (
     FREE_TRIES,
@@ -194,3 +198,30 @@ def test_a_damaged_file_begins_anew_with_a_code(door, caplog, text):
 )
 def test_a_household_is_one_guesser(client, who):
     assert guesser(client) == who
+
+
+MEMORY = """
+import asyncio
+from edge.page import main
+from edge.page.login import hashed, matches
+
+async def check():
+    kept = await asyncio.to_thread(hashed, "a long password")
+    for _ in range(6):
+        assert await asyncio.to_thread(matches, "a long password", kept)
+
+asyncio.run(check())
+with open("/proc/self/statm") as statm:
+    print(int(statm.read().split()[1]) * 4)
+"""
+
+
+def test_the_pages_process_gives_back_what_passwords_take() -> None:
+    """60 MiB is what it may take; a password takes 16 for a moment, and each thread kept them."""
+    pytest.importorskip("starlette", reason="needs starlette (the extra page)")
+    unit = (Path(__file__).parent.parent / "deploy" / "procrastobot-page.service").read_text()
+    assert f"Environment={' '.join(f'{name}={value}' for name, value in FRUGAL.items())}\n" in unit
+    command = [sys.executable, "-c", MEMORY]
+    done = subprocess.run(command, env={**os.environ, **FRUGAL}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 60 * 1024

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from edge import __version__
+from edge.offers import read
+
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
 SCRIPT = ROOT / "deploy" / "release"
@@ -52,6 +55,28 @@ def test_a_part_that_does_not_exist_is_named(tmp_path: Path) -> None:
     done = release(tmp_path, "whee")
     assert (done.returncode, done.stderr) == (2, "no such part: whee\n")
     assert release(tmp_path).returncode == 2
+
+
+def test_a_notice_of_the_newest_version_is_one_that_a_box_understands(tmp_path: Path) -> None:
+    project, url = tmp_path / "project", "https://example.org/a/releases/download/v0.1.0"
+    for name in ("deploy", "edge"):
+        (project / name).mkdir(parents=True)
+    shutil.copy(SCRIPT, project / "deploy")
+    shutil.copy(ROOT / "edge" / "__init__.py", project / "edge")
+    changes = project / "CHANGELOG.md"
+    changes.write_text("# Changelog\n\n## Unreleased\n\nLater.\n")
+
+    def made() -> subprocess.CompletedProcess[str]:
+        command = [project / "deploy" / "release", tmp_path / "out", "notice"]
+        environment = {**os.environ, "RELEASE_URL": url}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert f"says nothing of {__version__}" in made().stderr
+    changes.write_text(f"{changes.read_text()}\n## {__version__}\n\n- **Sees** `more`.\n\n## 0.0\n")
+    assert made().returncode == 0
+    offer = read(str(tmp_path / "out" / "latest.json"))
+    page = "https://example.org/a/releases/tag/v0.1.0"
+    assert (offer.version, offer.notes, offer.url) == (__version__, "- Sees more.", page)
 
 
 @needs_minisign

@@ -30,7 +30,7 @@ from edge.domain import (
     Look,
 )
 from edge.inbox import CommandInbox
-from edge.recognizer import RECENT_S, Lesson, Recognizer, held
+from edge.recognizer import ENOUGH, RECENT_S, Lesson, Recognizer, held
 from edge.taught_store import MOST_THINGS, MOST_VECTORS, TaughtStore, Unreadable, merged, read, save
 from edge.vision.features import GREY, FileFeatures, crop
 from edge.vision.manifest import FeaturesSpec, FileSpec, ModelError, load_eyes
@@ -425,10 +425,68 @@ def test_a_thing_is_shown_while_the_box_runs(store):
     desk.look(10.5)
     desk.seen = SEEN
     for step in range(6):
-        desk.look(10 + EMPTY_S + step)
+        desk.look(10.5 + EMPTY_S + step)
     (said,) = desk.inbox.drain()
     assert (said.name, said.phone, said.why) == ("mine", True, "")
     assert [thing.name for thing in store.things] == ["mine"]
+
+
+def test_how_far_it_has_come_is_told_while_a_thing_is_shown(store):
+    desk = Desk(store, [SITTING])
+    assert desk.box.lesson is None
+    desk.hear(EventType.TEACH, name="mine", phone=True, seconds=5.0)
+    assert (desk.box.lesson.empty_s, desk.box.lesson.left_s) == (EMPTY_S, EMPTY_S + 5)
+    desk.look(100)
+    desk.look(101)
+    assert (desk.box.lesson.empty_s, desk.box.lesson.views) == (EMPTY_S - 1, 0)
+    desk.seen = SEEN
+    for step, axis in enumerate((3, 3, 5)):  # one view twice, and another one
+        desk.look(103 + step, axis=axis)
+    told = desk.box.lesson
+    assert (told.name, told.phone, told.empty_s, told.left_s) == ("mine", True, 0, 3)
+    assert (told.views, told.used, told.pictures, told.enough) == (2, 3, 3, ENOUGH)
+    desk.look(109)
+    assert desk.box.lesson is None
+
+
+def test_a_lesson_begins_with_the_first_picture_however_long_the_camera_was_closed(store):
+    desk = Desk(store, SEEN)
+    desk.look(10)
+    desk.hear(EventType.TEACH, name="mine", phone=True, seconds=5.0)
+    desk.seen = [SITTING]
+    desk.look(5000)
+    desk.seen = SEEN
+    for step in range(6):
+        desk.look(5000 + EMPTY_S + step)
+    assert [thing.name for thing in store.things] == ["mine"]
+
+
+def test_what_each_thing_changed_is_told_and_all_of_it_can_be_taken_along(store, tmp_path):
+    desk = Desk(store, SEEN)
+    assert desk.box.shown() == ()
+    assert desk.box.exported() == (store.path.name, b"")
+    store.add("mine", True, MINE.vectors)
+    store.add("wallet", False, WALLET.vectors)
+    desk = Desk(store, SEEN)
+    mine, wallet = desk.box.shown()
+    assert (mine.name, mine.phone, mine.views) == ("mine", True, 10)
+    assert (wallet.name, wallet.phone, wallet.views) == ("wallet", False, 10)
+    assert mine.now > max(mine.before, 0.9)
+    assert wallet.now < min(wallet.before, 0.1)
+    name, body = desk.box.exported()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / name).write_bytes(body)
+    there = TaughtStore(tmp_path / "elsewhere", VERSION, LENGTH)
+    assert [thing.name for thing in there.things] == ["mine", "wallet"]
+
+
+def test_forgetting_one_thing_leaves_what_another_process_showed_meanwhile(store, tmp_path):
+    store.add("wallet", False, WALLET.vectors)
+    desk = Desk(store, SEEN)
+    TaughtStore(tmp_path, VERSION, LENGTH).add("mine", True, MINE.vectors)
+    desk.hear(EventType.FORGET, name="wallet")
+    assert [thing.name for thing in TaughtStore(tmp_path, VERSION, LENGTH).things] == ["mine"]
+    assert [thing.name for thing in desk.box.shown()] == ["mine"]
 
 
 def test_what_lay_about_before_is_not_what_is_shown(store):

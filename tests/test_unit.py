@@ -10,6 +10,7 @@ import subprocess
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -216,3 +217,53 @@ def test_a_change_is_told_to_systemd_and_the_same_again_is_not(tmp_path: Path) -
     with pytest.raises(ValueError, match="Expected"):
         listen.arrange("[web", tmp_path, asked)
     assert asked.calls == []
+
+
+@pytest.mark.parametrize(
+    ("web", "told"),
+    [
+        ("", None),
+        ("enabled = true", None),
+        ('enabled = true\nhost = "::1"', None),
+        ('enabled = true\nhost = "localhost"', None),
+        ('enabled = false\nhost = "0.0.0.0"', None),
+        ('enabled = true\nhost = "0.0.0.0"\nport = 80', ("_http._tcp", "80")),
+        ('enabled = true\nhost = "::"', ("_http._tcp", "8080")),
+        ('enabled = true\nhost = "192.168.7.9"\ncert_file = "a"', ("_https._tcp", "8080")),
+    ],
+)
+def test_avahi_tells_the_network_of_a_page_that_the_network_can_reach(
+    web: str, told: tuple[str, str] | None
+) -> None:
+    text = listen.announcement(f"[web]\n{web}\n")
+    if text is None:
+        assert told is None
+        return
+    group = ElementTree.fromstring(text)
+    service = group.find("service")
+    assert service is not None
+    assert (service.findtext("type"), service.findtext("port")) == told
+    assert group.findtext("name") == "Procrastobot (%h)"
+
+
+def test_what_avahi_tells_follows_the_configuration_and_waits_for_avahi(tmp_path: Path) -> None:
+    path = tmp_path / "services" / "procrastobot.service"
+    on = '[web]\nenabled = true\nhost = "0.0.0.0"\n'
+    listen.announce(on, path)
+    assert not path.parent.exists(), "there is no Avahi"
+    path.parent.mkdir()
+    listen.announce(on, path)
+    before = path.stat()
+    listen.announce(on, path)
+    assert path.stat().st_mtime_ns == before.st_mtime_ns, "the same again is not written again"
+    listen.announce(on + "port = 81\n", path)
+    assert "<port>81</port>" in path.read_text()
+    listen.announce("", path)
+    listen.announce("", path)
+    assert not path.exists()
+
+
+def test_the_installer_brings_avahi_with_the_page_and_takes_along_what_it_tells() -> None:
+    text = (ROOT / "deploy" / "install.sh").read_text()
+    assert str(listen.ANNOUNCED) in text.partition("remove() {")[2].partition("\n}")[0]
+    assert re.search(r'\$with_page" = no \] \|\| wanted="\$wanted avahi-daemon"', text)

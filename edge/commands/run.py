@@ -103,6 +103,10 @@ def listening(config: Config) -> socket.socket | None:
     return None
 
 
+# As in the unit of the service, deploy/procrastobot-page.service.
+FRUGAL = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_ARENA_MAX": "2"}
+
+
 @contextlib.contextmanager
 def page(config: Config, path: Path | None, listener: socket.socket | None) -> Iterator[None]:
     """The page of a box that is no service: a process beside it, which ends with it."""
@@ -118,7 +122,9 @@ def page(config: Config, path: Path | None, listener: socket.socket | None) -> I
         command += ["--listener", str(given[0])]
     else:
         command += ["--host", config.web.host, "--port", str(config.web.port)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=given)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, pass_fds=given, env={**os.environ, **FRUGAL}
+    )
     if listener is not None:
         listener.close()  # without a page, nobody is to wait for one
     try:

@@ -18,9 +18,9 @@ from edge.decide.sessions import (
     pause,
     reading,
     resume,
+    seeing,
     stop,
     unpause,
-    watching,
 )
 from edge.domain import (
     DENIED,
@@ -38,6 +38,7 @@ from edge.domain import (
     Mute,
     MyPhone,
     NotAPhone,
+    Offered,
     PhoneSight,
     Press,
     ReadCard,
@@ -55,10 +56,12 @@ from edge.domain import (
 )
 
 TEST_S = 2.0
+REST_S = 0.2  # after a tune that is tried out: less than it waits until it comes again
 SOUNDS = ("buzzer", "chirp", "loud")
 PARTS = ("lights", *SOUNDS, "off")  # off: end a test
 LONGEST_GRACE_S = 600.0
 LONGEST_AIM_S = 300.0
+OPENS_S = 10.0  # a camera needs so long at most until there is a picture
 
 
 def obey(
@@ -100,8 +103,8 @@ def obey(
             state = _obey_forget(state, number, name)
         case Teach() | MyPhone() | Learnt():
             state = _obey_lesson(state, command)
-        case Test(part):
-            state = _obey_test(state, part, config)
+        case Test(part, tune):
+            state = _obey_test(state, part, tune, config)
         case Aim(seconds):
             until_s = state.at_s + min(seconds, LONGEST_AIM_S) if seconds > 0 else None
             state = replace(state, aim_until_s=until_s)
@@ -109,6 +112,8 @@ def obey(
             # One that comes too late, with a session that runs or the camera closed, is nothing.
             if state.session is Session.IDLE and reading(state):
                 state = begin_focus(state, config, minutes, by="card")
+        case Offered(offer):
+            state = replace(state, offer=offer)
         case FaultChange(fault, broken, text):
             state = _obey_fault(state, fault, broken, text)
     return nudge(state, config)
@@ -281,13 +286,16 @@ def _obey_lesson(state: State, command: Teach | MyPhone | Learnt) -> State:
             if why:
                 return refuse(state, "teach", why)
             return happen(state, EventType.TAUGHT, name=name, phone=phone, views=views)
-        case _ if not watching(state):
+        case _ if not seeing(state):
             what = "teach" if isinstance(command, Teach) else "my_phone"
             return refuse(state, what, "the camera is closed: start a focus session first")
         case Teach(name, phone, seconds):
             # Whatever is held up now is no reason to nudge anybody.
             until_s = state.at_s + EMPTY_S + seconds
             state = replace(state, denied=tuple((seat.seat, until_s) for seat in state.seats))
+            if state.aim_until_s is not None:  # it may have to open first
+                aim_until_s = max(state.aim_until_s, until_s + OPENS_S)
+                state = replace(state, aim_until_s=aim_until_s)
             return happen(state, EventType.TEACH, name=name, phone=phone, seconds=seconds)
         case MyPhone():
             return happen(state, EventType.MY_PHONE)
@@ -301,7 +309,7 @@ def _obey_tune(state: State, tune: str, loud: bool) -> State:
     return replace(state, loud=tune) if loud else replace(state, chirp=tune)
 
 
-def _obey_test(state: State, part: str, config: Config) -> State:
+def _obey_test(state: State, part: str, tune: str, config: Config) -> State:
     if part not in PARTS:
         return refuse(state, "test", f"no part {part[:40]!r}; there is {', '.join(PARTS)}")
     if part == "off":
@@ -310,7 +318,14 @@ def _obey_test(state: State, part: str, config: Config) -> State:
         return refuse(state, "test", "muted" if state.muted else "quiet hours")
     if part in SOUNDS and state.volume * config.ladder(state.mode).volume_cap <= 0:
         return refuse(state, "test", "the volume is 0")
-    return replace(state, testing=part, testing_until_s=state.at_s + TEST_S)
+    lasts_s = TEST_S
+    if tune:
+        try:
+            lasts_s = tunes.find(tune).length_s + REST_S
+        except tunes.NoTune as exc:
+            return refuse(state, "test", str(exc))
+    until_s = state.at_s + lasts_s
+    return replace(state, testing=part, testing_until_s=until_s, testing_tune=tune)
 
 
 def _obey_fault(state: State, fault: Fault, broken: bool, text: str) -> State:

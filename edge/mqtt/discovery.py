@@ -150,6 +150,7 @@ def components(config: Config) -> dict[str, Component]:
         "session_event": _event(topics, "Session event", _SESSION_EVENTS, None),
         **_triggers(topics, _SESSION_EVENTS, None, ""),
         **_controls(config, topics),
+        **_update(config, topics),
         **_told(TODAY, topics.today),
         **_told(HEALTH, topics.health, expire_after=stale_s),
     }
@@ -198,6 +199,29 @@ def _controls(config: Config, topics: Topics) -> dict[str, Component]:
             topic = {"state_topic": topics.state} if shows else {}
             controls[key] = {**part, **topic, "command_topic": topics.command(name)}
     return controls
+
+
+def _update(config: Config, topics: Topics) -> dict[str, Component]:
+    """Which version there is, where the box is told of one. As long as nobody has said, Home
+    Assistant knows of none: that is not the same as being up to date."""
+    if not config.box.updates:
+        return {}
+    runs = f"'installed_version': '{__version__}'"
+    return {
+        "update": {
+            "platform": "update",
+            "name": "Update",
+            "state_topic": topics.state,
+            "value_template": (
+                f"{{% set new = value_json.newest %}}{{% if new %}}{{{{ dict({{{runs},"
+                " 'latest_version': new.version, 'title': 'Procrastobot',"
+                " 'release_summary': new.notes[:255]},"
+                " **({'release_url': new.url} if new.url else {})) | to_json }}"
+                f"{{% else %}}{{{{ {{{runs}}} | to_json }}}}{{% endif %}}"
+            ),
+            "entity_category": "diagnostic",
+        }
+    }
 
 
 def _seat(topics: Topics, seat: str, slug: str, *, alone: bool) -> dict[str, Component]:

@@ -9,7 +9,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from edge import checkup, settings, toml
+from edge import checkup, settings, toml, tunes
 from edge.adopt import needs_start
 from edge.config import Config, SeatConfig
 from edge.domain import Box
 from edge.files import whole
+from edge.page.words import Text
 
 MOST_CHANGES = 200
 # Seats are drawn; a hook runs commands, and is set by who may edit the file.
 UNTYPED = ("seats", "hooks")
+TUNES = (("nudge", "chirp"), ("nudge", "loud"))  # can be listened to
 KINDS = {bool: "switch", int: "whole", float: "number", str: "text"}
 
 Change = tuple[tuple[str, ...], Any]  # where in the file, and what; None: take it out
@@ -43,8 +45,9 @@ class Saved:
 # ---------------------------------------------------------------- the form
 
 
-def described(path: Path | None) -> dict[str, Any]:
-    """Every setting with what it may be and what it is; never what is secret."""
+def described(path: Path | None, say: Callable[[str], str] = str) -> dict[str, Any]:
+    """Every setting with what it may be and what it is; never what is secret. `say` gives what is
+    said of it in another language."""
     try:
         found = settings.read(path)
     except settings.ConfigUnreadable as exc:
@@ -58,7 +61,7 @@ def described(path: Path | None) -> dict[str, Any]:
         tables = value.items() if section.name == "modes" else [("", value)]
         for name, table in tables:
             where = (section.name, name) if name else (section.name,)
-            sections.append(_section(where, table, given))
+            sections.append(_section(where, table, given, say))
     return {
         "file": str(path) if path else "",
         "sections": sections,
@@ -67,20 +70,21 @@ def described(path: Path | None) -> dict[str, Any]:
     }
 
 
-def _section(where: tuple[str, ...], table: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def _section(
+    where: tuple[str, ...], table: Any, given: Mapping[str, Any], say: Callable[[str], str]
+) -> dict[str, Any]:
     for name in where:
         inner = given.get(name, {})
         given = inner if isinstance(inner, Mapping) else {}
     hints = typing.get_type_hints(type(table))
-    help_text = " ".join((type(table).__doc__ or "").split())
     return {
         "path": where,
-        "help": help_text,
+        "help": say(about(type(table))),
         "settings": [
             {
                 "name": each.name,
                 "kind": _kind(hints[each.name], each.metadata),
-                "help": each.metadata["help"],
+                "help": say(each.metadata["help"]),
                 "low": each.metadata["low"],
                 "high": each.metadata["high"],
                 "choices": list(each.metadata["choices"]),
@@ -89,10 +93,16 @@ def _section(where: tuple[str, ...], table: Any, given: Mapping[str, Any]) -> di
                 "there": bool(getattr(table, each.name)) if each.metadata["secret"] else None,
                 "set": each.name in given,
                 "start": needs_start(where[0]),
+                "tunes": list(tunes.LIBRARY) if (*where, each.name) in TUNES else None,
             }
             for each in fields(table)
         ],
     }
+
+
+def about(table: type) -> str:
+    """What a section is for."""
+    return " ".join((table.__doc__ or "").split())
 
 
 def _kind(hint: Any, metadata: Mapping[str, Any]) -> str:
@@ -131,7 +141,9 @@ def save(path: Path | None, given: Any) -> Saved:
     except ValueError as exc:
         return Saved([{"where": "", "text": str(exc)}], [])
     if path is None:
-        return Saved([{"where": "", "text": "there is no configuration file to write to"}], [])
+        return Saved(
+            [{"where": "", "text": Text("there is no configuration file to write to")}], []
+        )
     try:
         before = toml.read_text(path)
         after = changed(before, changes)
@@ -148,7 +160,8 @@ def save(path: Path | None, given: Any) -> Saved:
     except (settings.ConfigError, toml.Unreadable, TOMLKitError) as exc:
         return Saved([{"where": "", "text": str(exc)}], [])
     except OSError as exc:
-        text = f"{path} cannot be written: {exc.strerror or exc}"
+        why = exc.strerror or str(exc)
+        text = Text("{path} cannot be written: {why}", path=path, why=why)
         return Saved([{"where": "", "text": text}], [])
     return Saved([], [str(each) for each in (*world.hindrances, *world.notes)], len(changes))
 

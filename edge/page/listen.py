@@ -1,4 +1,5 @@
-"""Has systemd listen for the page where the configuration says so, or not at all.
+"""Has systemd listen for the page where the configuration says so, or not at all; and Avahi, where
+it is installed, tell the network of it.
 
     python -I -m edge.page.listen --config FILE     as root, before the box starts
 
@@ -19,6 +20,8 @@ from pathlib import Path
 SOCKET = "procrastobot-page.socket"
 SERVICE = "procrastobot-page.service"
 UNITS = Path("/run/systemd/system")
+# Where Avahi looks for what it is to announce; without it nothing is.
+ANNOUNCED = Path("/etc/avahi/services/procrastobot.service")
 HOST, PORT = "127.0.0.1", 8080  # as in edge/config.py, which a test compares
 
 Systemctl = Callable[[Sequence[str]], None]
@@ -40,6 +43,36 @@ def stream(text: str) -> str | None:
     if isinstance(address, ipaddress.IPv6Address):
         return f"[{address}]:{port}"
     return f"{address}:{port}"
+
+
+def announcement(text: str) -> str | None:
+    """What Avahi is to tell the network (avahi.service(5)); None: there is nothing to find, or only
+    from this machine. Raises ValueError."""
+    wanted = stream(text)
+    if wanted is None:
+        return None
+    host, _, port = wanted.rpartition(":")
+    if ipaddress.ip_address(host.strip("[]")).is_loopback:
+        return None
+    web = tomllib.loads(text.removeprefix("\ufeff"))["web"]
+    kind = "_https._tcp" if web.get("cert_file") else "_http._tcp"
+    return (
+        '<?xml version="1.0" standalone="no"?>\n'
+        '<!DOCTYPE service-group SYSTEM "avahi-service.dtd">\n'
+        "<service-group>\n"
+        '  <name replace-wildcards="yes">Procrastobot (%h)</name>\n'
+        f"  <service><type>{kind}</type><port>{port}</port></service>\n"
+        "</service-group>\n"
+    )
+
+
+def announce(text: str, path: Path) -> None:
+    """Have the page found by its name in the network, or not. Raises ValueError, OSError."""
+    wanted = announcement(text)
+    if wanted is None:
+        path.unlink(missing_ok=True)
+    elif path.parent.is_dir() and not (path.exists() and path.read_text() == wanted):
+        path.write_text(wanted)
 
 
 def arrange(text: str, units: Path, systemctl: Systemctl) -> None:
@@ -74,7 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True)
     args = parser.parse_args(arguments)
     try:
-        arrange(args.config.read_text(encoding="utf-8"), UNITS, call)
+        text = args.config.read_text(encoding="utf-8")
+        arrange(text, UNITS, call)
+        announce(text, ANNOUNCED)
     except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
         # The box itself says what is wrong with its configuration.
         sys.stderr.write(f"the page: {exc}\n")

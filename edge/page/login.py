@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edge.files import whole
+from edge.page.words import Text
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +141,13 @@ class Login:
         tries, until_s = self._wrong.get(who, (0, 0.0))
         left_s = until_s - self._clock_s()
         if left_s > 0:
-            raise Refused(f"too many tries; again in {_in_words(left_s)}", wait_s=left_s)
+            raise Refused(_too_many(left_s), wait_s=left_s)
         if not self._right(given):
             self._count(who, tries + 1)
-            what = "code" if self.wants_code else "password"
-            raise Refused(f"that is not the {what}")
+            code = self.wants_code
+            raise Refused(
+                Text("that is not the code") if code else Text("that is not the password")
+            )
         self._wrong.pop(who, None)
         token = secrets.token_urlsafe(32)
         now_s = self._wall_s()
@@ -167,7 +170,9 @@ class Login:
     def set_password(self, new: str, token: str) -> None:
         """Ends every session but this one, and the code. Raises Refused, OSError."""
         if not SHORTEST <= len(new) <= LONGEST:
-            raise Refused(f"a password has {SHORTEST} to {LONGEST} characters")
+            raise Refused(
+                Text("a password has {low} to {high} characters", low=SHORTEST, high=LONGEST)
+            )
         mine = _hash(token)
         self._kept = Kept(
             password=hashed(new),
@@ -251,5 +256,7 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _in_words(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def _too_many(seconds: float) -> Text:
+    if seconds < 90:
+        return Text("too many tries; again in {number} s", number=round(seconds))
+    return Text("too many tries; again in {number} min", number=round(seconds / 60))

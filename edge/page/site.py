@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from edge import logs
 from edge.config import Config
 from edge.history.report import read_file
 from edge.history.store import Unusable
@@ -25,6 +27,7 @@ from edge.page.box import Away, Box, Looking
 from edge.page.doors import COOKIE, Doors
 from edge.page.hosts import is_ours
 from edge.page.login import SESSION_S, Login, Refused
+from edge.page.words import Text, Words, chosen, languages
 from edge.wire.commands import MAX_PAYLOAD_BYTES
 
 STATIC = Path(__file__).parent / "static"
@@ -32,6 +35,8 @@ KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 PAGES = {
     "/": "page.html",
     "/view": "view.html",
+    "/teach": "teach.html",
+    "/box": "box.html",
     "/settings": "settings.html",
     "/setup": "setup.html",
 }
@@ -40,12 +45,16 @@ OPEN = {
     "/page.css": "page.css",
     "/common.js": "common.js",
     "/page.js": "page.js",
+    "/look.js": "look.js",
     "/view.js": "view.js",
+    "/teach.js": "teach.js",
+    "/box.js": "box.js",
     "/settings.js": "settings.js",
     "/setup.js": "setup.js",
     "/login.js": "login.js",
 }
-PUBLIC = frozenset((*OPEN, "/api/login"))
+WORDS = "/words.js"
+PUBLIC = frozenset((*OPEN, WORDS, "/api/login"))
 DAYS = 7
 MOST_BODY_BYTES = 64 * 1024
 BODY_PATIENCE_S = 10.0
@@ -83,9 +92,17 @@ class Site:
         self._one_at_a_time = asyncio.Lock()
         self.used_s = time.monotonic()
         host = config().web.host
-        files = {path: _file(name) for path, name in (PAGES | OPEN).items()}
+        self._languages = languages()
+        files = {path: self._files(name) for path, name in (PAGES | OPEN).items()}
+        files[WORDS] = {
+            code: Response(words.script(), media_type=KINDS[".js"])
+            for code, words in self._languages.items()
+        }
         routes = [
-            *(Route(path, _answering(answer), methods=["GET"]) for path, answer in files.items()),
+            *(
+                Route(path, self._answering(answers), methods=["GET"])
+                for path, answers in files.items()
+            ),
             Route("/api/login", self._enter, methods=["GET", "POST"]),
             Route("/api/logout", self._leave, methods=["POST"]),
             Route("/api/password", self._password, methods=["POST"]),
@@ -93,8 +110,12 @@ class Site:
             Route("/api/days", self._days, methods=["GET"]),
             Route("/api/look", self._look, methods=["GET"]),
             Route("/api/command/{name}", self._command, methods=["POST"]),
+            Route("/api/taught", self._taught, methods=["GET"]),
+            Route("/api/taught/file", self._taught_file, methods=["GET"]),
+            Route("/api/box", self._of_box, methods=["GET"]),
             Route("/api/settings", self._settings, methods=["GET", "POST"]),
             Route("/api/aim", self._aim, methods=["POST"]),
+            Route("/api/play", self._play, methods=["POST"]),
             Route("/api/restart", self._restart, methods=["POST"]),
         ]
         self.app = Starlette(
@@ -110,11 +131,42 @@ class Site:
             exception_handlers={
                 404: _said(404, "there is no such page"),
                 405: _said(405, "not like this"),
-                Wrong: _wrong,
+                Wrong: self._wrong,
                 Away: _away,
             },
             max_body_size=MOST_BODY_BYTES,
         )
+
+    # ------------------------------------------------------------ in which language
+
+    def _words(self, request: Request) -> Words:
+        return chosen(request.headers.get("accept-language", ""), self._languages)
+
+    def _files(self, name: str) -> dict[str, Response]:
+        """A file of `static` in every language there is."""
+        path = STATIC / name
+        source = path.read_text(encoding="utf-8")
+        kind = KINDS[path.suffix]
+        if path.suffix != ".html":
+            return dict.fromkeys(self._languages, Response(source, media_type=kind))
+        return {
+            code: Response(words.page(source), media_type=kind)
+            for code, words in self._languages.items()
+        }
+
+    def _answering(self, answers: Mapping[str, Response]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            answer = answers[self._words(request).language]
+            headers = {**answer.headers, "Vary": "Accept-Language"}
+            return Response(answer.body, media_type=answer.media_type, headers=headers)
+
+        return endpoint
+
+    def _wrong(self, request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, Wrong)
+        headers = {"Connection": "close"} if exc.status == 408 else None
+        said = self._words(request).of(exc.args[0])
+        return JSONResponse({"error": said}, exc.status, headers)
 
     def _knows(self, token: str) -> bool:
         self.used_s = time.monotonic()
@@ -133,11 +185,10 @@ class Site:
                 token = await asyncio.to_thread(self._login.enter, given, client)
             except Refused as exc:
                 status = 429 if exc.wait_s else 403
-                return JSONResponse(
-                    {"error": str(exc)}, status, {"Retry-After": f"{exc.wait_s:.0f}"}
-                )
+                said = self._words(request).of(exc.args[0])
+                return JSONResponse({"error": said}, status, {"Retry-After": f"{exc.wait_s:.0f}"})
             except OSError as exc:
-                raise Wrong(f"the page cannot remember you: {exc}", 500) from exc
+                raise Wrong(Text("the page cannot remember you: {why}", why=exc), 500) from exc
         answer = JSONResponse({"first": first})
         answer.set_cookie(
             COOKIE,
@@ -162,9 +213,9 @@ class Site:
             try:
                 await asyncio.to_thread(self._login.set_password, new, token)
             except Refused as exc:
-                raise Wrong(str(exc)) from exc
+                raise Wrong(exc.args[0]) from exc
             except OSError as exc:
-                raise Wrong(f"the password cannot be kept: {exc}", 500) from exc
+                raise Wrong(Text("the password cannot be kept: {why}", why=exc), 500) from exc
         return JSONResponse({})
 
     # ------------------------------------------------------------ what is so
@@ -193,12 +244,42 @@ class Site:
         self.used_s = time.monotonic()
         return Response(body, 200, {"X-Number": str(number)}, "application/octet-stream")
 
+    async def _taught(self, _: Request) -> Response:
+        return JSONResponse((await self._box.ask({"ask": "taught"}))[0])
+
+    async def _taught_file(self, _: Request) -> Response:
+        answer, body = await self._box.ask({"ask": "export"})
+        if not body:
+            raise Wrong(answer.get("error", ""), 404)
+        name = "".join(char for char in str(answer["name"]) if char.isalnum() or char in ".-_")
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(body, headers=headers, media_type="application/octet-stream")
+
+    async def _of_box(self, _: Request) -> Response:
+        """Its condition, and the last lines that it and this page have logged."""
+        said = [{**asdict(line), "by": "page"} for line in logs.RECENT.lines()]
+        try:
+            state = await self._box.state()
+            told, _picture = await self._box.ask({"ask": "log"})
+        except Away:
+            state, told = {}, {"lines": []}
+        said += [{**line, "by": "box"} for line in told["lines"]]
+        return JSONResponse(
+            {
+                "away": not state,
+                "figures": {**state.get("health", {}), "version": state.get("version")},
+                "faults": state.get("faults", []),
+                "newest": state.get("newest"),
+                "lines": sorted(said, key=lambda line: line["at"])[-logs.MOST_LINES :],
+            }
+        )
+
     # ------------------------------------------------------------ what is changed
 
     async def _command(self, request: Request) -> Response:
         payload = await _body(request)
         if len(payload) > MAX_PAYLOAD_BYTES:
-            raise Wrong(f"at most {MAX_PAYLOAD_BYTES} bytes", 413)
+            raise Wrong(Text("at most {number} bytes", number=MAX_PAYLOAD_BYTES), 413)
         try:
             text = payload.decode()
         except UnicodeDecodeError:
@@ -210,12 +291,15 @@ class Site:
     async def _settings(self, request: Request) -> Response:
         path = self._configuration
         if request.method == "GET":
-            return JSONResponse(await asyncio.to_thread(form.described, path))
+            words = self._words(request)
+            return JSONResponse(await asyncio.to_thread(form.described, path, words.of))
         given = await _json(request)
         async with self._one_at_a_time:
             saved = await asyncio.to_thread(form.save, path, given.get("changes"))
         if saved.faults:
-            return JSONResponse({"faults": saved.faults}, 400)
+            say = self._words(request).of
+            faults = [{**each, "text": say(each["text"])} for each in saved.faults]
+            return JSONResponse({"faults": faults}, 400)
         try:
             answer, _ = await self._box.ask({"ask": "adopt"})
         except Away:
@@ -227,24 +311,18 @@ class Site:
         answer, _picture = await self._box.ask({"ask": "aim", "seconds": seconds})
         return JSONResponse(answer, 400 if "error" in answer else 202)
 
+    async def _play(self, request: Request) -> Response:
+        given = await _json(request)
+        asked = {"ask": "play", "tune": _text(given, "tune"), "loud": given.get("loud") is True}
+        answer, _picture = await self._box.ask(asked)
+        return JSONResponse(answer, 400 if "error" in answer else 202)
+
     async def _restart(self, _: Request) -> Response:
         answer, _picture = await self._box.ask({"ask": "restart"})
         return JSONResponse(answer, 400 if "error" in answer else 202)
 
 
 # ---------------------------------------------------------------- small things
-
-
-def _file(name: str) -> Response:
-    path = STATIC / name
-    return Response(path.read_bytes(), media_type=KINDS[path.suffix])
-
-
-def _answering(answer: Response) -> Callable[[Request], Any]:
-    async def endpoint(_: Request) -> Response:
-        return Response(answer.body, media_type=answer.media_type, headers=dict(answer.headers))
-
-    return endpoint
 
 
 async def _body(request: Request) -> bytes:

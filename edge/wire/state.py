@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -218,6 +218,11 @@ STATE: dict[str, Field[_Box]] = {
         "`clear`, or why the camera cannot see the desk",
         lambda box: box.state.view.value,
         {"view": _sensor("View", "eye", entity_category="diagnostic")},
+    ),
+    "newest": Field(
+        "the newest version that the box was told of (`box.updates`): `version`, `notes`, `url`,"
+        " `newer` (than the one that runs); null: nobody has said",
+        lambda box: None if box.state.offer is None else asdict(box.state.offer),
     ),
     "replay": Field(
         "true: it plays back a recording; nobody sits there, and nothing of it counts",

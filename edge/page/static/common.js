@@ -4,6 +4,30 @@
 const at = (id) => document.getElementById(id);
 const drawn = new Map();
 
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+
+// What the page says, in the browser's language (words.js).
+function t(text, values = {}) {
+  return fill(WORDS[text] ?? text, values);
+}
+
+function tn(one, many, number, values = {}) {
+  const forms = WORDS[one] ?? [one, many];
+  return fill(forms[form(number)], { n: number, ...values });
+}
+
+// What the box says: a message as it is, or one of those with something in them.
+function said(text) {
+  if (!text || text in WORDS) return WORDS[text] ?? text;
+  for (const pattern of PATTERNS) {
+    const names = [...pattern.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
+    const plain = pattern.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const found = new RegExp(`^${plain.join("(.+?)")}$`, "s").exec(text);
+    if (found) return t(pattern, Object.fromEntries(names.map((name, i) => [name, said(found[i + 1])])));
+  }
+  return text;
+}
+
 function element(name, text = "", attributes = {}) {
   const made = document.createElement(name);
   made.textContent = text;
@@ -47,19 +71,20 @@ async function post(path, body = "") {
     if (path !== "/api/login") loggedOut(answer);
     return { ok: answer.ok, ...(await answer.json()) };
   } catch (error) {
-    return { ok: false, error: "The page does not answer." };
+    return { ok: false, error: t("The page does not answer.") };
   }
 }
 
-function connected(well, why = "the box does not answer") {
+function connected(well, why = t("the box does not answer")) {
   document.body.classList.toggle("lost", !well);
-  if (at("connection")) say("connection", well ? "connected" : why);
+  if (at("connection")) say("connection", well ? t("connected") : why);
 }
 
 async function tell(command, payload) {
   const words = await post(`/api/command/${command}`, payload);
-  at("answer").textContent = words.ok ? "" : `Refused: ${words.error}`;
+  at("answer").textContent = words.ok ? "" : t("Refused: {why}", { why: said(words.error) });
   document.dispatchEvent(new Event("told"));
+  return words.ok;
 }
 
 document.addEventListener("click", (event) => {
@@ -72,14 +97,27 @@ if (at("logout")) at("logout").addEventListener("click", async () => {
   location.href = "/login";
 });
 
+// What became of a click, where the loop of the box has something to say of it later: what it refused,
+// and what it has learnt. What was so before this page was opened is no answer.
+let heard = null;
+
+function hear(state) {
+  if (heard && state.refused.number !== heard.refused)
+    at("answer").textContent = t("Refused: {why}", { why: said(state.refused.why) });
+  if (heard && state.taught.number !== heard.taught) {
+    const { name, views } = state.taught;
+    at("answer").textContent = tn("Learnt: {name}, from {n} view.", "Learnt: {name}, from {n} views.", views, { name: said(name) });
+  }
+  heard = { refused: state.refused.number, taught: state.taught.number };
+}
+
 // What became of saved settings, in words.
 function outcome(answer) {
   const notes = (answer.notes || []).join(" ");
-  if (answer.away) return `Saved. The box does not answer: it is in force when it starts. ${notes}`;
-  if (answer.error) return `Saved, but the box says: ${answer.error} ${notes}`;
-  const listed = (names) => names.join(", ");
-  const parts = ["Saved."];
-  if ((answer.taken || []).length) parts.push(`In force now: ${listed(answer.taken)}.`);
-  if ((answer.waiting || []).length) parts.push(`After the next start: ${listed(answer.waiting)}.`);
+  if (answer.away) return `${t("Saved. The box does not answer: it is in force when it starts.")} ${notes}`;
+  if (answer.error) return `${t("Saved, but the box says: {error}", { error: said(answer.error) })} ${notes}`;
+  const parts = [t("Saved.")];
+  if ((answer.taken || []).length) parts.push(t("In force now: {names}.", { names: answer.taken.join(", ") }));
+  if ((answer.waiting || []).length) parts.push(t("After the next start: {names}.", { names: answer.waiting.join(", ") }));
   return [...parts, notes].join(" ");
 }

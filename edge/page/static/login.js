@@ -3,9 +3,9 @@
 async function begin() {
   const { code } = await ask("/api/login");
   say("what", code
-    ? "Nobody has set a password yet. The box has said a code: in its log, and by procrastobot page --code."
-    : "This box belongs to somebody.");
-  say("label", code ? "Code" : "Password");
+    ? t("Nobody has set a password yet. The box has said a code: in its log, and by procrastobot page --code.")
+    : t("This box belongs to somebody."));
+  say("label", code ? t("Code") : t("Password"));
   if (!code) return;
   at("given").type = "text";
   at("given").autocomplete = "one-time-code";

@@ -4,11 +4,10 @@
 const SVG = "http://www.w3.org/2000/svg";
 let state = {};
 let aheadMs = 0; // of the box's clock
-let refusals = null; // how many the box has told of
 
 function minutes(seconds) {
   const whole = Math.round(seconds / 60);
-  return whole < 60 ? `${whole} min` : `${Math.floor(whole / 60)} h ${whole % 60} min`;
+  return whole < 60 ? t("{n} min", { n: whole }) : t("{hours} h {n} min", { hours: Math.floor(whole / 60), n: whole % 60 });
 }
 
 function countdown(until) {
@@ -24,16 +23,16 @@ function look() {
 }
 
 function reason() {
-  if (state.reason || state.session !== "focus") return state.reason;
+  if (state.reason || state.session !== "focus") return said(state.reason);
   if (state.snooze_until) {
-    const until = new Date(state.snooze_until).toLocaleTimeString([], { timeStyle: "short" });
-    return `Snoozed until ${until}.`;
+    const until = new Date(state.snooze_until).toLocaleTimeString(LANGUAGE, { timeStyle: "short" });
+    return t("Snoozed until {time}.", { time: until });
   }
-  if (state.view !== "clear") return `The camera cannot see the desk: ${state.view}.`;
-  return state.activity === "working" ? "All is well." : "";
+  if (state.view !== "clear") return t("The camera cannot see the desk: {why}.", { why: said(state.view) });
+  return state.activity === "working" ? t("All is well.") : "";
 }
 
-const SESSIONS = { idle: "Nothing runs", focus: "Focus", break: "Break", paused: "Paused" };
+const SESSIONS = { idle: t("Nothing runs"), focus: t("Focus"), break: t("Break"), paused: t("Paused") };
 
 function show() {
   say("box", state.box || "Procrastobot");
@@ -45,9 +44,10 @@ function show() {
   say("clock", state.until ? countdown(state.until) : "");
   say("reason", reason());
   const seats = Object.entries(state.seats || {}).map(([name, seat]) =>
-    `${name}: ${state.session === "focus" ? seat.activity : "not watched"}`);
+    `${name}: ${state.session === "focus" ? said(seat.activity) : t("not watched")}`);
   onChange("seats", seats, (place) => place.replaceChildren(...seats.map((line) => element("li", line))));
-  at("faults").textContent = (state.faults || []).length ? `Not working: ${state.faults.join(", ")}` : "";
+  at("faults").textContent = (state.faults || []).length
+    ? t("Not working: {parts}", { parts: state.faults.map(said).join(", ") }) : "";
   const shown = {
     start: state.session === "idle" || state.session === "break",
     pause: state.session === "focus",
@@ -59,11 +59,11 @@ function show() {
     button.hidden = !shown[button.dataset.payload];
   document.querySelector('[data-command="not_a_phone"]').hidden = state.activity !== "phone";
   document.querySelector('[data-command="snooze"]').hidden = state.session !== "focus";
-  say("mute", state.muted ? "Unmute" : "Mute");
+  // What it sees now, and what it missed.
+  document.querySelector('[data-command="my_phone"]').hidden = state.session !== "focus" || state.activity === "phone";
+  say("mute", state.muted ? t("Unmute") : t("Mute"));
   at("mute").dataset.payload = state.muted ? "off" : "on";
-  if (refusals !== null && state.refused.number !== refusals)
-    at("answer").textContent = `Refused: ${state.refused.why}`;
-  refusals = state.refused.number; // those before this page was opened are no answers
+  hear(state);
   const mode = at("mode");
   if (mode.options.length !== (state.modes || []).length)
     mode.replaceChildren(...(state.modes || []).map((name) => element("option", name, { value: name })));
@@ -72,9 +72,8 @@ function show() {
   const learnt = state.learnt || [];
   at("learnt-section").hidden = learnt.length === 0;
   onChange("learnt", learnt, (place) => place.replaceChildren(...learnt.map((entry) => {
-    const often = entry.times === 1 ? "once" : `${entry.times} times`;
-    const item = element("li", `${entry.seat}, said ${often} `);
-    item.append(element("button", "Forget",
+    const item = element("li", tn("{seat}, said once", "{seat}, said {n} times", entry.times, { seat: entry.seat }) + " ");
+    item.append(element("button", t("Forget"),
       { "data-command": "forget", "data-payload": String(entry.number) }));
     return item;
   })));
@@ -86,7 +85,7 @@ function bar(day, longest) {
   made.setAttribute("viewBox", "0 0 100 10");
   made.setAttribute("preserveAspectRatio", "none");
   made.setAttribute("role", "img");
-  made.setAttribute("aria-label", `${minutes(day.phone_s)} phone of ${minutes(day.focus_s)} focus`);
+  made.setAttribute("aria-label", t("{phone} phone of {focus} focus", { phone: minutes(day.phone_s), focus: minutes(day.focus_s) }));
   const unit = 100 / longest;
   const parts = [["focus", 0, day.focus_s - day.phone_s], ["phone", day.focus_s - day.phone_s, day.phone_s]];
   for (const [kind, from, length] of parts) {
@@ -105,16 +104,16 @@ function showDays(answer) {
   const longest = Math.max(...answer.days.map((day) => day.focus_s), 3600);
   at("days").replaceChildren(...[...answer.days].reverse().map((day) => {
     const row = element("tr");
-    const name = new Date(`${day.date}T12:00:00`).toLocaleDateString(undefined,
+    const name = new Date(`${day.date}T12:00:00`).toLocaleDateString(LANGUAGE,
       { weekday: "short", day: "numeric", month: "short" });
     const shape = element("td");
     shape.append(bar(day, longest));
     row.append(element("td", name), shape,
       element("td", minutes(day.focus_s)), element("td", minutes(day.phone_s)),
-      element("td", String(day.pickups)), element("td", `${day.clean_sessions} of ${day.sessions}`));
+      element("td", String(day.pickups)), element("td", t("{n} of {all}", { n: day.clean_sessions, all: day.sessions })));
     return row;
   }));
-  at("days-why").textContent = answer.why || (answer.days.length ? "" : "No history is kept.");
+  at("days-why").textContent = answer.why || (answer.days.length ? "" : t("No history is kept."));
 }
 
 async function refresh() {
@@ -132,7 +131,7 @@ async function refreshDays() {
   try {
     showDays(await ask("/api/days"));
   } catch (error) {
-    at("days-why").textContent = "the box does not answer";
+    at("days-why").textContent = t("the box does not answer");
   }
 }
 

@@ -1,7 +1,8 @@
 "use strict";
 // A form for every setting, made from what the box says of them.
 
-let form = { sections: [] };
+let declared = { sections: [] };
+let played = null; // where to say what became of the last tune
 const changes = new Map(); // path -> value; null: back to the default
 
 const keyOf = (path) => path.join(".");
@@ -17,7 +18,8 @@ function field(path, setting) {
   const input = inputOf(setting);
   input.id = id;
   input.setAttribute("aria-describedby", `${id}-help ${id}-wrong`);
-  const back = element("button", "Default", { type: "button", class: "quiet", "aria-label": `${keyOf(path)}: back to the default` });
+  const back = element("button", t("Default"), { type: "button", class: "quiet",
+    "aria-label": t("{setting}: back to the default", { setting: keyOf(path) }) });
   back.hidden = !setting.set;
   back.addEventListener("click", () => {
     show(input, setting, setting.default);
@@ -32,14 +34,31 @@ function field(path, setting) {
   });
   show(input, setting, setting.value);
   row.append(words, input, back, help, wrong);
+  if (setting.tunes) row.append(...listening(path, setting.tunes, input, wrong));
   return row;
+}
+
+// A tune can be chosen from the library or written out, and listened to before it is saved.
+function listening(path, tunes, input, wrong) {
+  const known = element("datalist", "", { id: `${input.id}-known` });
+  known.append(...tunes.map((name) => element("option", "", { value: name })));
+  input.setAttribute("list", known.id);
+  const button = element("button", t("Play it"), { type: "button", "aria-label": t("{setting}: play it", { setting: keyOf(path) }) });
+  button.addEventListener("click", async () => {
+    played = wrong;
+    const answer = await post("/api/play", { tune: input.value.trim(), loud: path.at(-1) === "loud" });
+    wrong.textContent = answer.ok ? "" : said(answer.error);
+    if (answer.ok) input.removeAttribute("aria-invalid");
+    else input.setAttribute("aria-invalid", "true");
+  });
+  return [known, button];
 }
 
 function helpOf(setting) {
   const parts = [setting.help];
-  if (setting.low !== null) parts.push(`${setting.low} to ${setting.high}.`);
-  if (setting.kind === "secret") parts.push(setting.there ? "One is set." : "None is set.");
-  if (setting.start) parts.push("In force after the next start.");
+  if (setting.low !== null) parts.push(t("{low} to {high}.", setting));
+  if (setting.kind === "secret") parts.push(setting.there ? t("One is set.") : t("None is set."));
+  if (setting.start) parts.push(t("In force after the next start."));
   return parts.join(" ");
 }
 
@@ -72,18 +91,18 @@ function valueOf(input, setting) {
 function note(path, value) {
   changes.set(keyOf(path), { path, value });
   at("bar").hidden = false;
-  say("count", changes.size === 1 ? "1 change" : `${changes.size} changes`);
+  say("count", tn("{n} change", "{n} changes", changes.size));
 }
 
 async function load() {
-  form = await ask("/api/settings");
+  declared = await ask("/api/settings");
   connected(true);
   changes.clear();
   at("bar").hidden = true;
-  say("file", form.file ? `These are the settings in ${form.file}; it can be edited by hand too.`
-    : "There is no configuration file: all is as it comes, and nothing can be changed here.");
-  complain(form.faults || []);
-  at("sections").replaceChildren(...form.sections.map((section) => {
+  say("file", declared.file ? t("These are the settings in {file}; it can be edited by hand too.", { file: declared.file })
+    : t("There is no configuration file: all is as it comes, and nothing can be changed here."));
+  complain(declared.faults || []);
+  at("sections").replaceChildren(...declared.sections.map((section) => {
     const part = element("details", "", { class: "section" });
     part.append(element("summary", `[${keyOf(section.path)}]`), element("p", section.help, { class: "help" }),
       ...section.settings.map((setting) => field([...section.path, setting.name], setting)));
@@ -123,7 +142,7 @@ function find() {
 
 async function save() {
   const answer = await post("/api/settings", { changes: [...changes.values()] });
-  if (answer.faults) { complain(answer.faults); say("count", "Not saved: see above."); return; }
+  if (answer.faults) { complain(answer.faults); say("count", t("Not saved: see above.")); return; }
   if (!answer.ok) { say("count", answer.error); return; }
   await load();
   at("answer").textContent = outcome(answer);
@@ -137,13 +156,25 @@ at("leave").addEventListener("click", load);
 at("sections").addEventListener("submit", (event) => { event.preventDefault(); save(); });
 at("restart").addEventListener("click", async () => {
   const answer = await post("/api/restart");
-  at("answer").textContent = answer.ok ? "The box starts again; that takes some seconds." : answer.error;
+  at("answer").textContent = answer.ok ? t("The box starts again; that takes some seconds.") : said(answer.error);
   at("restart").hidden = answer.ok;
 });
 at("password").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await post("/api/password", { new: at("new").value });
-  at("password-answer").textContent = answer.ok ? "Set. Other browsers have to log in again." : answer.error;
+  at("password-answer").textContent = answer.ok ? t("Set. Other browsers have to log in again.") : answer.error;
   if (answer.ok) at("new").value = "";
 });
+// What the box refuses to play: it is muted, or the hours are quiet.
+setInterval(async () => {
+  if (document.hidden) return;
+  try {
+    const before = heard && heard.refused;
+    hear(await ask("/api/state"));
+    if (played && before !== null && before !== heard.refused) say(played.id, at("answer").textContent);
+    connected(true);
+  } catch (error) {
+    connected(false);
+  }
+}, 1000);
 load();

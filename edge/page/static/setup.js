@@ -1,11 +1,11 @@
 "use strict";
 // The first steps of a new box. What a step asks for are settings, so it is saved as they are.
 
-let form = { sections: [] };
+let declared = { sections: [] };
 let now = 0;
 
 function settingOf(path) {
-  const section = form.sections.find((each) => each.path.join() === path.slice(0, -1).join());
+  const section = declared.sections.find((each) => each.path.join() === path.slice(0, -1).join());
   return section.settings.find((each) => each.name === path.at(-1));
 }
 
@@ -48,7 +48,7 @@ async function save(values) {
   if (answer.ok) {
     waiting = waiting || (answer.waiting || []).length > 0 || Boolean(answer.away);
     at("answer").textContent = outcome(answer);
-    form = await ask("/api/settings");
+    declared = await ask("/api/settings");
   }
   return answer.ok;
 }
@@ -59,23 +59,23 @@ function settingsStep(title, words, paths) {
   const values = new Map();
   return {
     title,
-    done: "Save and go on",
+    done: t("Save and go on"),
     show: (body) => body.append(element("p", words), ...paths.map(([path, label]) => asked(path, label, values))),
     leave: () => save(values),
   };
 }
 
-const PARTS = [["lights", "Show the lights"], ["buzzer", "Play the sound"], ["chirp", "Play a chirp"]];
+const PARTS = [["lights", t("Show the lights")], ["buzzer", t("Play the sound")], ["chirp", t("Play a chirp")]];
 
 const STEPS = [
   {
-    title: "A password",
-    done: "Set it and go on",
+    title: t("A password"),
+    done: t("Set it and go on"),
     show(body) {
-      const label = element("label", "Password, 8 characters or more");
+      const label = element("label", t("Password, 8 characters or more"));
       const input = element("input", "", { type: "password", id: "password-new", autocomplete: "new-password" });
       label.append(input);
-      body.append(element("p", "Until there is one, whoever has the code of the box gets in."), label);
+      body.append(element("p", t("Until there is one, whoever has the code of the box gets in.")), label);
     },
     async leave() {
       const answer = await post("/api/password", { new: at("password-new").value });
@@ -83,51 +83,60 @@ const STEPS = [
       return answer.ok;
     },
   },
-  () => settingsStep("Its name", `The box goes by this name, here and in Home Assistant. Its clock says ${clock()}.`,
-    [[["box", "name"], "Name"], [["box", "id"], "Id, for more than one box on a broker"]]),
+  () => settingsStep(t("Its name"), t("The box goes by this name, here and in Home Assistant. Its clock says {time}.", { time: clock() }),
+    [[["box", "name"], t("Name")], [["box", "id"], t("Id, for more than one box on a broker")]]),
   {
-    title: "The camera and the seats",
-    done: "Go on",
+    title: t("The camera and the seats"),
+    done: t("Go on"),
     show(body) {
       const steps = element("ol");
       steps.append(
-        element("li", "Open the view: for two minutes the camera is open for it, and a light is on."),
-        element("li", "Turn the box until your seat and your hands on the desk are in the picture."),
-        element("li", "Draw the seat, and the dock where the phone is to lie, if you want one."));
-      const link = element("a", "Open the view", { href: "/view?aim", class: "button", target: "_blank", rel: "opener" });
+        element("li", t("Open the view: for two minutes the camera is open for it, and a light is on.")),
+        element("li", t("Turn the box until your seat and your hands on the desk are in the picture.")),
+        element("li", t("Draw the seat, and the dock where the phone is to lie, if you want one.")));
+      const link = element("a", t("Open the view"), { href: "/view?aim", class: "button", target: "_blank", rel: "opener" });
       body.append(steps, link);
     },
     leave: () => true,
   },
   {
-    title: "Lights, sound and button",
-    done: "All of it works",
+    title: t("Your phone"),
+    done: t("Go on"),
+    show(body) {
+      body.append(element("p", t("The box knows phones. It knows yours better when you have shown it, and what you hold that is none.")),
+        element("a", t("Show it"), { href: "/teach", class: "button", target: "_blank", rel: "opener" }));
+    },
+    leave: () => true,
+  },
+  {
+    title: t("Lights, sound and button"),
+    done: t("All of it works"),
     show(body) {
       const row = element("div", "", { class: "row" });
       for (const [part, words] of PARTS)
         row.append(element("button", words, { "data-command": "test", "data-payload": part, type: "button" }));
-      body.append(element("p", "Each shows or sounds for two seconds. A short press of the button on the box starts a focus session, a long one ends it."),
+      body.append(element("p", t("Each shows or sounds for two seconds. A short press of the button on the box starts a focus session, a long one ends it.")),
         row, element("p", "", { id: "pressed", role: "status" }));
     },
     leave: () => true,
   },
-  () => settingsStep("Who else may know", "A broker of yours, the one in the box, or none: the box works without.",
-    [[["mqtt", "host"], "Your broker"], [["mqtt", "username"], "Its user"], [["mqtt", "password"], "Its password"],
-      [["broker", "enabled"], "Run a broker in the box instead"]]),
-  () => settingsStep("How hard it nudges", "All of this can be changed at any time.",
-    [[["nudge", "mode"], "Mode"], [["session", "focus_min"], "A focus session, minutes"], [["session", "break_min"], "A break, minutes"]]),
+  () => settingsStep(t("Who else may know"), t("A broker of yours, the one in the box, or none: the box works without."),
+    [[["mqtt", "host"], t("Your broker")], [["mqtt", "username"], t("Its user")], [["mqtt", "password"], t("Its password")],
+      [["broker", "enabled"], t("Run a broker in the box instead")]]),
+  () => settingsStep(t("How hard it nudges"), t("All of this can be changed at any time."),
+    [[["nudge", "mode"], t("Mode")], [["session", "focus_min"], t("A focus session, minutes")], [["session", "break_min"], t("A break, minutes")]]),
   {
-    title: "That is all",
-    done: "To the box",
+    title: t("That is all"),
+    done: t("To the box"),
     show(body) {
       body.append(element("p", waiting
-        ? "Some of it is in force after the next start of the box, which takes some seconds."
-        : "All of it is in force."));
+        ? t("Some of it is in force after the next start of the box, which takes some seconds.")
+        : t("All of it is in force.")));
       if (!waiting) return;
-      const again = element("button", "Start the box again now", { type: "button" });
+      const again = element("button", t("Start the box again now"), { type: "button" });
       again.addEventListener("click", async () => {
         const answer = await post("/api/restart");
-        at("answer").textContent = answer.ok ? "The box starts again." : answer.error;
+        at("answer").textContent = answer.ok ? t("The box starts again.") : said(answer.error);
         waiting = waiting && !answer.ok;
         again.disabled = answer.ok;
       });
@@ -138,7 +147,7 @@ const STEPS = [
 ];
 
 let session = "";
-const clock = () => (boxTime ? boxTime.slice(0, 16).replace("T", " ") : "nothing yet");
+const clock = () => (boxTime ? boxTime.slice(0, 16).replace("T", " ") : t("nothing yet"));
 let boxTime = "";
 
 function show(number, focus = true) {
@@ -150,7 +159,7 @@ function show(number, focus = true) {
   step.show(at("body"));
   at("do").textContent = step.done;
   at("do").onclick = async () => { if (await step.leave()) show(now + 1); };
-  at("skip").textContent = now < STEPS.length - 1 ? "Leave this out" : "";
+  at("skip").textContent = now < STEPS.length - 1 ? t("Leave this out") : "";
   at("skip").hidden = now === STEPS.length - 1;
   at("skip").onclick = () => show(now + 1);
   at("steps").replaceChildren(...STEPS.map((each, i) => {
@@ -169,7 +178,7 @@ async function refresh() {
     const state = await ask("/api/state");
     connected(true);
     boxTime = state.now;
-    if (session && state.session !== session && at("pressed")) say("pressed", `The box is in: ${state.session}.`);
+    if (session && state.session !== session && at("pressed")) say("pressed", t("The box is in: {session}.", { session: said(state.session) }));
     session = state.session;
   } catch (error) {
     connected(false);
@@ -178,9 +187,9 @@ async function refresh() {
 
 async function begin() {
   await refresh();
-  form = await ask("/api/settings");
-  if (form.faults.length) at("faulty").replaceChildren(...form.faults.map((each) => element("li", `${each.where} ${each.text}`)));
-  if (form.sections.length) show(0, false);
+  declared = await ask("/api/settings");
+  if (declared.faults.length) at("faulty").replaceChildren(...declared.faults.map((each) => element("li", `${each.where} ${each.text}`)));
+  if (declared.sections.length) show(0, false);
   setInterval(refresh, 1000);
 }
 

@@ -2,98 +2,51 @@
 // The live picture with what is made of it, and the drawing of seats and dock.
 // A rectangle is [top, left, bottom, right], each 0..1 of the picture, as in the configuration.
 
-const canvas = at("picture");
-const pen = canvas.getContext("2d");
 const SMALLEST = 0.02;
 const GRIP = 0.03; // so near to an edge is on it
 const STEP = 0.01;
-let seen = {}; // what was told with the last picture
-let bitmap = null;
 let plan = null; // the seats as they are being drawn: [{name, box, dock}]
 let chosen = { seat: 0, part: "box" };
 let drag = null;
-
-const ink = (name) => getComputedStyle(document.body).getPropertyValue(`--${name}`).trim();
-
-// ---------------------------------------------------------------- looking
-
-async function look() {
-  let number = -1;
-  for (;;) {
-    if (document.hidden) {
-      await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
-      continue;
-    }
-    try {
-      const answer = loggedOut(await fetch(`/api/look?after=${number}`, { cache: "no-store" }));
-      if (!answer.ok) throw new Error(`${answer.status}`);
-      number = Number(answer.headers.get("X-Number"));
-      await take(await answer.arrayBuffer());
-    } catch (error) {
-      connected(false, "the page does not answer");
-      await new Promise((done) => setTimeout(done, 1000));
-    }
-  }
-}
-
-async function take(body) {
-  const head = new DataView(body);
-  if (body.byteLength < 8) return;
-  const length = head.getUint32(0);
-  seen = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 8, length)));
-  const picture = new Uint8Array(body, 8 + length);
-  const next = picture.length ? await createImageBitmap(new Blob([picture], { type: "image/jpeg" })) : null;
-  if (bitmap) bitmap.close();
-  bitmap = next;
-  connected(!seen.away);
-  describe();
-  paint();
-}
 
 function describe() {
   const seats = seen.seats || [];
   at("focus").hidden = seen.away || seen.camera;
   at("aim").hidden = seen.away || seen.session === "focus" || (seen.camera && !seen.aiming);
-  say("aim", seen.aiming ? "Close it now" : "Open it for two minutes, to aim it");
-  at("not-a-phone").hidden = !seats.some((seat) => seat.activity === "phone");
+  say("aim", seen.aiming ? t("Close it now") : t("Open it for two minutes, to aim it"));
+  const phone = seats.some((seat) => seat.activity === "phone");
+  at("not-a-phone").hidden = !phone;
+  at("my-phone").hidden = phone || seen.session !== "focus";
   if (!seen.camera) {
-    say("words", seen.away ? "The box does not answer."
-      : "The camera is closed. It is open in a focus session only, and then a light is on.");
+    say("words", seen.away ? t("The box does not answer.")
+      : t("The camera is closed. It is open in a focus session only, and then a light is on."));
     say("reason", "");
     say("hint", "");
     onChange("sight", [], (list) => list.replaceChildren());
     return;
   }
-  const things = (seen.things || []).map((thing) => `${thing.label} ${percent(thing.score)}`);
-  say("words", seen.view && seen.view !== "clear" ? `The camera cannot see the desk: ${seen.view}.`
-    : things.length ? `Sees ${things.join(", ")}.` : "Sees nothing that it knows.");
+  const things = (seen.things || []).map((thing) => `${said(thing.label)} ${percent(thing.score)}`);
+  say("words", seen.view && seen.view !== "clear" ? t("The camera cannot see the desk: {why}.", { why: said(seen.view) })
+    : things.length ? t("Sees {things}.", { things: things.join(", ") }) : t("Sees nothing that it knows."));
   const worst = seats.reduce((a, b) => (b.level > a.level ? b : a), { level: 0, reason: "" });
-  say("reason", worst.level ? `Level ${worst.level}: ${worst.reason}`
-    : seen.session === "focus" ? "No nudge."
-    : seen.reading ? "Nobody is watched: the camera waits for a card with a number of minutes."
-    : "Nobody is watched: this is only to aim the camera.");
+  say("reason", worst.level ? t("Level {level}: {reason}", { level: worst.level, reason: said(worst.reason) })
+    : seen.session === "focus" ? t("No nudge.")
+    : seen.reading ? t("Nobody is watched: the camera waits for a card with a number of minutes.")
+    : t("Nobody is watched: this is only to aim the camera."));
   const lines = seen.session !== "focus" ? [] : seats.map((seat) => {
-    const phone = seat.phone ? `, a phone ${seat.phone.use}${seat.phone.why ? ` (${seat.phone.why})` : ""}` : "";
-    const dock = seat.docked && seat.docked !== "none" ? `, dock ${seat.docked}` : "";
-    return `${seat.name}: ${seat.activity}${phone}${dock}`;
+    const use = seat.phone && said(seat.phone.use) + (seat.phone.why ? ` (${said(seat.phone.why)})` : "");
+    const phone = use ? `, ${t("a phone {use}", { use })}` : "";
+    const dock = seat.docked && seat.docked !== "none" ? `, ${t("dock: {what}", { what: said(seat.docked) })}` : "";
+    return `${seat.name}: ${said(seat.activity)}${phone}${dock}`;
   });
   onChange("sight", lines, (list) => list.replaceChildren(...lines.map((line) => element("li", line))));
-  say("hint", seen.hint || "");
+  say("hint", said(seen.hint || ""));
 }
-
-const percent = (share) => `${Math.round(100 * share)} %`;
 
 // ---------------------------------------------------------------- painting
 
 function paint() {
-  const ratio = seen.width ? seen.height / seen.width : 0.75;
-  const width = bitmap ? bitmap.width : 640;
-  if (canvas.width !== width) canvas.width = width;
-  const height = Math.round(width * ratio);
-  if (canvas.height !== height) canvas.height = height;
-  pen.fillStyle = ink("line");
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  if (bitmap) pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  paintPicture();
   if (plan) {
     plan.forEach((seat, i) => {
       for (const part of ["box", "dock"])
@@ -107,10 +60,10 @@ function paint() {
   for (const seat of seen.seats || []) {
     if ((seen.seats.length > 1 || seat.box.join() !== "0,0,1,1"))
       rectangle(seat.box, "#62c08a", seat.name, 2, true);
-    if (seat.dock) rectangle(seat.dock, "#58a6ff", seat.docked === "none" ? "dock" : `dock: ${seat.docked}`, 2, true);
+    if (seat.dock) rectangle(seat.dock, "#58a6ff", seat.docked === "none" ? t("dock") : t("dock: {what}", { what: said(seat.docked) }), 2, true);
   }
   for (const thing of seen.things || [])
-    rectangle(thing.box, thing.label === "phone" ? "#ff5a4f" : "#f0a83c", `${thing.label} ${percent(thing.score)}`, 2);
+    rectangle(thing.box, thing.label === "phone" ? "#ff5a4f" : "#f0a83c", `${said(thing.label)} ${percent(thing.score)}`, 2);
 }
 
 function rectangle(box, colour, words, width, dashed = false) {
@@ -131,7 +84,7 @@ function rectangle(box, colour, words, width, dashed = false) {
   pen.fillText(words, x + size / 2, y + size * 1.15);
 }
 
-const label = (seat, part) => (part === "dock" ? `dock of ${seat.name}` : seat.name);
+const label = (seat, part) => (part === "dock" ? t("dock of {seat}", { seat: seat.name }) : seat.name);
 
 // ---------------------------------------------------------------- drawing
 
@@ -143,7 +96,7 @@ async function beginDrawing() {
   at("draw").hidden = true;
   at("faulty").replaceChildren();
   canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-label", "Draw here; arrows move it, with Shift they move its lower right corner");
+  canvas.setAttribute("aria-label", t("Draw here; arrows move it, with Shift they move its lower right corner"));
   showTargets();
   canvas.focus();
 }
@@ -153,7 +106,7 @@ function endDrawing() {
   at("drawing").hidden = true;
   at("draw").hidden = false;
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", "The camera's picture");
+  canvas.setAttribute("aria-label", t("The camera's picture"));
   paint();
 }
 
@@ -165,10 +118,10 @@ function showTargets() {
       const radio = element("input", "", { type: "radio", name: "target", value: `${i} ${part}` });
       radio.checked = i === chosen.seat && part === chosen.part;
       radio.addEventListener("change", () => { chosen = { seat: i, part }; showNumbers(); paint(); });
-      name.append(radio, ` ${part === "box" ? "Seat" : seat.dock ? "Its dock" : "Its dock (none yet)"}`);
+      name.append(radio, ` ${part === "box" ? t("Seat") : seat.dock ? t("Its dock") : t("Its dock (none yet)")}`);
       row.append(name);
     }
-    const named = element("label", "Name ");
+    const named = element("label", t("Name") + " ");
     const input = element("input", "", { value: seat.name, maxlength: 32 });
     input.addEventListener("input", () => { seat.name = input.value; paint(); });
     named.append(input);
@@ -193,7 +146,7 @@ function setCurrent([top, left, bottom, right]) {
 function showNumbers() {
   const box = current();
   at("edges").disabled = !box;
-  at("drop").textContent = chosen.part === "dock" ? "No dock" : "Take this seat away";
+  at("drop").textContent = chosen.part === "dock" ? t("No dock") : t("Take this seat away");
   at("drop").disabled = chosen.part === "dock" ? !box : plan.length < 2;
   const [top, left, bottom, right] = box || [0, 0, 0, 0];
   const values = { left, top, wide: right - left, tall: bottom - top };
@@ -262,13 +215,13 @@ canvas.addEventListener("keydown", (event) => {
 
 const aim = async (on) => {
   const answer = await post("/api/aim", { on });
-  at("answer").textContent = answer.ok ? "" : answer.error;
+  at("answer").textContent = answer.ok ? "" : said(answer.error);
 };
 at("aim").addEventListener("click", () => aim(!seen.aiming));
 at("draw").addEventListener("click", beginDrawing);
 at("leave").addEventListener("click", endDrawing);
 at("add-seat").addEventListener("click", () => {
-  plan.push({ name: `seat ${plan.length + 1}`, box: [0, 0.5, 1, 1], dock: null });
+  plan.push({ name: t("seat {n}", { n: plan.length + 1 }), box: [0, 0.5, 1, 1], dock: null });
   chosen = { seat: plan.length - 1, part: "box" };
   showTargets();
   paint();
@@ -290,4 +243,8 @@ at("save").addEventListener("click", async () => {
 });
 
 if (new URLSearchParams(location.search).has("aim")) aim(true);
-look();
+look(() => { describe(); paint(); });
+// What the box refuses later, and what it has learnt.
+setInterval(async () => {
+  try { if (!document.hidden) hear(await ask("/api/state")); } catch (error) { /* look() says it */ }
+}, 1000);
