@@ -1,0 +1,26 @@
+"""What each number of the belief in a hand is for: a little inside of it, and a little outside.
+
+What the belief does from look to look is in `test_tracks.py`."""
+
+from __future__ import annotations
+
+from math import exp
+
+import pytest
+
+from edge.desk.motion import NOISE, later, ratio
+
+
+def test_a_box_of_a_new_thing_a_fifth_of_its_size_away_speaks_for_a_hand_a_little():
+    assert 1.6 < exp(ratio(0.2, NOISE)) < 4.5
+
+
+def test_a_far_box_of_a_steady_thing_is_in_a_hand_more_than_ten_times_as_often_as_not():
+    # And not twenty times: what lies has a bad box now and then.
+    assert 10 < exp(ratio(0.3, 0.02)) < 18
+
+
+@pytest.mark.parametrize(("passed_s", "as_before"), [(150, True), (300, False)])
+def test_a_belief_outlives_two_minutes_and_a_half_without_a_look_and_not_five(passed_s, as_before):
+    assert (later(5.0, passed_s) > 0) is as_before
+    assert (later(-5.0, passed_s) < 0) is as_before
