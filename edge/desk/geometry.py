@@ -9,7 +9,7 @@ from edge.domain import Box
 SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
 COVERED = 0.9  # of a box lies within what was there before when something covers the rest
-TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
+TOUCH = 0.01  # of the picture: what a hand leaves of a thing may stick out so far
 SHOWN = 0.8  # so much of a thing lies in a window that shows it
 
 

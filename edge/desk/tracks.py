@@ -179,7 +179,7 @@ def lay_at(track: Track, box: Box) -> bool:
 
 def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
     """Whether the box is what something before it leaves to be seen of what lies there."""
-    margin = TOUCH / 2 + track.noise * track.box.size
+    margin = TOUCH + track.noise * track.box.size
     within = any(left_over(each, box, margin) for each in track.outlines)
     return within and (pixels.now is None or pixels.as_in(track.laid, box))
 
