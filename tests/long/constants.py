@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--only", metavar="MODULE", help="such as tracks; default: all")
     args = parser.parse_args(argv)
-    free = 0
+    free = changes = 0
     with tempfile.TemporaryDirectory(prefix="procrastobot-constants-") as folder:
         root = Path(folder).resolve()
         copied(root)
@@ -97,6 +98,9 @@ def main(argv: list[str] | None = None) -> int:
             good = path.read_text()
             for factor in (0.5, 2.0):
                 path.write_text(constant.times(factor, good))
+                # What is compiled is known by its time in whole seconds, and by its length.
+                changes += 1
+                os.utime(path, (changes, changes))
                 seen = noticed(root, module)
                 free += not seen
                 what = "noticed" if seen else "NOT NOTICED"
