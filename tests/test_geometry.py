@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.desk.geometry import left_over, of_one, shows
+from edge.desk.geometry import left_over, moved, of_one, shows
 from edge.domain import Box
 
 THING = Box(0.4, 0.4, 0.6, 0.6)
@@ -36,3 +36,7 @@ def test_what_is_as_large_as_the_thing_is_not_what_a_hand_leaves_of_it():
 @pytest.mark.parametrize(("share", "shown"), [(0.9, True), (0.7, False)])
 def test_a_window_shows_a_thing_that_sticks_out_by_a_tenth_and_not_by_three(share, shown):
     assert shows(Box(0.0, 0.0, 1.0, 0.4 + 0.2 * share), THING) is shown
+
+
+def test_a_thing_that_turns_where_it_is_has_gone_a_fifth_of_its_size():
+    assert 0.15 < moved(Box(0.4, 0.45, 0.6, 0.55), Box(0.45, 0.4, 0.55, 0.6)) < 0.35

@@ -20,6 +20,10 @@ def test_a_far_box_of_a_steady_thing_is_in_a_hand_more_than_ten_times_as_often_a
     assert 10 < exp(ratio(0.3, 0.02)) < 18
 
 
+def test_a_box_that_is_far_off_is_of_a_thing_taken_away_more_often_than_a_bad_one():
+    assert exp(ratio(0.6, NOISE)) > 1.5
+
+
 @pytest.mark.parametrize(("passed_s", "as_before"), [(150, True), (300, False)])
 def test_a_belief_outlives_two_minutes_and_a_half_without_a_look_and_not_five(passed_s, as_before):
     assert (later(5.0, passed_s) > 0) is as_before
