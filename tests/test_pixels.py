@@ -99,13 +99,14 @@ def test_what_is_kept_stays_small_for_however_long():
 
 @pytest.mark.parametrize(
     ("lain_s", "least_s", "most_s"),
-    [
-        pytest.param(30, 9.6, 19.2, id="a minute ago something else was there"),
-        pytest.param(200, 38.4, 76.8, id="it was there before all that is kept"),
-    ],
+    [(0.5, 0.19, 0.41), (1.8, 0.69, 1.19), (5.0, 2.39, 4.79), (30, 9.59, 19.2), (200, 38.39, 76.8)],
 )
-def test_what_has_lain_for_long_is_known_to_have_lain_for_a_third_of_it(lain_s, least_s, most_s):
-    pixels = played(*[grey()] * 100, *[grey([PHONE])] * lain_s, period_s=1.0)
+def test_what_has_lain_for_a_while_is_known_to_have_lain_for_a_good_part_of_it(
+    lain_s, least_s, most_s
+):
+    period_s, before = (0.1, 30) if lain_s < 10 else (1.0, 100)
+    lain = round(lain_s / period_s)
+    pixels = played(*[grey()] * before, *[grey([PHONE])] * lain, period_s=period_s)
     assert least_s <= pixels.still_s(PHONE) <= most_s
 
 
