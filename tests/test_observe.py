@@ -139,6 +139,32 @@ def test_a_box_that_always_wobbles_does_not_move_while_a_hand_is_about():
     assert use_of(desk) is PhoneUse.IN_USE
 
 
+@pytest.mark.parametrize(("score", "followed"), [(0.08, True), (0.045, False)])
+def test_what_an_eye_says_at_eight_in_a_hundred_is_followed_and_at_four_is_nothing(score, followed):
+    desk = Desk().focus().working(0.1, phone(AT_CHEST, score))
+    assert bool(desk.memory.tracks) is followed
+
+
+@pytest.mark.parametrize(("misses", "shown"), [(0, True), (2, False)])
+def test_what_was_hardly_seen_and_then_not_is_not_shown(misses, shown):
+    desk = Desk().focus().working(0.1, phone(AT_CHEST, 0.08))
+    desk.working(PERIOD_S * misses)
+    assert desk.memory.tracks
+    assert (desk.sight.phone is not None) is shown
+
+
+@pytest.mark.parametrize(("after_s", "came"), [(1.2, True), (2.0, False)])
+def test_what_shows_a_second_after_another_scene_came_from_somewhere_and_after_two_lay_there(
+    after_s, came
+):
+    config = Config(session=SESSION, observe=ObserveConfig(cut=0.5, moved=1.0, frozen_frames=0))
+    desk, there = Desk(config).focus().looking_at(CALM, 3, SITTER), (phone(AT_CHEST).box,)
+    desk.frame((SITTER,), replace(STIRRED, change=0.9), there)
+    desk.play(after_s, lambda _: ((SITTER,), STIRRED, there))
+    desk.frame((SITTER, phone(AT_CHEST)), STIRRED, there)
+    assert desk.memory.tracks[0].lies is not came
+
+
 @pytest.mark.parametrize(
     ("left_edge", "use"),
     [

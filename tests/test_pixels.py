@@ -92,3 +92,61 @@ def test_cells_of_another_size_show_nothing_that_was_there():
 def test_what_is_kept_stays_small_for_however_long():
     pixels = played(*[grey([PHONE])] * 600)
     assert len({id(kept.grid) for pair in pixels.kept for kept in pair}) <= 2 * len(PERIODS_S)
+
+
+# ---------------------------------------------------------------- what each number is for
+
+
+@pytest.mark.parametrize(
+    ("lain_s", "least_s", "most_s"),
+    [(0.5, 0.19, 0.41), (1.8, 0.69, 1.19), (5.0, 2.39, 4.79), (30, 9.59, 19.2), (200, 38.39, 76.8)],
+)
+def test_what_has_lain_for_a_while_is_known_to_have_lain_for_a_good_part_of_it(
+    lain_s, least_s, most_s
+):
+    period_s, before = (0.1, 30) if lain_s < 10 else (1.0, 100)
+    lain = round(lain_s / period_s)
+    pixels = played(*[grey()] * before, *[grey([PHONE])] * lain, period_s=period_s)
+    assert least_s <= pixels.still_s(PHONE) <= most_s
+
+
+def test_what_was_put_there_ten_seconds_ago_has_not_come_with_the_hand_that_left_it():
+    hands = [grey([PHONE], [PHONE], tick) for tick in range(1, 6)]
+    pixels = played(*[grey()] * 400, *[grey([PHONE])] * 50, *hands, grey([PHONE]))
+    assert not pixels.new(PHONE)
+
+
+LARGE = Box(0.3, 0.3, 0.6, 0.6)
+
+
+def changed_by(much: float, noise: float = 0.0) -> float:
+    """Share of a box's cells that differ, where the box is so much darker than it was and every
+    cell in the picture is off by noise."""
+    now = grey() + np.random.default_rng(9).normal(0, noise, grey().shape).astype(np.float32)
+    now[14:29, 19:38] -= np.float32(much)
+    return differing(now, grey(), LARGE)
+
+
+@pytest.mark.parametrize(("much", "noise", "changed"), [
+    pytest.param(0.08, 0.0, True, id="8 % darker"),
+    pytest.param(0.045, 0.0, False, id="4.5 % darker may be the light"),
+    pytest.param(0.1, 0.012, False, id="10 % is little in a noisy picture"),
+    pytest.param(0.09, 0.005, True, id="9 % is not in a plain one"),
+    pytest.param(0.0, 0.1, False, id="a picture that is swept along is as it was"),
+    pytest.param(0.25, 0.1, True, id="what changes in it is seen all the same"),
+])  # fmt: skip
+def test_how_much_a_cell_changes_depends_on_what_the_others_did(much, noise, changed):
+    assert (changed_by(much, noise) >= OTHER) is changed
+
+
+def test_a_thing_taken_from_a_plain_desk_is_no_shadow():
+    plain = np.full((48, 64), 4.6, np.float32)
+    thing = plain.copy()
+    thing[14:29, 19:38] = 3.5
+    assert differing(plain, thing, LARGE) >= OTHER
+
+
+def test_a_shadow_that_is_hardly_larger_than_the_thing_is_one_all_the_same():
+    shaded = grey()
+    shaded[11:31, 15:41] -= np.float32(0.3)
+    assert differing(shaded, grey(), LARGE) < OTHER

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import ModelConfig
-from edge.desk.taught import Bank, Thing, learn, spread_out
+from edge.desk.taught import Bank, Knowledge, Thing, learn, spread_out
 from edge.domain import (
     DENIED,
     EMPTY_S,
@@ -130,6 +130,67 @@ def test_of_many_views_those_are_kept_that_are_least_alike():
     assert len(kept) == 6
     cosines = kept @ kept.T / np.outer(*[np.linalg.norm(kept, axis=1)] * 2)
     assert cosines[~np.eye(6, dtype=bool)].max() < 0.9
+
+
+def pointing(cosine: float) -> np.ndarray:
+    """A view whose direction has that cosine to the fourth axis."""
+    row = np.zeros((1, LENGTH), np.float32)
+    row[0, 3], row[0, 4] = cosine, (1 - cosine**2) ** 0.5
+    return row
+
+
+@pytest.mark.parametrize(
+    ("cosine", "least", "most"),
+    [
+        pytest.param(0.25, 0.0, 0.0, id="a stranger"),
+        pytest.param(0.35, 0.01, 0.99, id="hardly one"),
+        pytest.param(0.45, 0.01, 0.99, id="nearly known"),
+        pytest.param(0.55, 1.0, 1.0, id="what was shown, in another pose"),
+    ],
+)
+def test_what_was_shown_counts_more_the_more_a_thing_is_like_it(cosine, least, most):
+    known = learn(BANK, [Thing("mine", True, pointing(1.0))])
+    assert least <= known.familiar(pointing(cosine))[0] <= most
+
+
+def sure_of(cosine: float, sign: float, score: float) -> float:
+    """What becomes of a score, where what was shown says all that it may."""
+    weights = np.array([0.0, 0.0, 0.0, sign * 1e3, *[0.0] * 5], np.float32)
+    known = Knowledge(weights, pointing(1.0), 1.0)
+    return known.joined([score], pointing(cosine), 0.5)[0]
+
+
+def test_what_was_shown_however_often_makes_no_more_of_a_thing_than_98_percent():
+    assert 0.95 < sure_of(1.0, 1, 0.5) < 0.99
+    assert 0.01 < sure_of(1.0, -1, 0.5) < 0.05
+
+
+def test_a_score_of_nothing_and_one_of_1_are_overcome_by_half_as_those_of_a_thousandth():
+    assert 0.16 < sure_of(0.4, 1, 0.0) < 0.22
+    assert 0.78 < sure_of(0.4, -1, 1.0) < 0.84
+
+
+@pytest.mark.parametrize(("cosine", "kept"), [(0.95, 2), (0.99, 1)])
+def test_of_two_views_that_are_nearly_the_same_one_is_kept(cosine, kept):
+    assert len(spread_out(np.concatenate([pointing(1.0), pointing(cosine)]), 10)) == kept
+
+
+def test_a_bank_that_leaves_all_open_is_solved_and_what_never_ends_is_given_up(monkeypatch):
+    solved, solve = [0], np.linalg.solve
+
+    def counted(curve, slope):
+        solved[0] += 1
+        return solve(curve, slope)
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+
+    def steps(weight: float, precision: float) -> int:
+        weights = np.array([2.0, 0, 0, weight, 0, -weight, 0, 0, 0], np.float32)
+        before = solved[0]
+        learn(Bank(weights, np.diag([precision] * 9).astype(np.float32)), [MINE, WALLET])
+        return solved[0] - before
+
+    assert 20 < steps(0, 1e-10) < steps(-50, 1e-4) < 60
 
 
 # ---------------------------------------------------------------- the file

@@ -29,6 +29,7 @@ LEAST = 0.25  # of the picture's sides: no window is smaller
 NOTHING_NEW = 0.7  # a window of this share of the picture shows nothing that it does not
 UPPER = 0.6  # of a person, from the top
 BESIDE, ABOVE = 0.15, 0.05  # margins of a person's window, in their width and height
+FORGOTTEN_S = 60.0  # what was not looked at for so long was never looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def next_glance(
 
 def taken(turns: tuple[Turn, ...], glance: Glance, at_s: float) -> tuple[Turn, ...]:
     """The turns after that look; what was not looked at for long is forgotten."""
-    kept = tuple(t for t in turns if t.at != glance.at and at_s - t.at_s < 60)
+    kept = tuple(t for t in turns if t.at != glance.at and at_s - t.at_s < FORGOTTEN_S)
     return (*kept, Turn(glance.at, at_s, glance.eye))
 
 

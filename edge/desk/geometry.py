@@ -9,7 +9,8 @@ from edge.domain import Box
 SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
 COVERED = 0.9  # of a box lies within what was there before when something covers the rest
-TOUCH = 0.02  # margin around a box, of the picture, within which a change of pixels is its own
+TOUCH = 0.01  # of the picture: what a hand leaves of a thing may stick out so far
+TURNED = 0.5  # what turning and growing count of going: boxes breathe
 SHOWN = 0.8  # so much of a thing lies in a window that shows it
 
 
@@ -43,11 +44,11 @@ def apart(one: Box, other: Box) -> float:
 def moved(before: Box, after: Box) -> float:
     """How far a thing went from `before` to `after`, in its own size (the larger diagonal).
 
-    Turning and growing count half: boxes breathe.
+    Turning and growing count less.
     """
     size = max(before.size, after.size, 1e-6)
     turned = max(abs(before.height - after.height), abs(before.width - after.width)) / size
-    return max(apart(before, after) / size, turned / 2)
+    return max(apart(before, after) / size, TURNED * turned)
 
 
 def of_one(one: Box, other: Box) -> bool:

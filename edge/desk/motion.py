@@ -16,7 +16,8 @@ from math import exp, log
 
 SWAY = 0.15  # of its own size a thing in a hand goes from where it was
 JUMP = 0.25  # a bad box of a lying thing
-FLIPS = 0.05  # share of bad boxes
+FLUNG = 0.5  # what a hand takes far away goes so far
+FLIPS = 0.05  # share of bad boxes, and of what is taken far
 NOISE = 0.08  # a box of a lying thing is off so much, before it is measured
 LEAST_NOISE = 0.015
 MOST_NOISE = 0.2
@@ -37,7 +38,7 @@ def _normal(e: float, sigma: float) -> float:
 def ratio(e: float, noise: float) -> float:
     """What a box at distance `e` says, in log-odds of a hand."""
     lying = (1 - FLIPS) * _normal(e, noise) + FLIPS * _normal(e, JUMP)
-    held = max(_normal(e, SWAY), FLIPS * _normal(e, 2 * JUMP), 1e-9)
+    held = max(_normal(e, SWAY), FLIPS * _normal(e, FLUNG), 1e-9)
     return min(MOVES, max(STILL, log(held / max(lying, 1e-12))))
 
 

@@ -53,6 +53,7 @@ from edge.domain import (
 
 CUT_S = 1.5  # what is seen so soon after a film went on elsewhere has come from somewhere
 FLOOR = 0.06  # what eyes say below this is not followed: much of it is nothing, and hides what is
+HARDLY = 0.05  # what may be a phone is not shown as one below this, before it was ever believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,8 @@ def _aged(track: Track, at_s: float, rest_s: float) -> Track:
     return track
 
 
-_ORDER = {PhoneUse.IN_USE: 3, PhoneUse.SUSPECTED: 2, PhoneUse.PARKED: 1, PhoneUse.DOCKED: 0}
+# What matters most comes last.
+_ORDER = (PhoneUse.DOCKED, PhoneUse.PARKED, PhoneUse.SUSPECTED, PhoneUse.IN_USE)
 
 
 def _seat_view(
@@ -222,8 +224,8 @@ def _seat_view(
     # While nothing changes, whoever sat there at the last look still does.
     present = sitter.at(memory.looked_s) is not None
     mine = [track for track in memory.tracks if track.seat == index]
-    chosen = max(mine, key=lambda t: (_ORDER[t.use], t.active_s, t.level), default=None)
-    if chosen is not None and not chosen.confirmed and probability(chosen.level) < 0.05:
+    chosen = max(mine, key=lambda t: (_ORDER.index(t.use), t.active_s, t.level), default=None)
+    if chosen is not None and not chosen.confirmed and probability(chosen.level) < HARDLY:
         chosen = None
     return SeatView(
         seat=seat.name,

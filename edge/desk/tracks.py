@@ -39,6 +39,8 @@ COVERED_S = 10.0  # so long a hand may be over what lies
 LAIN_S = 3.0  # seen to lie for so long, it is remembered there
 RESTING = 0.05  # how far an outline follows the boxes that show it
 TAKES = 0.1  # share of a look in the measured noise
+OUTSIDE = 3.0  # times its noise a box is off that is none of a known outline
+PLAINLY = 0.5  # score from which on a thing's movement counts whole
 SURE_S = 3.0  # the evidence for a sound is heard over so long
 
 
@@ -172,14 +174,14 @@ def still_lies(track: Track, box: Box, pixels: Pixels, rests: bool) -> bool:
 
 def lay_at(track: Track, box: Box) -> bool:
     """Whether the box is about where it surely lies, as far as its boxes tell."""
-    far = max(3 * track.noise, motion.JUMP)
+    far = max(OUTSIDE * track.noise, motion.JUMP)
     near = any(moved(outline, box) <= far for outline in track.outlines)
     return near and track.held <= SURELY_LIES
 
 
 def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
     """Whether the box is what something before it leaves to be seen of what lies there."""
-    margin = TOUCH / 2 + track.noise * track.box.size
+    margin = TOUCH + track.noise * track.box.size
     within = any(left_over(each, box, margin) for each in track.outlines)
     return within and (pixels.now is None or pixels.as_in(track.laid, box))
 
@@ -205,7 +207,9 @@ def seen(
     else:
         says = motion.ratio(far, track.noise)
         if says > 0:
-            says *= min(1.0, 2 * phone.score)  # what is hardly a phone says hardly where one went
+            says *= min(
+                1.0, phone.score / PLAINLY
+            )  # what is hardly a phone says hardly where one went
         elif pixels.now is not None:
             # A box that stays where pixels change is that of a thing in a quiet hand.
             says = STIRS * phone.score if track.use is PhoneUse.IN_USE else 0.0
@@ -221,7 +225,7 @@ def seen(
     else:
         # What lies is measured again and again; another outline of it is one to know again.
         step = min((moved(outline, box), k) for k, outline in enumerate(outlines))
-        if step[0] > 3 * noise:
+        if step[0] > OUTSIDE * noise:
             if held <= SURELY_LIES:
                 outlines = (*outlines, box)[-OUTLINES:]
         else:

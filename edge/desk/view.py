@@ -8,6 +8,7 @@ from edge.config import ObserveConfig
 from edge.domain import SceneStats, View
 
 VIEW_RETURNS_S = 0.5  # a view is found again after this
+NOTHING_STANDS_OUT = 0.25  # contrast below this share of darkness: of a lid, not of a dark room
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ def _view(stats: SceneStats, identical: int, settings: ObserveConfig) -> View:
     # In the dark a lamp or a screen still stands out; under a hand or a lid nothing does.
     flat = stats.detail < settings.covered_detail
     if stats.brightness < settings.dark:
-        return View.COVERED if flat and stats.contrast < 0.25 * settings.dark else View.DARK
+        return (
+            View.COVERED
+            if flat and stats.contrast < NOTHING_STANDS_OUT * settings.dark
+            else View.DARK
+        )
     if stats.glare > settings.glare:
         return View.GLARE
     if flat:
