@@ -35,8 +35,8 @@ def raised() -> dict[str, type[BaseException]]:
 
 
 KNOWN = {"Trouble", "Misconfigured"}
-NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "NoTune", "StopRequested", "Enough"}
-NO_TROUBLE |= {"Away", "Wrong"}  # told to a browser
+NO_TROUBLE = {"EndOfStream", "DamagedFrame", "Refused", "NoNotice", "NoTune", "StopRequested"}
+NO_TROUBLE |= {"Enough", "Away", "Wrong"}  # the last two are told to a browser
 
 
 def test_all_that_is_raised_for_a_person_has_one_root():

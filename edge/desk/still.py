@@ -12,7 +12,8 @@ from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Lo
 SITS = 0.2  # score from which on there may be somebody
 MOST_PEOPLE = 2  # the largest are looked at closely
 SAME_IOU = 0.6  # boxes of one label that overlap so much are one thing: as one eye has it
-SAME_PHONE_IOU = 0.45  # eyes draw small things less alike, and a hand hides different parts of them
+# Of phones, which eyes draw less alike, and of people of whom one window each is wanted.
+LOOSELY_IOU = 0.45
 
 
 def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[Look]:
@@ -23,13 +24,13 @@ def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[L
 
 
 def _people(looks: Iterable[Look]) -> list[Box]:
-    people = [d for d in joined(looks) if d.label == PERSON and d.score >= SITS]
+    people = [d for d in joined(looks, LOOSELY_IOU) if d.label == PERSON and d.score >= SITS]
     people.sort(key=lambda d: -d.score * d.box.area)
     windows = (around_person(d.box) for d in people[:MOST_PEOPLE])
     return [window for window in windows if not shows_nothing_new(window)]
 
 
-def joined(looks: Iterable[Look]) -> list[Detection]:
+def joined(looks: Iterable[Look], same_iou: float = SAME_IOU) -> list[Detection]:
     """Best score first: what the looks say together of each thing that any of them saw.
 
     A thing's score is the mean, in log-odds, of the looks that show it: of a phone by all of them,
@@ -44,24 +45,24 @@ def joined(looks: Iterable[Look]) -> list[Detection]:
         if each.label == PHONE or look.window.area >= 1
     ]
     for each in sorted(everything, key=lambda d: -d.score):
-        if any(_same(other, each) for other in found):
+        if any(_same(other, each, same_iou) for other in found):
             continue
         found.append(each)
-    return sorted((_together(each, looks) for each in found), key=lambda d: -d.score)
+    return sorted((_together(each, looks, same_iou) for each in found), key=lambda d: -d.score)
 
 
-def _same(one: Detection, other: Detection) -> bool:
-    least = SAME_PHONE_IOU if one.label == PHONE else SAME_IOU
+def _same(one: Detection, other: Detection, same_iou: float) -> bool:
+    least = LOOSELY_IOU if one.label == PHONE else same_iou
     return one.label == other.label and one.box.iou(other.box) >= least
 
 
-def _together(thing: Detection, looks: list[Look]) -> Detection:
+def _together(thing: Detection, looks: list[Look], same_iou: float) -> Detection:
     total = weights = 0.0
     seen: list[tuple[float, Box]] = []
     for look in looks:
         if not shows(look.window, thing.box) or (thing.label != PHONE and look.window.area < 1):
             continue
-        near = (each for each in look.detections if _same(each, thing))
+        near = (each for each in look.detections if _same(each, thing, same_iou))
         best = max(near, key=lambda d: d.score, default=None)
         weight = weight_of(thing.box, look.window)
         total += weight * (log_odds(best.score) if best is not None else NOTHING)

@@ -162,7 +162,7 @@ class Site:
 
         return endpoint
 
-    def _wrong(self, request: Request, exc: Exception) -> Response:
+    async def _wrong(self, request: Request, exc: Exception) -> Response:
         assert isinstance(exc, Wrong)
         headers = {"Connection": "close"} if exc.status == 408 else None
         said = self._words(request).of(exc.args[0])
@@ -358,12 +358,6 @@ def _said(status: int, text: str) -> Callable[[Request, Exception], Awaitable[Re
         return JSONResponse({"error": text}, status)
 
     return handler
-
-
-async def _wrong(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, Wrong)
-    headers = {"Connection": "close"} if exc.status == 408 else None
-    return JSONResponse({"error": str(exc)}, exc.status, headers)
 
 
 async def _away(_: Request, __: Exception) -> Response:
