@@ -207,9 +207,8 @@ def seen(
     else:
         says = motion.ratio(far, track.noise)
         if says > 0:
-            says *= min(
-                1.0, phone.score / PLAINLY
-            )  # what is hardly a phone says hardly where one went
+            # What is hardly a phone says hardly where one went.
+            says *= min(1.0, phone.score / PLAINLY)
         elif pixels.now is not None:
             # A box that stays where pixels change is that of a thing in a quiet hand.
             says = STIRS * phone.score if track.use is PhoneUse.IN_USE else 0.0

@@ -88,6 +88,20 @@ class Waiting:
     record: Record
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, of a connection that begins none by itself."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # A full disk has ended the transaction already.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
 class Store:
     """An open database. Every method raises `sqlite3.Error` when the card does not play along."""
 
@@ -117,7 +131,7 @@ class Store:
         `send`: it waits in the outbox from now on, `since_s` by the time that is believed.
         """
         event = Record(self._number + 1, event_id(at), type_, at, seat, details, replay)
-        with self._transaction():
+        with transaction(self._db):
             self._insert(event)
             if send:
                 self._queue(event.number, at.timestamp() if since_s is None else since_s)
@@ -129,7 +143,7 @@ class Store:
 
     def save(self, notes: dict[str, str], day: Day | None) -> None:
         """Commit what is so now, without an event."""
-        with self._transaction():
+        with transaction(self._db):
             self._write_notes(notes)
             if day is not None:
                 self._write_day(day)
@@ -265,7 +279,7 @@ class Store:
     def acknowledge(self, places: Sequence[int]) -> None:
         """Forget that these wait. Not worth a sync of its own: after a power cut they are sent
         again, with the same ids."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany("DELETE FROM outbox WHERE place = ?", [(p,) for p in places])
 
     def bound_outbox(self, *, now: datetime, at_most: int, days: int) -> int:
@@ -305,7 +319,7 @@ class Store:
             "why": "too many" if excess else "too old",
         }
         event = Record(self._number + 1, event_id(now), EventType.DROPPED, now, None, details)
-        with self._transaction():
+        with transaction(self._db):
             for place, *_ in (*lost, *earlier):
                 self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
             for _, number, *_ in earlier:
@@ -374,7 +388,7 @@ class Store:
             (oldest.timestamp(), (now + timedelta(days=1)).timestamp()),
         ).fetchone()[0]
         below = max(young or 0, self._number - EVENTS_MAX)
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "DELETE FROM event WHERE number < ? AND number NOT IN (SELECT number FROM outbox)",
                 (below,),
@@ -386,7 +400,7 @@ class Store:
 
     def trim(self, *, keep: int) -> None:
         """Delete all but the latest `keep` events and what waits: for a store in memory."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "DELETE FROM event WHERE number <= ? AND number NOT IN (SELECT number FROM outbox)",
                 (self._number - keep,),
@@ -402,7 +416,7 @@ class Store:
         deleted is still in the file until `compact`.
         """
         self._db.execute("PRAGMA secure_delete = ON")
-        with self._transaction():
+        with transaction(self._db):
             if day is None:
                 events = self._db.execute("DELETE FROM event").rowcount
                 days = self._db.execute("DELETE FROM day").rowcount
@@ -442,7 +456,7 @@ class Store:
 
         `events`: its events and notes too, not only what waits and the last number.
         """
-        with self._transaction():
+        with transaction(self._db):
             for (place,) in other._db.execute("SELECT place FROM acknowledged"):
                 self._db.execute("DELETE FROM outbox WHERE place = ?", (place,))
             rows = other._db.execute(
@@ -479,7 +493,7 @@ class Store:
 
     def take(self, found: Salvaged) -> None:
         """Take over what could be read of a damaged database."""
-        with self._transaction():
+        with transaction(self._db):
             self._insert_rows("event", 7, found.events.values())
             self._renumber(found.events.values())
             self._requeue(found.outbox.values())
@@ -512,7 +526,7 @@ class Store:
 
     def tidy(self) -> None:
         """Forget what waits without being there, and places from which nothing is ever sent."""
-        with self._transaction():
+        with transaction(self._db):
             self._tidy()
 
     def _tidy(self) -> None:
@@ -525,7 +539,7 @@ class Store:
 
     def remember_acknowledged(self, places: Sequence[int]) -> None:
         """For the database that gets its outbox back later."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO acknowledged VALUES (?)", [(p,) for p in places]
             )
@@ -545,18 +559,6 @@ class Store:
         self._db.close()
 
     # ------------------------------------------------------------ inside a transaction
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk has ended the transaction already.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     def _insert(self, event: Record) -> None:
         details = dict(event.details) | ({"replay": True} if event.replay else {})

@@ -7,14 +7,13 @@ is pulled is not tried again: nobody knows whether it arrived.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from edge.errors import Trouble
 from edge.history.record import Record
+from edge.history.store import transaction
 from edge.hooks.plan import PICKUP, Result
 
 SCHEMA_VERSION = 1
@@ -69,7 +68,7 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
-            with self._transaction():
+            with transaction(self._db):
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
                     for statement in _SCHEMA.split(";"):
@@ -86,17 +85,6 @@ class Ledger:
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
     # ------------------------------------------------------------ reading the history
 
     @property
@@ -108,12 +96,12 @@ class Ledger:
     def keep_read(self, number: int) -> None:
         """Looked at is everything up to this one. Looking at it twice would change nothing: it need
         not be kept each time."""
-        with self._transaction():
+        with transaction(self._db):
             self._read(number)
 
     def note(self, event: Record, kind: str, *, sure: bool) -> None:
         """An event is to be told. It is noted once."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "INSERT OR IGNORE INTO telling VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                 (
@@ -146,7 +134,7 @@ class Ledger:
             (self._hook, PICKUP, event.seat, event.number),
         ).fetchone()
         if row is not None and row[1] == Result.WAITING.value:
-            with self._transaction():
+            with transaction(self._db):
                 self._db.execute(
                     f"UPDATE telling SET {change} WHERE hook = ? AND event = ?",
                     (self._hook, row[0]),
@@ -177,7 +165,7 @@ class Ledger:
         self._set(event, result, "tries")
 
     def _set(self, event: str, result: Result, tries: str) -> None:
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 f"UPDATE telling SET result = ?, tries = {tries} WHERE hook = ? AND event = ?",
                 (result.value, self._hook, event),
@@ -194,7 +182,7 @@ class Ledger:
 
     def left_trying(self) -> int:
         """At a start: what was being tried when the process ended may have arrived."""
-        with self._transaction():
+        with transaction(self._db):
             changed = self._db.execute(
                 "UPDATE telling SET result = ? WHERE hook = ? AND result = ?",
                 (Result.UNKNOWN.value, self._hook, Result.TRYING.value),
@@ -211,7 +199,7 @@ class Ledger:
     def prune(self, now: datetime) -> None:
         oldest = (now - timedelta(days=KEPT_DAYS)).timestamp()
         marks = ", ".join("?" * len(_OPEN))
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 f"DELETE FROM telling WHERE hook = ? AND at_unix < ? AND result NOT IN ({marks})",
                 (self._hook, oldest, *(each.value for each in _OPEN)),

@@ -23,7 +23,7 @@ from typing import Any
 from edge.domain import Totals
 from edge.history.days import Day
 from edge.history.record import event_id
-from edge.history.store import open_store
+from edge.history.store import open_store, transaction
 
 LAST = date(2026, 11, 27)  # not before the program, which a date of the past would be
 SESSIONS_A_DAY = 12
@@ -69,7 +69,7 @@ def make(path: Path, *, events: int, days: int) -> int:
                 rows.append(
                     (number, event_id(at), type_, at.isoformat(), at.timestamp(), seat, details)
                 )
-            with store._transaction():
+            with transaction(db):
                 db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 totals = Totals(focus_s=36000.0, working_s=20000.0, phone_s=16000.0, pickups=99)
                 store._write_day(Day(day.isoformat(), ("desk",), (totals,)))
