@@ -126,13 +126,10 @@ def test_edges_are_the_mean_of_what_the_looks_drew_by_how_sure_they_were():
     assert astuple(found.box) == pytest.approx((0.31, 0.31, 0.61, 0.62))
 
 
-def test_without_any_certainty_the_edges_are_those_that_were_drawn_first():
-    box = square(0.3, 0.3)
-    other = Box(0.3, 0.3, 0.6, 0.65)
-    (found,) = joined(
-        [at_whole(Detection(PHONE, 0.0, box)), at_whole(Detection(PHONE, 0.0, other))]
-    )
-    assert found.box == box
+@pytest.mark.parametrize(("score", "things"), [(0.02, 0), (0.04, 1)])
+def test_what_all_looks_hardly_see_is_nothing(score, things):
+    looks = [at_whole(Detection(PHONE, score, square(0.3, 0.3)), eye=eye) for eye in range(2)]
+    assert len(joined(looks)) == things
 
 
 @pytest.mark.parametrize(
@@ -190,3 +187,28 @@ def test_boxes_of_one_thing_are_alike_and_those_of_a_phone_less_so(label, iou, o
     assert boxes[0].iou(boxes[1]) == pytest.approx(iou)
     found = joined([Look(tuple(Detection(label, 0.8, box) for box in boxes))])
     assert len(found) == (1 if one else 2)
+
+
+def test_what_a_look_hardly_sees_makes_no_second_thing_of_what_another_sees_plainly():
+    """A box that says nothing overlaps a phone that another look drew elsewhere: it is no thing."""
+    plain, nothing = square(0.2, 0.2), square(0.2, 0.29)
+    aside = square(0.2, 0.38)  # overlaps `nothing` alone
+    looks = [
+        at_whole(Detection(PHONE, 0.8, plain), Detection(PHONE, 0.01, nothing)),
+        at_whole(Detection(PHONE, 0.7, plain), Detection(PHONE, 0.02, aside), eye=1),
+    ]
+    (found,) = joined(looks)
+    assert found.box.iou(plain) > 0.99
+
+
+def test_boxes_that_come_to_be_one_where_all_looks_are_heard_are_one_thing():
+    """Each of two boxes of one eye overlaps what the other eye saw better than each other."""
+    left, right = square(0.2, 0.2), square(0.2, 0.32)
+    middle = square(0.2, 0.26)
+    looks = [
+        at_whole(Detection(PHONE, 0.3, left), Detection(PHONE, 0.29, right)),
+        at_whole(Detection(PHONE, 0.28, middle), eye=1),
+        at_whole(Detection(PHONE, 0.27, middle), eye=2),
+    ]
+    assert left.iou(right) < 0.45 < left.iou(middle)
+    assert len(joined(looks)) == 1

@@ -25,8 +25,8 @@ from edge.desk.tracks import (
     candidates,
     gone,
     is_covered,
+    is_of,
     judged,
-    lay_at,
     matched,
     missed,
     nearness,
@@ -160,19 +160,31 @@ def test_a_surer_box_is_preferred_to_a_nearer_one_only_where_it_is_nearly_as_nea
     assert chosen == {0: 1 if surer_wins else 0}
 
 
-@pytest.mark.parametrize(("share", "lay"), [(0.2, True), (0.35, False)])
-def test_a_bad_box_of_what_lies_is_off_by_a_fifth_and_not_by_a_third(share, lay):
-    assert lay_at(a_track(noise=0.02), off(share)) is lay
+@pytest.mark.parametrize(("share", "its"), [(0.2, True), (0.35, False)])
+def test_a_bad_box_of_a_phone_that_lies_is_off_by_a_fifth_and_not_by_a_third(share, its):
+    assert is_of(a_track(noise=0.02, confirmed=True), off(share), False) is its
 
 
-@pytest.mark.parametrize(("share", "lay"), [(0.4, True), (0.6, False)])
-def test_a_box_that_wobbles_by_15_percent_lies_where_it_is_off_by_40_and_not_by_60(share, lay):
-    assert lay_at(a_track(noise=0.15), off(share)) is lay
+@pytest.mark.parametrize(("share", "its"), [(0.4, True), (0.6, False)])
+def test_a_box_that_wobbles_by_15_percent_lies_where_it_is_off_by_40_and_not_by_60(share, its):
+    assert is_of(a_track(noise=0.15), off(share), False) is its
+
+
+def test_of_what_may_be_no_phone_a_box_beyond_its_noise_is_something_else():
+    """A phone in a hand appears before many a thing that lies about and was never one."""
+    assert not is_of(a_track(noise=0.02), off(0.2), False)
 
 
 @pytest.mark.parametrize(("held", "surely"), [(-2.0, False), (-4.0, True)])
 def test_what_lies_surely_is_ninety_eight_to_two_and_not_eighty_eight_to_twelve(held, surely):
-    assert lay_at(a_track(held=held), LIES) is surely
+    assert is_of(a_track(held=held), LIES, False) is surely
+
+
+def test_what_a_hand_leaves_of_what_lies_is_no_new_thing_phone_or_not():
+    """A hand on a phone that was never sure shows its half surer than the whole."""
+    half = Box(LIES.ymin, LIES.xmin, LIES.ymax, LIES.center[1])
+    assert is_of(a_track(noise=0.02), half, False)
+    assert is_of(a_track(noise=0.02, confirmed=True), half, False)
 
 
 @pytest.mark.parametrize(("out", "covered"), [(0.012, True), (0.02, False)])

@@ -28,8 +28,8 @@ from edge.desk.tracks import (
     bounds_of,
     candidates,
     gone,
+    is_of,
     judged,
-    lay_at,
     matched,
     missed,
     nearness,
@@ -167,10 +167,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         near = [track for track in tracks if nearness(track, phone.box) > 0]
         if any(not track.lies for track in near):
             continue  # a second box of what is in a hand
-        beside = any(
-            track.confirmed and (track.number in resting or lay_at(track, phone.box))
-            for track in near
-        )
+        lay = any(is_of(track, phone.box, track.number in resting) for track in near)
         came = pixels.new(phone.box)
         open_ = at_s - memory.cut_s < CUT_S and bool(
             raised(phone.box, sitters[seat], at_s, settings)
@@ -180,7 +177,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
             for then_s, window in memory.looks
             if shows(window, phone.box)
         )
-        held = CAME if came and not beside else APPEARS if open_ else WAS_THERE
+        held = CAME if came and not lay else APPEARS if open_ else WAS_THERE
         laid = None if came else pixels.now
         new = born(number, seat, phone, look, at_s, held=held, before=before, laid=laid)
         number += 1

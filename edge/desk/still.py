@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from edge.desk.attention import around_person, shows_nothing_new
-from edge.desk.evidence import NOTHING, log_odds, probability, weight_of
+from edge.desk.evidence import LEAST, NOTHING, log_odds, probability, weight_of
 from edge.desk.geometry import shows
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
 
@@ -37,18 +37,25 @@ def joined(looks: Iterable[Look], same_iou: float = SAME_IOU) -> list[Detection]
     of anything else by those at the whole picture. Its edges are the mean of theirs, by score.
     """
     looks = list(looks)
-    found: list[Detection] = []
-    everything = [
+    seeds = [
         each
         for look in looks
         for each in look.detections
-        if each.label == PHONE or look.window.area >= 1
+        # What says nothing is no thing, and would only be taken for another one's second box.
+        if each.score >= LEAST and (each.label == PHONE or look.window.area >= 1)
     ]
-    for each in sorted(everything, key=lambda d: -d.score):
-        if any(_same(other, each, same_iou) for other in found):
-            continue
-        found.append(each)
-    return sorted((_together(each, looks, same_iou) for each in found), key=lambda d: -d.score)
+    things = (_together(each, looks, same_iou) for each in _apart(seeds, same_iou))
+    # Boxes that were none of each other's may have become one.
+    return _apart(things, same_iou)
+
+
+def _apart(detections: Iterable[Detection], same_iou: float) -> list[Detection]:
+    """The best of those that show one thing, best first."""
+    kept: list[Detection] = []
+    for each in sorted(detections, key=lambda d: -d.score):
+        if not any(_same(other, each, same_iou) for other in kept):
+            kept.append(each)
+    return kept
 
 
 def _same(one: Detection, other: Detection, same_iou: float) -> bool:
@@ -69,15 +76,13 @@ def _together(thing: Detection, looks: list[Look], same_iou: float) -> Detection
         weights += weight
         if best is not None:
             seen.append((weight * best.score, best.box))
-    if not weights or not seen:
+    if not seen:
         return thing
     return Detection(thing.label, probability(total / weights), _mean(seen))
 
 
 def _mean(boxes: list[tuple[float, Box]]) -> Box:
     whole = sum(share for share, _ in boxes)
-    if whole <= 0:
-        return boxes[0][1]
     return Box(
         sum(share * box.ymin for share, box in boxes) / whole,
         sum(share * box.xmin for share, box in boxes) / whole,

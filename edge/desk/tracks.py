@@ -172,18 +172,27 @@ def still_lies(track: Track, box: Box, pixels: Pixels, rests: bool) -> bool:
     return is_covered(track, box, pixels)
 
 
-def lay_at(track: Track, box: Box) -> bool:
-    """Whether the box is about where it surely lies, as far as its boxes tell."""
-    far = max(OUTSIDE * track.noise, motion.JUMP)
-    near = any(moved(outline, box) <= far for outline in track.outlines)
-    return near and track.held <= SURELY_LIES
+def is_of(track: Track, box: Box, rests: bool) -> bool:
+    """Whether what appears in the box is likely of what lies there: a hand over it or beside it
+    leaves a part to be seen, or makes the eyes draw it a little elsewhere. The box of what is known
+    to be a phone may be farther off; what `rests` is there as it was."""
+    if rests and track.confirmed:
+        return True
+    if track.held > SURELY_LIES:
+        return False
+    far = max(OUTSIDE * track.noise, motion.JUMP if track.confirmed else 0.0)
+    return is_part(track, box) or any(moved(each, box) <= far for each in track.outlines)
 
 
 def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
     """Whether the box is what something before it leaves to be seen of what lies there."""
+    return is_part(track, box) and (pixels.now is None or pixels.as_in(track.laid, box))
+
+
+def is_part(track: Track, box: Box) -> bool:
+    """Whether it is a part of what the thing has shown, and no more."""
     margin = TOUCH + track.noise * track.box.size
-    within = any(left_over(each, box, margin) for each in track.outlines)
-    return within and (pixels.now is None or pixels.as_in(track.laid, box))
+    return any(left_over(each, box, margin) for each in track.outlines)
 
 
 def seen(
