@@ -233,7 +233,6 @@ class SeatView:
 
     seat: str
     person: bool
-    person_score: float = 0.0
     phone: PhoneSight | None = None  # the one that matters most: in use before the others
     dock: Dock = Dock.NONE
 

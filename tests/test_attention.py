@@ -46,7 +46,7 @@ def test_what_may_be_a_phone_is_looked_at_four_times_as_often_as_the_whole(ages_
     turns = tuple(
         Turn(at, 10 - ages_s.get(at, 0.0), 0) for at in ("", "seat 0", "upper 0", "thing 1")
     )
-    sitters, tracks = (Sitter(0.9, PERSON, 10.0),), (a_track(held=1.0),)
+    sitters, tracks = (Sitter(PERSON, 10.0),), (a_track(held=1.0),)
     assert next_glance(tracks, sitters, turns, 2, 10.0, closely=True).at == next_one
 
 

@@ -9,7 +9,7 @@ from edge.desk.people import Sitter, raised, seated
 from edge.domain import PERSON, WHOLE_PICTURE, Box, Detection, Thresholds
 
 THERE = Box(0.2, 0.3, 0.8, 0.7)
-SOMEBODY = Sitter(0.9, THERE, 0.0)
+SOMEBODY = Sitter(THERE, 0.0)
 EYES = Thresholds(0.1, {PERSON: 0.5})
 
 

@@ -227,7 +227,6 @@ def _seat_view(
     return SeatView(
         seat=seat.name,
         person=present,
-        person_score=sitter.score if present else 0.0,
         phone=None if chosen is None else _as_sight(chosen, at_s),
         dock=docks.shows(
             seat,

@@ -21,7 +21,6 @@ ASIDE = 0.1  # of a person's width beside them that counts as before them
 class Sitter:
     """Whoever was last seen at a seat."""
 
-    score: float = 0.0
     box: Box | None = None
     seen_s: float = -inf
 
@@ -55,9 +54,7 @@ def seated(
         if known is None or detection.score > known.score:
             best[index] = detection
     return tuple(
-        sitter
-        if found is None
-        else Sitter(found.score, _whole(found.box, window, sitter, at_s), at_s)
+        sitter if found is None else Sitter(_whole(found.box, window, sitter, at_s), at_s)
         for sitter, found in zip(sitters, best, strict=True)
     )
 

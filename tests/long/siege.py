@@ -298,10 +298,14 @@ class Box:
 
     def stop(self) -> int:
         self.process.terminate()
-        code = self.process.wait(60)
+        return self.process.wait(60)
+
+    def end(self) -> None:
+        """Whatever happened: nothing of it goes on."""
+        self.process.kill()
+        self.process.wait()
         self.proxy.close()
         self.broker.kill()
-        return code
 
 
 # ---------------------------------------------------------------- the siege
@@ -429,7 +433,15 @@ def obeys(box: Box) -> bool:
 
 
 def run(hours: float, seed: int, folder: Path) -> dict[str, Any]:
-    quiet, besieged = Box.start(folder / "quiet"), Box.start(folder / "besieged")
+    with contextlib.ExitStack() as stack:
+        boxes: list[Box] = []
+        for name in ("quiet", "besieged"):
+            boxes.append(Box.start(folder / name))
+            stack.callback(boxes[-1].end)
+        return _besieged(boxes[0], boxes[1], hours, seed)
+
+
+def _besieged(quiet: Box, besieged: Box, hours: float, seed: int) -> dict[str, Any]:
     for box in (quiet, besieged):
         wait_for(box.owner.enter, box.said)
     siege = Siege(besieged, random.Random(seed))
