@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edge.domain import Box
 from edge.vision.decode import (
+    LARGEST_LOG_SIZE,
     VOTE_IOU,
     Found,
     GflDecoder,
@@ -43,8 +44,8 @@ def plain_decode(heads, quants, *, input_px, floor):
             for column in range(columns):
                 x, y, log_width, log_height = box[row, column]
                 center_x, center_y = (column + x) * stride, (row + y) * stride
-                half_width = np.exp(log_width) * stride / 2
-                half_height = np.exp(log_height) * stride / 2
+                half_width = np.exp(min(log_width, LARGEST_LOG_SIZE)) * stride / 2
+                half_height = np.exp(min(log_height, LARGEST_LOG_SIZE)) * stride / 2
                 for label, logit in enumerate(classes[row, column]):
                     score = 1 / (1 + np.exp(-objectness[row, column, 0])) / (1 + np.exp(-logit))
                     edges = (
@@ -197,9 +198,13 @@ def test_gfl_heads_decode_as_the_plain_definition_says(quant, seed, floor, centr
     # of all, and the edges of those that nobody could vote for.
     assert [label for label, *_ in got] == [label for label, *_ in expected]
     np.testing.assert_allclose([g[1] for g in got], [e[1] for e in expected], rtol=1e-4)
-    for mine, theirs in zip(got, expected, strict=True):
+    for theirs in expected:
         if not any(other is not theirs and alike(other, theirs) for other in expected):
-            np.testing.assert_allclose(mine[2:], theirs[2:], rtol=1e-4, atol=1e-4)
+            # Scores as stored are often equal, and no order is promised among these.
+            assert any(
+                mine[0] == theirs[0] and np.allclose(mine[1:], theirs[1:], rtol=1e-4, atol=1e-4)
+                for mine in got
+            )
 
 
 def alike(a, b):

@@ -7,6 +7,9 @@ from dataclasses import replace
 from math import exp, log, sqrt
 from typing import NamedTuple
 
+import numpy as np
+
+from edge.desk.geometry import ious
 from edge.domain import PERSON, PHONE, Box, Detection
 
 LEAST = 0.03  # scores below this say no more than this
@@ -51,17 +54,20 @@ def against_rivals(detections: Sequence[Detection]) -> tuple[Detection, ...]:
     By as much, in log-odds, as the other name is surer: a remote control that looks a little like
     a phone is no phone, and a phone that looks a little like a remote control stays one.
     """
+    phones = [each for each in detections if each.label == PHONE]
     rivals = [each for each in detections if each.label not in (PHONE, PERSON)]
-    after = []
-    for each in detections:
-        if each.label == PHONE:
-            own = log_odds(each.score)
-            claims = (log_odds(d.score) for d in rivals if d.box.iou(each.box) >= RIVAL_IOU)
-            against = max(0.0, max(claims, default=own) - own)
-            if against:
-                each = replace(each, score=probability(own - against))
-        after.append(each)
-    return tuple(sorted(after, key=lambda each: -each.score))
+    after = [each for each in detections if each.label != PHONE]
+    if phones and rivals:
+        same = ious([d.box for d in phones], [d.box for d in rivals]) >= RIVAL_IOU
+        claims = np.where(same, [each.score for each in rivals], 0.0).max(1).tolist()
+        phones = [_left(each, claim) for each, claim in zip(phones, claims, strict=True)]
+    return tuple(sorted(after + phones, key=lambda each: -each.score))
+
+
+def _left(phone: Detection, claim: float) -> Detection:
+    own = log_odds(phone.score)
+    against = log_odds(claim) - own
+    return replace(phone, score=probability(own - against)) if against > 0 else phone
 
 
 def weight_of(box: Box, window: Box) -> float:

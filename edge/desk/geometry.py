@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import hypot
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edge.domain import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
@@ -12,6 +19,17 @@ COVERED = 0.9  # of a box lies within what was there before when something cover
 TOUCH = 0.01  # of the picture: what a hand leaves of a thing may stick out so far
 TURNED = 0.5  # what turning and growing count of going: boxes breathe
 SHOWN = 0.8  # so much of a thing lies in a window that shows it
+
+
+def ious(boxes: Sequence[Box], others: Sequence[Box]) -> NDArray[np.float64]:
+    """Intersection over union of each with each: (len(boxes), len(others)), 0..1."""
+    a = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], float).reshape(-1, 1, 4)
+    b = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in others], float).reshape(1, -1, 4)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = np.prod(np.clip(sides, 0.0, None), axis=-1)
+    areas = [np.prod(np.clip(box[..., 2:] - box[..., :2], 0.0, None), axis=-1) for box in (a, b)]
+    union = areas[0] + areas[1] - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def grown(box: Box, margin: float) -> Box:

@@ -12,7 +12,7 @@ from edge.domain import Box, Detection, Frame, Glance, Look
 from edge.vision.manifest import EyeSet
 from edge.vision.tflite import TfliteDetector, load_detector
 
-FLOOR = 0.01  # what scores less says nothing; evidence is gathered from here on
+FLOOR = 0.05  # what scores less says nothing of stills either, and is most of what there is
 
 
 class Eyes:
@@ -48,7 +48,7 @@ class Eyes:
         part = replace(frame, image=frame.image[top:bottom, left:right])
         seen = self.eyes[glance.eye].detect(part)
         self.looks += 1
-        found = tuple(replace(each, box=_back(each.box, shown)) for each in seen)
+        found = tuple(Detection(d.label, d.score, _back(d.box, shown)) for d in seen)
         return Look(against_rivals(found), replace(glance, window=shown))
 
     def detect(

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.desk.geometry import ious
 from edge.domain import PHONE, Box, Detection
 
 FloatArray = NDArray[np.float64]
@@ -107,17 +108,6 @@ class Matches:
     counted: BoolArray
     picture: IntArray
     positives: IntArray
-
-
-def ious(boxes: Sequence[Box], others: Sequence[Box]) -> FloatArray:
-    """Intersection over union of each with each: (len(boxes), len(others)), 0..1."""
-    a = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], float).reshape(-1, 1, 4)
-    b = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in others], float).reshape(1, -1, 4)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = np.prod(np.clip(sides, 0.0, None), axis=-1)
-    areas = [np.prod(np.clip(box[..., 2:] - box[..., :2], 0.0, None), axis=-1) for box in (a, b)]
-    union = areas[0] + areas[1] - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 
 def match(
