@@ -22,6 +22,7 @@ FIRST_FD = 3  # sd_listen_fds(3)
 IDLE_S = 600.0
 LOOK_AROUND_S = 5
 HEADER_PATIENCE_S = 10.0  # from the beginning of a request to the end of its head, however it drips
+TAKING_PATIENCE_S = 30.0  # for who asks for much and does not take it: a file is open meanwhile
 MOST_CONNECTIONS = 128
 LONGEST_HEAD = 16 * 1024
 
@@ -34,6 +35,7 @@ class Patient(H11Protocol):
         super().connection_made(transport)
         self.since_s = time.monotonic()
         self._patience: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
             others = [each for each in self.connections if isinstance(each, Patient)]
@@ -56,8 +58,19 @@ class Patient(H11Protocol):
         elif self._patience is None:
             self._wait()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._taking = self.loop.call_later(TAKING_PATIENCE_S, self._give_up)
+
+    def resume_writing(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        if self._taking is not None:
+            self._taking.cancel()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -69,7 +82,8 @@ class Patient(H11Protocol):
             self._patience = None
 
     def _give_up(self) -> None:
-        log.debug("a request did not come to its end")
+        peer = self.client[0] if self.client else "somebody"
+        log.debug("%s began what it does not end, and is hung up on", peer)
         self.transport.abort()
 
 
