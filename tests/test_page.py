@@ -265,7 +265,7 @@ def test_pages_are_whole_small_and_from_here_only(page):
         assert all(parts)
 
 
-def test_nothing_but_its_own_files_is_served(page):
+def test_nothing_but_its_own_files_is_served(page, caplog):
     for path in (
         "/../site.py",
         "/static/page.html",
@@ -279,6 +279,7 @@ def test_nothing_but_its_own_files_is_served(page):
         "/openapi.json",
     ):
         assert page.ask("GET", path)[0] == 404, path
+    assert "refused: 127.0.0.1 asks for what is not there (GET /../site.py)" in caplog.text
 
 
 def test_the_state_is_the_boxs(page):
@@ -434,8 +435,10 @@ def test_days_and_events_are_taken_along(lived):
 
 
 def test_a_history_that_is_not_there_is_said(tmp_path):
-    for history, said in ((tmp_path / "none.db", "none.db"), (None, "No history is kept.")):
-        (folder := tmp_path / said).mkdir()
+    for number, (history, said) in enumerate(
+        ((tmp_path / "none.db", "none.db"), (None, "No history is kept."))
+    ):
+        (folder := tmp_path / str(number)).mkdir()
         served = Served(folder, history=history)
         served.enter(code_of(served.store))
         assert said in past_of(served)
@@ -533,7 +536,7 @@ def test_a_click_leaves_a_command_in_the_inbox(page, name, payload, command):
 def test_what_is_refused_changes_nothing(page, caplog, payload, headers, status):
     assert page.ask("POST", "/api/command/session", payload, **headers)[0] == status
     assert page.box.inbox.drain() == []
-    if status in (403, 421):
+    if status in (403, 413, 421):
         assert "refused: 127.0.0.1" in caplog.text
 
 
@@ -714,7 +717,7 @@ def test_a_body_that_nobody_wants_holds_no_place(page, monkeypatch):
         each.close()
 
 
-def test_a_request_that_drips_ends_all_the_same(page, monkeypatch):
+def test_a_request_that_drips_ends_all_the_same(page, monkeypatch, caplog):
     monkeypatch.setattr(server, "HEADER_PATIENCE_S", 0.3)
     began_s = time.monotonic()
     with socket.create_connection(("127.0.0.1", page.port)) as dripping:
@@ -729,15 +732,38 @@ def test_a_request_that_drips_ends_all_the_same(page, monkeypatch):
                 assert time.monotonic() < began_s + 20, "a header for each time-out held it open"
             except OSError:
                 break
+    wait_for(lambda: "127.0.0.1 began what it did not end" in caplog.text)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
+def test_what_is_asked_for_and_not_taken_is_not_kept_ready_for_ever(lived, monkeypatch, caplog):
+    monkeypatch.setattr(server, "TAKING_PATIENCE_S", 0.3)
+    ended = threading.Event()
+
+    def endless(*_, **__):
+        try:
+            while True:
+                yield "x" * past.PART_CHARS
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(past, "taken_along", endless)
+    head = (
+        f"GET /api/history/events.csv HTTP/1.1\r\nHost: localhost\r\nCookie: {lived.cookie}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", lived.port)) as greedy:
+        greedy.sendall(head.encode())
+        assert ended.wait(PATIENCE_S)
+    wait_for(lambda: "127.0.0.1 began what it did not end" in caplog.text)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(page, monkeypatch, caplog):
     monkeypatch.setattr(site, "BODY_PATIENCE_S", 0.3)
     head = (
         "POST /api/command/session HTTP/1.1\r\nHost: localhost\r\nX-Procrastobot: 1\r\n"
         f"Cookie: {page.cookie}\r\nContent-Length: 5\r\n\r\nst"
     )
     assert page.raw(head) == 408
+    assert "refused: 127.0.0.1 began what it did not end (POST /api/command/session)" in caplog.text
     assert page.box.inbox.drain() == []
 
 

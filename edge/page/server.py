@@ -8,12 +8,14 @@ import os
 import socket
 import time
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edge.page.doors import Refusals
 from edge.page.site import Site
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,10 @@ LONGEST_HEAD = 16 * 1024
 class Patient(H11Protocol):
     """The library's protocol, with an end to its patience: a head that does not come, and more
     connections than anybody needs. Whoever says nothing loses to whoever comes next."""
+
+    def __init__(self, *args: Any, refusals: Refusals, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._refusals = refusals
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -63,14 +69,12 @@ class Patient(H11Protocol):
         self._taking = self.loop.call_later(TAKING_PATIENCE_S, self._give_up)
 
     def resume_writing(self) -> None:
-        if self._taking is not None:
-            self._taking.cancel()
+        self._stop_taking()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        if self._taking is not None:
-            self._taking.cancel()
+        self._stop_taking()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -81,9 +85,16 @@ class Patient(H11Protocol):
             self._patience.cancel()
             self._patience = None
 
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
     def _give_up(self) -> None:
-        peer = self.client[0] if self.client else "somebody"
-        log.debug("%s began what it does not end, and is hung up on", peer)
+        # A browser may open a connection in advance, and never use it: that is nothing to tell.
+        if self._taking is not None or self.conn.trailing_data[0]:
+            peer = self.client[0] if self.client else "somebody"
+            self._refusals.say(peer, "began what it did not end, and was hung up on")
         self.transport.abort()
 
 
@@ -122,7 +133,7 @@ async def serve(
     config = uvicorn.Config(
         site.app,
         loop="asyncio",
-        http=Patient,
+        http=partial(Patient, refusals=site.refusals),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -27,7 +27,7 @@ from edge.history.report import read_file
 from edge.history.store import Unusable
 from edge.page import form, past
 from edge.page.box import Away, Box, Looking
-from edge.page.doors import COOKIE, Doors
+from edge.page.doors import COOKIE, Doors, Refusals
 from edge.page.hosts import is_ours
 from edge.page.login import SESSION_S, Login, Refused
 from edge.page.words import Text, Words, chosen, languages
@@ -100,6 +100,7 @@ class Site:
         self._one_at_a_time = asyncio.Lock()
         self._one_past_at_a_time = asyncio.Lock()
         self.used_s = time.monotonic()
+        self.refusals = Refusals()
         host = config().web.host
         self._languages = languages()
         files = {path: self._files(path, name) for path, name in (PAGES | OPEN).items()}
@@ -142,6 +143,7 @@ class Site:
                     is_ours=lambda name: is_ours(name, host),
                     knows=self._knows,
                     public=PUBLIC,
+                    refusals=self.refusals,
                 )
             ],
             exception_handlers={
@@ -275,7 +277,7 @@ class Site:
 
     async def _history_file(self, request: Request) -> Response:
         name, span, words = request.path_params["name"], self._span(request), self._words(request)
-        if name not in past.FILES or self._history is None or not self._history.exists():
+        if name not in past.FILES or self._history is None or not self._history.is_file():
             raise Wrong(Text("there is no such page"), 404)
         parts = partial(
             past.taken_along,
