@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge import settings
+from edge import __version__, settings
 from edge.config import Config
 from edge.mqtt import discovery
 from edge.mqtt.payloads import LATE_AFTER_S
@@ -61,8 +61,11 @@ class Box(Process):
         super().__init__(directory / "box.log")
         directory.mkdir(exist_ok=True)
         self.config_path = directory / "config.toml"
+        self.notice_path = directory / "latest.json"
         self.config_path.write_text(
             f"""
+[box]
+updates = "{self.notice_path}"
 [mqtt]
 host = "127.0.0.1"
 port = {broker_port}
@@ -92,6 +95,11 @@ mode = "gentle"
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
+
+    def is_told_of(self, version: str, notes: str, url: str) -> None:
+        """A newer version, by a notice where the box looks for one."""
+        notice = {"version": version, "notes": notes, "url": url}
+        self.notice_path.write_text(json.dumps(notice))
 
     def say(self, **order: Any) -> None:
         assert self.process is not None
@@ -150,6 +158,9 @@ def expected(config: Config) -> dict[str, Callable[[Published], object]]:
         "pickups_today": lambda p: p["today"]["pickups"],
         "sessions_today": lambda p: p["today"]["sessions"],
         "streak": lambda p: p["today"]["streak"],
+        "update": lambda p: (
+            "unknown" if p["state"]["newest"] is None else on(p["state"]["newest"]["newer"])
+        ),
         "fps": lambda p: p["health"]["fps"] or "unknown",
         "temperature": lambda p: p["health"]["temperature_c"] or "unknown",
         "throttled": lambda p: (
@@ -556,6 +567,30 @@ class Check:
         self.until(part, "its entities go with it", self.find_entities)
         self.until(part, "all others right", self.all_right)
 
+    def update(self) -> None:
+        """Told, and no more: what is installed is signed, and taken at the box itself."""
+        part, notes, url = "update", "Sees better.", "https://a.example/99"
+        self.box.is_told_of("99.0", notes, url)
+
+        def offered() -> str:
+            shown = self.home.states()[self.entities["update"]]
+            wanted = {
+                "installed_version": __version__,
+                "latest_version": "99.0",
+                "title": "Procrastobot",
+                "release_summary": notes,
+                "release_url": url,
+                "supported_features": 0,  # there is nothing to press
+            }
+            wrong = {name: shown["attributes"].get(name) for name in wanted}
+            wrong = {name: value for name, value in wrong.items() if value != wanted[name]}
+            return f"{shown['state']}, {wrong}" if wrong or shown["state"] != "on" else ""
+
+        # The box looks at the file once a minute.
+        self.until(part, "a newer version is told, with its notes", offered, 120)
+        self.box.is_told_of(__version__, notes, url)
+        self.until(part, "the one that runs is up to date", self.shows("update", "off"), 120)
+
     def complaints(self) -> None:
         found = self.home.complaints()
         self.until(
@@ -636,6 +671,7 @@ def run(environment: Path, directory: Path, *, quick: bool) -> Check:
         check.until("entities", f"{len(check.enabled())} show what is so", check.all_right)
         check.commands()
         check.story()
+        check.update()
         check.last_will()
         check.seats()
         if not quick:
