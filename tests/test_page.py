@@ -215,7 +215,7 @@ def test_without_a_session_there_is_the_login_and_nothing_else(stranger):
     assert stranger.box.erased == []
 
 
-def test_a_session_ends_when_it_is_left_and_a_cookie_of_ones_own_begins_none(page):
+def test_a_session_ends_when_it_is_left_and_a_cookie_of_ones_own_begins_none(page, caplog):
     cookie = page.cookie
     assert page.ask("POST", "/api/logout")[0] == 200
     assert page.ask("GET", "/api/state", Cookie=cookie)[0] == 401
@@ -226,6 +226,7 @@ def test_a_session_ends_when_it_is_left_and_a_cookie_of_ones_own_begins_none(pag
     assert status == 200
     assert "chosen" not in headers["set-cookie"]
     assert page.ask("GET", "/api/state", Cookie="procrastobot=chosen")[0] == 401
+    assert "refused: 127.0.0.1 comes with a session that is none" in caplog.text
 
 
 def test_the_cookie_is_not_for_scripts_and_not_for_other_sites(page):
@@ -265,7 +266,9 @@ def test_pages_are_whole_small_and_from_here_only(page):
         assert all(parts)
 
 
-def test_nothing_but_its_own_files_is_served(page, caplog):
+@pytest.mark.parametrize("cookie", ["an owner's", ""])
+def test_nothing_but_its_own_files_is_served(page, caplog, cookie):
+    page.cookie = page.cookie if cookie else ""
     for path in (
         "/../site.py",
         "/static/page.html",
@@ -278,7 +281,9 @@ def test_nothing_but_its_own_files_is_served(page, caplog):
         "/docs",
         "/openapi.json",
     ):
-        assert page.ask("GET", path)[0] == 404, path
+        # A stranger does not hear of what only an owner may ask for.
+        wanted = 401 if path.startswith("/api") and not cookie else 404
+        assert page.ask("GET", path)[0] == wanted, path
     assert "refused: 127.0.0.1 asks for what is not there (GET /../site.py)" in caplog.text
 
 

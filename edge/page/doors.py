@@ -70,13 +70,16 @@ class Doors:
         is_ours: Callable[[str], bool],
         knows: Callable[[str], bool],
         public: frozenset[str],
+        pages: frozenset[str],
         refusals: Refusals,
     ) -> None:
-        """`public`: the paths that need no session."""
+        """`public`: the paths that need no session; `pages`: from where a stranger is led to the
+        login."""
         self._app = app
         self._is_ours = is_ours
         self._knows = knows
         self._public = public
+        self._pages = pages
         self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,11 +115,15 @@ class Doors:
             self._refusals.say(client, why)
             return JSONResponse({"error": "not from this page"}, 403)
         path = scope["path"]
-        if path in self._public or self._knows(Request(scope).cookies.get(COOKIE, "")):
+        token = Request(scope).cookies.get(COOKIE, "")
+        if path in self._public or self._knows(token):
             return None
+        if token:
+            self._refusals.say(client, "comes with a session that is none, or is over")
         if changes or path.startswith("/api/"):
             return JSONResponse({"error": "log in first"}, 401)
-        return RedirectResponse("/login", 303)
+        # What is not there is not there for anybody.
+        return RedirectResponse("/login", 303) if path in self._pages else None
 
 
 def _client(scope: Scope) -> str:

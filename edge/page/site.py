@@ -143,6 +143,7 @@ class Site:
                     is_ours=lambda name: is_ours(name, host),
                     knows=self._knows,
                     public=PUBLIC,
+                    pages=frozenset(PAGES),
                     refusals=self.refusals,
                 )
             ],
