@@ -21,7 +21,7 @@ from edge.devices.board import Board, open_board
 from edge.devices.camera import may_appear, open_camera
 from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
-from edge.domain import PHONE, Forget, PublishState, SessionAction, SetSession
+from edge.domain import PHONE, PublishState, SessionAction, SetSession
 from edge.errors import EX_CONFIG, Trouble
 from edge.history.erase import remove
 from edge.hooks.ledger import erase as erase_told
@@ -203,7 +203,7 @@ def build(
                 inbox=inbox,
                 reread=reread and (lambda: with_tunes(reread())),
                 restart=again.set,
-                erase=eraser(config, teller, inbox) if config.history.enabled else None,
+                erase=eraser(config, teller) if config.history.enabled else None,
             )
         if link is not None:
             stack.callback(link.close)
@@ -290,7 +290,7 @@ def open_link(
         return None
 
 
-def eraser(config: Config, teller: Telling, inbox: Inbox) -> Erase:
+def eraser(config: Config, teller: Telling) -> Erase:
     """What `procrastobot erase` erases, while the box runs."""
 
     def erase(day: date | None, done: Callable[[str], None]) -> None:
@@ -303,8 +303,6 @@ def eraser(config: Config, teller: Telling, inbox: Inbox) -> Erase:
                 why = why or str(exc)
             done(why)
 
-        if day is None:
-            inbox.put(Forget())
         teller.erase(day, beside)
 
     return erase

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, logs, service, tunes
 from edge.config import Config
-from edge.domain import Aim, EventType, Happening, State, Test
+from edge.domain import Aim, EventType, Forget, Happening, State, Test
 from edge.errors import Trouble
 from edge.live import Taken, take
 from edge.state_dir import state_dir
@@ -294,6 +294,8 @@ class Link:
         except (KeyError, TypeError, ValueError):
             return {"error": "day: a date like 2026-11-02, or null for everything"}, b""
         log.info("the page asks to erase %s", day or "everything")
+        if day is None and self._published is not None and self._published[0].look_alikes:
+            self._inbox.put(Forget())
         self._eraser(day, self._has_erased)
         return {"accepted": "erase"}, b""
 

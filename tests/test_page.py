@@ -36,6 +36,7 @@ from edge.address import listen, reachable
 from edge.config import Config, HistoryConfig, WebConfig
 from edge.domain import (
     Forget,
+    LookAlike,
     Mute,
     NotAPhone,
     Offer,
@@ -46,7 +47,6 @@ from edge.domain import (
 )
 from edge.history.report import read_file
 from edge.hooks.ledger import Ledger, path_beside
-from edge.inbox import CommandInbox
 from edge.link import LENGTHS
 from edge.page import box as page_box
 from edge.page import past, server, site
@@ -55,7 +55,7 @@ from edge.page.hosts import is_ours
 from edge.page.login import Login, Store, code_of
 from edge.page.site import Site
 from tests.certificates import Authority, has_openssl
-from tests.linked import NOON, LinkedBox
+from tests.linked import NOON, SIGHT, LinkedBox
 from tests.lived import Lived
 from tests.test_link import Teacher
 from tests.waiting import wait_for
@@ -477,10 +477,15 @@ def test_a_day_or_everything_is_erased_by_the_box(page):
     assert page.ask("POST", "/api/erase", {"day": "2026-11-23"})[0] == 202
     assert page.ask("POST", "/api/erase", {"day": None})[0] == 202
     assert page.box.erased == [NOON.date(), None]
-    assert json.loads(page.ask("GET", "/api/state")[2])["erased"] == {"number": 2, "why": ""}
+    assert page.box.inbox.drain() == [], "nothing was learnt"
+    learnt = replace(page.box.seeing.state, look_alikes=(LookAlike(1, "desk", SIGHT.box, 0.7),))
+    page.box.link.publish(learnt)
+    assert page.ask("POST", "/api/erase", {"day": None})[0] == 202
+    assert page.box.inbox.drain() == [Forget()]
+    assert json.loads(page.ask("GET", "/api/state")[2])["erased"] == {"number": 3, "why": ""}
     for body in ({}, {"day": ""}, {"day": "today"}, {"day": 3}):
         assert page.ask("POST", "/api/erase", body)[0] == 400
-    assert len(page.box.erased) == 2
+    assert len(page.box.erased) == 3
 
 
 def test_what_the_box_erases_is_what_the_command_would(tmp_path, monkeypatch):
@@ -491,18 +496,16 @@ def test_what_the_box_erases_is_what_the_command_would(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     picture = tmp_path / "pictures" / "000001-20261123-090000-123-pickup.jpg"
     picture.write_bytes(b"jpeg")
-    inbox, told = CommandInbox(), queue.Queue()
+    told = queue.Queue()
     box = Lived(history, NOON)
     box.focus(25, (5, 60))
-    erase = app.eraser(config, box.recorder, inbox)
+    erase = app.eraser(config, box.recorder)
     erase(NOON.date() + timedelta(days=1), told.put)
     assert told.get(timeout=PATIENCE_S) == ""
     assert picture.exists(), "another day's"
-    assert inbox.drain() == []
     erase(None, told.put)
     assert told.get(timeout=PATIENCE_S) == ""
     assert not picture.exists()
-    assert inbox.drain() == [Forget()]
     box.close()
     assert read_file(history, NOON.date(), NOON.date(), now=NOON).days[0].sum("focus_s") == 0
 
