@@ -345,20 +345,19 @@ def test_settings_are_found_changed_and_refused_in_the_words_of_check(visit: Vis
 def test_a_phone_is_shown_listed_taken_along_and_forgotten(visit: Visit) -> None:
     page = visit.page
     stop(visit)
-    visit.go("/teach")
+    forget_all(visit)
     visit.reads("#connection", "connected")
     assert page.input_value("#name") == "my phone"
-    sync_api.expect(page.locator("#nothing")).to_be_visible()
     visit.shot("teach-before")
+    # A lesson has its time, and does not wait for a busy machine: what is said is written down.
+    page.evaluate(WRITE_DOWN)
     page.click("#begin")
-    visit.reads("#phase", "Hands empty")
-    visit.reads("#phase", "turn it slowly")
     # The clip holds a phone up and puts it down: that is a view at least.
-    sync_api.expect(page.locator("#views")).not_to_contain_text("0 of", timeout=120_000)
-    assert int(page.get_attribute("#ring", "aria-valuenow") or 0) > 0
-    assert brightness(visit) > 20
+    page.wait_for_function("() => most > 0", timeout=120_000)
     visit.shot("teach")
+    assert brightness(visit) > 20
     sync_api.expect(page.locator("#answer")).to_contain_text("Learnt: my phone", timeout=120_000)
+    assert any("turn it slowly" in each for each in page.evaluate("() => [...phases]"))
     visit.reads("#things", "my phone: a phone")
     visit.reads("#advice", "no phone: a wallet")
     sync_api.expect(page.locator("#live")).to_be_hidden()
@@ -373,6 +372,28 @@ def test_a_phone_is_shown_listed_taken_along_and_forgotten(visit: Visit) -> None
     visit.reads("#words", "The camera is closed")
 
 
+WRITE_DOWN = """() => {
+    window.phases = new Set();
+    window.most = 0;
+    new MutationObserver(() => {
+        phases.add(at("phase").textContent);
+        most = Math.max(most, Number(at("ring").getAttribute("aria-valuenow")));
+    }).observe(at("live"), { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def forget_all(visit: Visit) -> None:
+    """Of a test that did not come to its end."""
+    visit.go("/teach")
+    visit.page.evaluate(
+        """async () => {
+            for (const { name } of (await ask("/api/taught")).things)
+                await tell("forget", JSON.stringify({ name }));
+        }"""
+    )
+    sync_api.expect(visit.page.locator("#nothing")).to_be_visible(timeout=60_000)
+
+
 def forget(visit: Visit) -> None:
     visit.page.click("text=Forget")
     visit.page.click("text=Really forget it?")
@@ -380,6 +401,7 @@ def forget(visit: Visit) -> None:
 
 
 def test_what_was_missed_is_said_in_a_session_and_answered(visit: Visit) -> None:
+    forget_all(visit)
     stop(visit)
     visit.page.click("text=Focus >> nth=0")
     visit.reads("#session", "Focus")
@@ -485,6 +507,7 @@ def test_a_tune_of_ones_own_is_listened_to_and_one_that_is_none_is_refused(visit
 
 
 def test_in_german_everything_is_german(browser: Any, house: House, visit: Visit) -> None:
+    forget_all(visit)
     german = Visit(browser, house, visit.size, language="de-AT")
     page = german.page
     german.enter(PASSWORD)
@@ -549,11 +572,12 @@ def test_the_rules_for_scripts_and_styles_hold_on_every_page(
 def test_a_first_view_is_small(visit: Visit) -> None:
     for path in ("/login", "/", "/view", "/history", "/teach", "/settings", "/box", "/setup"):
         bodies: list[Any] = []
-        visit.page.on("response", bodies.append)
+        seen = lambda answer, to=bodies: to.append(answer)  # noqa: E731
+        visit.page.on("response", seen)
         visit.go(path)
         if path != "/login":
             visit.reads("#connection", "connected")
-        visit.page.remove_listener("response", bodies.append)
+        visit.page.remove_listener("response", seen)
         sent = sum(len(each.body()) for each in bodies if "/api/look" not in each.url)
         assert 0 < sent < MOST_FIRST_VIEW_BYTES, path
 
