@@ -146,6 +146,7 @@ def expected(config: Config) -> dict[str, Callable[[Published], object]]:
         "mute": lambda p: on(p["state"]["muted"]),
         "grace": lambda p: p["state"]["grace_s"],
         "volume": lambda p: round(100 * p["state"]["volume"]),
+        "tune": lambda p: p["state"]["tune"],
         "buzzer": lambda p: on(p["state"]["sound"]),
         "camera_fault": lambda p: on({"camera", "lens"} & set(p["state"]["faults"])),
         "detector_fault": lambda p: on("detector" in p["state"]["faults"]),
@@ -299,6 +300,9 @@ class Check:
         for option in ("strict", "light-only", "gentle"):
             home.service("select", "select_option", entity_id=entity["mode"], option=option)
             self.until(part, f"mode: {option}", self.shows("mode", option))
+        for option in ("ahem", self.published()["state"]["tune"]):
+            home.service("select", "select_option", entity_id=entity["tune"], option=option)
+            self.until(part, f"tune: {option}", self.shows("tune", option))
         for turn in ("on", "off"):
             home.service("switch", f"turn_{turn}", entity_id=entity["mute"])
             self.until(part, f"mute: {turn}", self.shows("mute", turn))
