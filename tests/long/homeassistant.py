@@ -32,6 +32,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
+INSTALL = 1  # UpdateEntityFeature.INSTALL
 
 HELPERS = """
 input_boolean:
@@ -584,10 +585,11 @@ class Check:
                 "title": "Procrastobot",
                 "release_summary": notes,
                 "release_url": url,
-                "supported_features": 0,  # there is nothing to press
             }
             wrong = {name: shown["attributes"].get(name) for name in wanted}
             wrong = {name: value for name, value in wrong.items() if value != wanted[name]}
+            if shown["attributes"]["supported_features"] & INSTALL:
+                return "there is a button that installs nothing"
             return f"{shown['state']}, {wrong}" if wrong or shown["state"] != "on" else ""
 
         # The box looks at the file once a minute.
