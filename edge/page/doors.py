@@ -90,7 +90,9 @@ class Doors:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if (why := TOLD.get(message["status"])) is not None:
-                    asked = f"{scope['method']} {printable(scope['path'][:80])}"
+                    # A whole address instead of a path may hold a password.
+                    path = scope["path"] if scope["path"].startswith("/") else "an address"
+                    asked = f"{scope['method']} {printable(path)}"
                     self._refusals.say(_client(scope), f"{why} ({asked})")
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "no-store")
