@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
 from edge import decide, toml, tunes
-from edge.album import open_album
+from edge.album import folder_of, open_album, pictures
 from edge.config import Config
 from edge.devices.board import Board, open_board
 from edge.devices.camera import may_appear, open_camera
@@ -23,8 +23,11 @@ from edge.devices.systemd import open_watchdog
 from edge.devices.terminal import shown
 from edge.domain import PHONE, PublishState, SessionAction, SetSession
 from edge.errors import EX_CONFIG, Trouble
+from edge.history.erase import remove
+from edge.hooks.ledger import erase as erase_told
+from edge.hooks.ledger import path_beside
 from edge.inbox import CommandInbox
-from edge.link import Link, path_of
+from edge.link import Erase, Link, path_of
 from edge.lock import Held, Lock
 from edge.loop import Loop
 from edge.offers import Offers
@@ -200,6 +203,7 @@ def build(
                 inbox=inbox,
                 reread=reread and (lambda: with_tunes(reread())),
                 restart=again.set,
+                erase=eraser(config, teller) if config.history.enabled else None,
             )
         if link is not None:
             stack.callback(link.close)
@@ -267,14 +271,41 @@ def open_link(
     inbox: Inbox,
     reread: Callable[[], Config] | None,
     restart: Callable[[], None],
+    erase: Erase | None,
 ) -> Link | None:
     """Where the page asks, if it is wanted; a box without one works all the same."""
     path = path_of(config, configuration)
     try:
-        return Link(path, config, inbox=inbox, wall_clock=local_time, again=reread, restart=restart)
+        return Link(
+            path,
+            config,
+            inbox=inbox,
+            wall_clock=local_time,
+            again=reread,
+            restart=restart,
+            erase=erase,
+        )
     except OSError as exc:
         log.error("the page cannot ask the box at %s: %s", path, exc.strerror or exc)
         return None
+
+
+def eraser(config: Config, teller: Telling) -> Erase:
+    """What `procrastobot erase` erases, while the box runs."""
+
+    def erase(day: date | None, done: Callable[[str], None]) -> None:
+        def beside(why: str) -> None:  # in the recorder's thread: a card takes its time
+            try:
+                erase_told(path_beside(history_path(config)), day)
+                remove(pictures(folder_of(config.privacy, state_dir()), day))
+            except (Trouble, OSError) as exc:
+                log.error("what was to be erased may still be there: %s", exc)
+                why = why or str(exc)
+            done(why)
+
+        teller.erase(day, beside)
+
+    return erase
 
 
 def open_recognizer(

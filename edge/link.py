@@ -25,13 +25,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, logs, service, tunes
 from edge.config import Config
-from edge.domain import Aim, EventType, Happening, State, Test
+from edge.domain import Aim, EventType, Forget, Happening, State, Test
 from edge.errors import Trouble
 from edge.live import Taken, take
 from edge.state_dir import state_dir
@@ -66,6 +66,10 @@ def path_of(config: Config, configuration: Path | None = None) -> Path:
     return folder / NAME
 
 
+# A day, or everything (None), and whom to tell what went wrong, or nothing.
+Erase = Callable[[date | None, Callable[[str], None]], None]
+
+
 class Watched(Protocol):
     """What is looked at: the loop. Its values are frozen, and replaced as a whole."""
 
@@ -98,6 +102,7 @@ class Link:
         wall_clock: Callable[[], datetime],
         again: Callable[[], Config] | None = None,
         restart: Callable[[], None] | None = None,
+        erase: Erase | None = None,
     ) -> None:
         """`again` reads the configuration anew. Raises OSError where nothing can be listened on."""
         self._path = path
@@ -106,10 +111,12 @@ class Link:
         self._wall_clock = wall_clock
         self._again = again
         self._restart = restart
+        self._eraser = erase
         self._vocabulary = Vocabulary.of(config)
         self._published: tuple[State, datetime] | None = None
         self._refused: dict[str, Any] = {"number": 0, "why": ""}
         self._taught: dict[str, Any] = {"number": 0}
+        self._erased: dict[str, Any] = {"number": 0, "why": ""}
         self._watched: Watched | None = None
         self._learner: Learner | None = None
         self._looked: tuple[Frame, dict[str, Any], bytes] | None = None
@@ -127,6 +134,7 @@ class Link:
             "play": self._play,
             "adopt": self._adopt,
             "restart": self._restarted,
+            "erase": self._erase,
         }
         self._listener = _listen(path)
         self._connections: dict[socket.socket, _Connection] = {}
@@ -168,6 +176,7 @@ class Link:
             "now": self._wall_clock().isoformat(timespec="milliseconds"),
             "refused": self._refused,
             "taught": self._taught,
+            "erased": self._erased,
             "lesson": self._lesson(),
             "box": self._config.box.name,
             "version": __version__,
@@ -274,6 +283,25 @@ class Link:
         if change.taken:
             log.info("taken over from the configuration: %s", ", ".join(change.taken))
         return {"taken": change.taken, "waiting": change.waiting}, b""
+
+    def _erase(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """A day of the history, or all of it; the state says when it is gone. Not a command of
+        MQTT: only who is at the page may."""
+        if self._eraser is None:
+            return {"error": "no history is kept"}, b""
+        try:
+            day = None if request["day"] is None else date.fromisoformat(request["day"])
+        except (KeyError, TypeError, ValueError):
+            return {"error": "day: a date like 2026-11-02, or null for everything"}, b""
+        log.info("the page asks to erase %s", day or "everything")
+        if day is None and self._published is not None and self._published[0].look_alikes:
+            self._inbox.put(Forget())
+        self._eraser(day, self._has_erased)
+        return {"accepted": "erase"}, b""
+
+    def _has_erased(self, why: str) -> None:
+        # Called in another thread; one assignment, as above.
+        self._erased = {"number": self._erased["number"] + 1, "why": why}
 
     def _restarted(self, _: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         if self._restart is None:

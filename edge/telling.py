@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,10 @@ class Telling:
         self._recorder.look_at_the_clock()
         if self._client is not None:
             self._client.health(figures)
+
+    def erase(self, day: date | None, done: Callable[[str], None]) -> None:
+        """As `Recorder.erase`."""
+        self._recorder.erase(day, done)
 
     def close(self) -> None:
         # The history first: what it still writes can then leave with the last of the connection.

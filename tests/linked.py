@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,7 @@ class LinkedBox:
         self.file = folder / "config.toml"
         self.file.write_text("")
         self.restarts = 0
+        self.erased: list[date | None] = []
         self.config = config or Config()
         self.link = Link(
             self.path,
@@ -72,6 +74,7 @@ class LinkedBox:
             wall_clock=lambda: NOON,
             again=lambda: settings.load(self.file),
             restart=self.restart,
+            erase=self.erase,
         )
         self.link.attach(self.seeing)
         state = decide.start(self.config, at_s=5.0)
@@ -83,6 +86,10 @@ class LinkedBox:
 
     def restart(self) -> None:
         self.restarts += 1
+
+    def erase(self, day: date | None, done: Callable[[str], None]) -> None:
+        self.erased.append(day)
+        done("")
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)

@@ -665,14 +665,16 @@ def test_an_answer_that_drips_ends_in_time_and_nobody_knows(server):
     assert time.monotonic() - began_s < 4.5, "not as long as it drips"
 
 
-def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_looked_up(server, monkeypatch):
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_looked_up(
+    server, monkeypatch, own
+):
     receiver = server()
     looked_up: list[str] = []
 
     def resolver(host: str, port: int, **_: object):
         looked_up.append(host)
-        inet = socket.AF_INET
-        return [(inet, 1, 6, "", ("192.0.2.7", port)), (inet, 1, 6, "", ("127.0.0.1", port))]
+        return [(0, 1, 6, "", ("192.0.2.7", port)), (0, 1, 6, "", (own, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     hook = HookConfig(address=f"http://rebind.example:{receiver.port}/")

@@ -345,37 +345,27 @@ def test_why_is_the_reason_and_the_evidence():
 
 def test_days_and_events_leave_as_csv(lived):
     found = seen(lived)
-    out = io.StringIO()
-    days_as_csv(found.report.days, out)
-    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    rows = list(csv.DictReader(days_as_csv(found.report.days)))
     assert [(row["date"], row["focus_s"], row["pickups"]) for row in rows] == [
         ("2026-03-04", "1500", "0"),
         ("2026-03-05", "4500", "3"),
     ]
-    out = io.StringIO()
-    events_as_csv(found.events, out)
-    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    rows = list(csv.DictReader(events_as_csv(found.events)))
     assert len(rows) == len(found.events)
     assert json.loads(rows[0]["details"])["minutes"] == 25.0
 
 
 @pytest.mark.parametrize("text", ["=cmd|'/c calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
 def test_nothing_in_a_csv_is_a_formula(text):
-    out = io.StringIO()
-    events_as_csv([event(1, E.FAULT, 0, text, fault="x", text=text)], out)
-    (row,) = csv.DictReader(io.StringIO(out.getvalue()))
+    (row,) = csv.DictReader(events_as_csv([event(1, E.FAULT, 0, text, fault="x", text=text)]))
     assert row["seat"] == f"'{text}"
     assert row["why"].startswith("'")
 
 
 def test_events_leave_as_json(lived):
-    out = io.StringIO()
-    events_as_json(seen(lived).events, out)
-    told = json.loads(out.getvalue())
+    told = json.loads("".join(events_as_json(seen(lived).events)))
     assert told[0]["what"] == "A focus session began."
-    out = io.StringIO()
-    events_as_json([], out)
-    assert json.loads(out.getvalue()) == []
+    assert json.loads("".join(events_as_json([]))) == []
 
 
 def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from edge.link import LENGTHS
+from edge.page.listen import announce
 from tests.process import Process
 from tests.waiting import wait_for
 
@@ -110,6 +111,48 @@ def test_a_page_that_is_killed_is_no_matter_to_the_box(box: Running) -> None:
             subprocess.run(["kill", "-KILL", pid], check=True)
     wait_for(lambda: not box.page_answers(), box.said)
     wait_for(lambda: box.ask("state")[0]["session"] == "idle", box.said)
+
+
+# Two ends of a cable, and a name of its own for this machine: nothing of it is seen outside.
+AVAHI = """
+mount -t tmpfs none /run
+mkdir -p /run/dbus /run/avahi-daemon
+mount --bind "$1" /etc/avahi/services
+hostname focusbox
+ip link set lo up
+ip link add eth0 type veth peer name eth1
+ip addr add 192.168.77.2/24 dev eth0
+ip link set eth0 up
+ip link set eth1 up
+dbus-daemon --system --fork --nopidfile
+avahi-daemon --no-drop-root --no-chroot &
+for try in $(seq 60); do
+    sleep 1
+    if avahi-resolve -4 --name focusbox.local && avahi-browse -rpt _http._tcp | grep ^=; then
+        exit 0
+    fi
+done
+exit 1
+"""
+TOOLS = ("unshare", "ip", "dbus-daemon", "avahi-daemon", "avahi-browse", "avahi-resolve")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a network of its own")
+@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="needs avahi-daemon and avahi-utils")
+def test_the_page_is_found_by_its_name_in_the_network(tmp_path: Path) -> None:
+    services = tmp_path / "services"
+    services.mkdir()
+    announce('[web]\nenabled = true\nhost = "0.0.0.0"\n', services / "procrastobot.service")
+    apart = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child"]
+    command = [*apart, "--mount-proc", "sh", "-e", "-c", AVAHI, "sh", str(services)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "focusbox.local\t192.168.77.2\n" in done.stdout
+    found = [line.split(";") for line in done.stdout.splitlines() if line.startswith("=")]
+    # Interface, protocol, name, type, domain, host, address, port.
+    assert {(each[3], each[6], each[8]) for each in found} == {
+        ("Procrastobot\\032\\040focusbox\\041", "focusbox.local", "8080")
+    }
 
 
 SENDS = "trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg,sendfile,splice,vmsplice"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from edge.config import Config
     from edge.history.lookback import LookBack
     from edge.history.store import Store
-    from edge.history.trial import Verdict
 
 HELP = "what the history says: focus, phone, pick-ups, streak"
 EPILOG = """examples:
@@ -118,18 +117,18 @@ def told(
     """Print or write what is asked for."""
     from edge.files import whole
     from edge.history import export, lookback
-    from edge.history.clock import midnight, zone_of
+    from edge.history.clock import zone_of
     from edge.history.page import Said, page
     from edge.history.report import table
+    from edge.history.trial import helped
 
     if args.events and not args.html:
         zone = zone_of(now)
-        since, until = midnight(first, zone), midnight(last + timedelta(days=1), zone)
-        lived = (each for each in store.each(since=since, until=until) if not each.replay)
+        lived = lookback.lived(store, first, last, zone=zone)
         if args.json:
-            export.events_as_json(lived, sys.stdout)
+            sys.stdout.writelines(export.events_as_json(lived))
         elif args.csv:
-            export.events_as_csv(lived, sys.stdout)
+            sys.stdout.writelines(export.events_as_csv(lived))
         else:
             for each in lived:
                 at = each.at.astimezone(zone)
@@ -138,7 +137,7 @@ def told(
                 print("  ".join(filter(None, words)))
         return
     found = lookback.look_back(store, first, last, now=now)
-    trial = helped(store, config, now=now)
+    trial = helped(store, config.experiment, now=now)
     if args.html:
         with whole(args.html) as unfinished:
             said = [] if trial is None else [Said("Does it help?", trial.sentences)]
@@ -149,24 +148,12 @@ def told(
         more = {} if trial is None else {"experiment": trial.as_json()}
         print(json.dumps(found.as_json() | more, indent=2))
     elif args.csv:
-        export.days_as_csv(found.report.days, sys.stdout)
+        sys.stdout.writelines(export.days_as_csv(found.report.days))
     else:
         print(table(found.report))
         _more(found)
         if trial is not None:
             print("\n".join(["", "Does it help?", *trial.sentences]))
-
-
-def helped(store: Store, config: Config, *, now: datetime) -> Verdict | None:
-    """What the self-experiment came to, of all its sessions; None: there is none."""
-    from edge.history.trial import TYPES, outcomes, verdict
-
-    experiment = config.experiment
-    since = store.experiment(experiment.name)
-    if since is None:
-        return verdict([], experiment) if experiment.enabled else None
-    events = store.each(since=since, until=now + timedelta(days=1), types=TYPES)
-    return verdict(outcomes(events, experiment.name), experiment)
 
 
 def _more(found: LookBack) -> None:

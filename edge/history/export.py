@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from typing import Any, TextIO
+from typing import Any
 
 from edge.domain import Totals
 from edge.history.lookback import what, why
@@ -18,36 +18,46 @@ _FIGURES = tuple(field.name for field in fields(Totals))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def days_as_csv(days: Iterable[DayReport], out: TextIO) -> None:
+class _Line:
+    """Takes what `csv` writes, and gives it back."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _csv_line(values: Iterable[object]) -> str:
+    line: Any = csv.writer(_Line()).writerow(values)
+    return str(line)
+
+
+def days_as_csv(days: Iterable[DayReport]) -> Iterator[str]:
     """One line a day, and one more for each seat where there are several; times in seconds."""
-    writer = csv.writer(out)
-    writer.writerow(["date", "seat", *_FIGURES, "longest_clean_s", "unseen_s", "interruptions"])
+    more = ["longest_clean_s", "unseen_s", "interruptions"]
+    yield _csv_line(["date", "seat", *_FIGURES, *more])
     for day in days:
         own = [day.longest_clean_s, day.unseen_s, day.interruptions]
         sums = [day.sum(name) for name in _FIGURES]
-        writer.writerow([day.date.isoformat(), "", *map(round, [*sums, *own])])
+        yield _csv_line([day.date.isoformat(), "", *map(round, [*sums, *own])])
         if len(day.seats) > 1:
             for seat, totals in day.seats.items():
                 each = [round(getattr(totals, name)) for name in _FIGURES]
-                writer.writerow([day.date.isoformat(), _plain(seat), *each, "", "", ""])
+                yield _csv_line([day.date.isoformat(), _plain(seat), *each, "", "", ""])
 
 
-def events_as_csv(events: Iterable[Record], out: TextIO) -> None:
-    writer = csv.writer(out)
-    writer.writerow(["number", "id", "at", "type", "seat", "what", "why", "details"])
+def events_as_csv(events: Iterable[Record]) -> Iterator[str]:
+    yield _csv_line(["number", "id", "at", "type", "seat", "what", "why", "details"])
     for event in events:
         told = _told(event)
         told["details"] = json.dumps(told["details"], ensure_ascii=False)
-        writer.writerow([_plain(value) for value in told.values()])
+        yield _csv_line(_plain(value) for value in told.values())
 
 
-def events_as_json(events: Iterable[Record], out: TextIO) -> None:
+def events_as_json(events: Iterable[Record]) -> Iterator[str]:
     """A list, an event a line."""
-    out.write("[")
+    yield "["
     for index, event in enumerate(events):
-        out.write(",\n" if index else "\n")
-        out.write(json.dumps(_told(event), ensure_ascii=False))
-    out.write("\n]\n")
+        yield (",\n" if index else "\n") + json.dumps(_told(event), ensure_ascii=False)
+    yield "\n]\n"
 
 
 def _told(event: Record) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from heapq import heappush, heappushpop
 from itertools import groupby
 from typing import Any
@@ -143,6 +143,12 @@ def timeline(store: Store, day: date, *, now: datetime) -> tuple[Segment, ...]:
     found = segments(_around(store, begin, end, TYPES), until=now)
     parts = [part for each in found if (part := clipped(each, begin, end)) is not None]
     return tuple(sorted(parts, key=lambda each: (each.begin, each.kind)))
+
+
+def lived(store: Store, first: date, last: date, *, zone: tzinfo | None) -> Iterator[Record]:
+    """Every event of these days but those of a recording, one by one. Raises sqlite3.Error."""
+    since, until = midnight(first, zone), midnight(last + timedelta(days=1), zone)
+    return (each for each in store.each(since=since, until=until) if not each.replay)
 
 
 def _around(

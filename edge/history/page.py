@@ -99,15 +99,6 @@ class Said:
 def page(found: LookBack, *, box: str, said: Sequence[Said] = ()) -> str:
     """The whole file."""
     title = f"{box}: {_dates(found)}"
-    sections = [
-        _summary(found),
-        _days(found),
-        _timeline(found),
-        _hours(found),
-        _clean(found),
-        *(_said(each) for each in said),
-        _events(found),
-    ]
     made = found.now.astimezone(zone_of(found.now))
     return "\n".join(
         [
@@ -124,7 +115,7 @@ def page(found: LookBack, *, box: str, said: Sequence[Said] = ()) -> str:
             "<body>",
             f"<header><h1>{escape(box)}</h1><p>{escape(_dates(found))}</p></header>",
             "<main>",
-            *filter(None, sections),
+            sections(found, said=said),
             "</main>",
             f"<footer>As it was known on {made:%A %d %B %Y, %H:%M}. Times of several seats add up;"
             " sessions are shared by them. This file is complete: it loads nothing.</footer>",
@@ -133,6 +124,20 @@ def page(found: LookBack, *, box: str, said: Sequence[Said] = ()) -> str:
             "",
         ]
     )
+
+
+def sections(found: LookBack, *, said: Sequence[Said] = ()) -> str:
+    """What the file has between head and foot."""
+    made = [
+        _summary(found),
+        _days(found),
+        _timeline(found),
+        _hours(found),
+        _clean(found),
+        *(_said(each) for each in said),
+        _events(found),
+    ]
+    return "\n".join(filter(None, made))
 
 
 def _dates(found: LookBack) -> str:

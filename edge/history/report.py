@@ -81,15 +81,23 @@ def from_file(path: Path, look: Callable[[Store], Found]) -> Found:
     """What `look` finds in a history, beside a running box; of a damaged one, what can be read.
     Raises Unusable."""
     try:
-        with closing(open_for_reading(path)) as store:
+        with closing(opened(path)) as store:
             return look(store)
-    except Unusable as exc:
-        if not exc.damaged:
-            raise
     except sqlite3.Error:
         pass  # it did not show in the schema
     with closing(open_salvaged(path)) as store:
         return look(store)
+
+
+def opened(path: Path) -> Store:
+    """A history to read beside a running box; of one that is damaged, a copy of what can be read.
+    Raises Unusable."""
+    try:
+        return open_for_reading(path)
+    except Unusable as exc:
+        if not exc.damaged:
+            raise
+    return open_salvaged(path)
 
 
 @dataclass(frozen=True, slots=True)

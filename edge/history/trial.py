@@ -14,14 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from math import exp, inf, log, sqrt
 from statistics import NormalDist, fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.config import ExperimentConfig
 from edge.domain import EventType
 from edge.experiment import ways
 from edge.history.record import Record, figure
+
+if TYPE_CHECKING:
+    from edge.history.store import Store
 
 TYPES = frozenset(
     {
@@ -209,6 +213,15 @@ def verdict(found: Sequence[Outcome], config: ExperimentConfig) -> Verdict:
         "The interval is the one that holds the true ratio in 95 of 100 such experiments.",
     )
     return Verdict(first, second, sessions, pickups, phone, sentences)
+
+
+def helped(store: Store, config: ExperimentConfig, *, now: datetime) -> Verdict | None:
+    """The same of all its sessions in a history; None: there is no experiment."""
+    since = store.experiment(config.name)
+    if since is None:
+        return verdict([], config) if config.enabled else None
+    events = store.each(since=since, until=now + timedelta(days=1), types=TYPES)
+    return verdict(outcomes(events, config.name), config)
 
 
 def _interval(found: Effect) -> str:

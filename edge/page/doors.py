@@ -21,6 +21,13 @@ COOKIE = "procrastobot"
 # A header that no form and no image of another site can send, whatever a browser thinks of cookies.
 ASKED_FOR = "x-procrastobot"
 SAY_EVERY_S = 60.0
+# What the page itself never asks for, by the status that it gets.
+TOLD = {
+    404: "asks for what is not there",
+    405: "asks in a way that nothing is asked",
+    408: "began what it did not end",
+    413: "sends more than anything here takes",
+}
 HEADERS = {
     # "data:" is the empty icon of the page, without which browsers ask for a file; "blob:" are the
     # pictures of the live view.
@@ -37,6 +44,22 @@ HEADERS = {
 }
 
 
+class Refusals:
+    """In the log, once a minute for each: who knocks all day must not fill it."""
+
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
+        self._said: dict[str, float] = {}
+
+    def say(self, client: str, what: str) -> None:
+        now_s = self._clock_s()
+        if now_s - self._said.get(client, float("-inf")) >= SAY_EVERY_S:
+            if len(self._said) > 256:
+                self._said.clear()
+            self._said[client] = now_s
+            log.warning("refused: %s %s", client, what)
+
+
 class Doors:
     """ASGI middleware around the whole site."""
 
@@ -47,15 +70,17 @@ class Doors:
         is_ours: Callable[[str], bool],
         knows: Callable[[str], bool],
         public: frozenset[str],
-        clock_s: Callable[[], float] = time.monotonic,
+        pages: frozenset[str],
+        refusals: Refusals,
     ) -> None:
-        """`public`: the paths that need no session."""
+        """`public`: the paths that need no session; `pages`: from where a stranger is led to the
+        login."""
         self._app = app
         self._is_ours = is_ours
         self._knows = knows
         self._public = public
-        self._clock_s = clock_s
-        self._said: dict[str, float] = {}
+        self._pages = pages
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,6 +89,11 @@ class Doors:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if (why := TOLD.get(message["status"])) is not None:
+                    # A whole address instead of a path may hold a password.
+                    path = scope["path"] if scope["path"].startswith("/") else "an address"
+                    asked = f"{scope['method']} {printable(path)}"
+                    self._refusals.say(_client(scope), f"{why} ({asked})")
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "no-store")
                 for name, value in HEADERS.items():
@@ -75,32 +105,31 @@ class Doors:
 
     def _stops(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        client = scope["client"][0] if scope.get("client") else "somebody"
+        client = _client(scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
-            self._say(
+            self._refusals.say(
                 client, f"asks for {printable(' '.join(hosts))!r}, which is no name of this box"
             )
             return JSONResponse({"error": "not a name of this box"}, 421)
         changes = scope["method"] not in ("GET", "HEAD")
         if changes and (why := _foreign(headers, hosts[0])):
-            self._say(client, why)
+            self._refusals.say(client, why)
             return JSONResponse({"error": "not from this page"}, 403)
         path = scope["path"]
-        if path in self._public or self._knows(Request(scope).cookies.get(COOKIE, "")):
+        token = Request(scope).cookies.get(COOKIE, "")
+        if path in self._public or self._knows(token):
             return None
+        if token:
+            self._refusals.say(client, "comes with a session that is none, or is over")
         if changes or path.startswith("/api/"):
             return JSONResponse({"error": "log in first"}, 401)
-        return RedirectResponse("/login", 303)
+        # What is not there is not there for anybody.
+        return RedirectResponse("/login", 303) if path in self._pages else None
 
-    def _say(self, client: str, what: str) -> None:
-        """In the log, once a minute for each: who knocks all day must not fill it."""
-        now_s = self._clock_s()
-        if now_s - self._said.get(client, float("-inf")) >= SAY_EVERY_S:
-            if len(self._said) > 256:
-                self._said.clear()
-            self._said[client] = now_s
-            log.warning("refused: %s %s", client, what)
+
+def _client(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else "somebody"
 
 
 def _foreign(headers: Headers, host: str) -> str:

@@ -8,12 +8,14 @@ import os
 import socket
 import time
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edge.page.doors import Refusals
 from edge.page.site import Site
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,7 @@ FIRST_FD = 3  # sd_listen_fds(3)
 IDLE_S = 600.0
 LOOK_AROUND_S = 5
 HEADER_PATIENCE_S = 10.0  # from the beginning of a request to the end of its head, however it drips
+TAKING_PATIENCE_S = 30.0  # for who asks for much and does not take it: a file is open meanwhile
 MOST_CONNECTIONS = 128
 LONGEST_HEAD = 16 * 1024
 
@@ -30,10 +33,15 @@ class Patient(H11Protocol):
     """The library's protocol, with an end to its patience: a head that does not come, and more
     connections than anybody needs. Whoever says nothing loses to whoever comes next."""
 
+    def __init__(self, *args: Any, refusals: Refusals, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._refusals = refusals
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.since_s = time.monotonic()
         self._patience: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
             others = [each for each in self.connections if isinstance(each, Patient)]
@@ -56,8 +64,17 @@ class Patient(H11Protocol):
         elif self._patience is None:
             self._wait()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._taking = self.loop.call_later(TAKING_PATIENCE_S, self._give_up)
+
+    def resume_writing(self) -> None:
+        self._stop_taking()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_taking()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -68,8 +85,16 @@ class Patient(H11Protocol):
             self._patience.cancel()
             self._patience = None
 
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
     def _give_up(self) -> None:
-        log.debug("a request did not come to its end")
+        # A browser may open a connection in advance, and never use it: that is nothing to tell.
+        if self._taking is not None or self.conn.trailing_data[0]:
+            peer = self.client[0] if self.client else "somebody"
+            self._refusals.say(peer, "began what it did not end, and was hung up on")
         self.transport.abort()
 
 
@@ -108,7 +133,7 @@ async def serve(
     config = uvicorn.Config(
         site.app,
         loop="asyncio",
-        http=Patient,
+        http=partial(Patient, refusals=site.refusals),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -5,26 +5,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge import logs
 from edge.config import Config
+from edge.history.page import STYLE
 from edge.history.report import read_file
 from edge.history.store import Unusable
-from edge.page import form
+from edge.page import form, past
 from edge.page.box import Away, Box, Looking
-from edge.page.doors import COOKIE, Doors
+from edge.page.doors import COOKIE, Doors, Refusals
 from edge.page.hosts import is_ours
 from edge.page.login import SESSION_S, Login, Refused
 from edge.page.words import Text, Words, chosen, languages
@@ -32,9 +35,11 @@ from edge.wire.commands import MAX_PAYLOAD_BYTES
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+FRAME = "frame.html"  # what all pages have around them
 PAGES = {
     "/": "page.html",
     "/view": "view.html",
+    "/history": "history.html",
     "/teach": "teach.html",
     "/box": "box.html",
     "/settings": "settings.html",
@@ -49,12 +54,14 @@ OPEN = {
     "/view.js": "view.js",
     "/teach.js": "teach.js",
     "/box.js": "box.js",
+    "/history.js": "history.js",
     "/settings.js": "settings.js",
     "/setup.js": "setup.js",
     "/login.js": "login.js",
 }
 WORDS = "/words.js"
-PUBLIC = frozenset((*OPEN, WORDS, "/api/login"))
+REPORT = "/report.css"
+PUBLIC = frozenset((*OPEN, WORDS, REPORT, "/api/login"))
 DAYS = 7
 MOST_BODY_BYTES = 64 * 1024
 BODY_PATIENCE_S = 10.0
@@ -88,21 +95,31 @@ class Site:
         self._looking = Looking(box)
         self._configuration = configuration
         self._history = history
+        self._config = config
         self._wall_clock = wall_clock
         self._one_at_a_time = asyncio.Lock()
+        self._one_past_at_a_time = asyncio.Lock()
         self.used_s = time.monotonic()
+        self.refusals = Refusals()
         host = config().web.host
         self._languages = languages()
-        files = {path: self._files(name) for path, name in (PAGES | OPEN).items()}
+        files = {path: self._files(path, name) for path, name in (PAGES | OPEN).items()}
+        files[REPORT] = dict.fromkeys(self._languages, Response(STYLE, media_type=KINDS[".css"]))
         files[WORDS] = {
             code: Response(words.script(), media_type=KINDS[".js"])
             for code, words in self._languages.items()
+        }
+        self._past = {
+            code: bytes(each.body).decode() for code, each in files.pop("/history").items()
         }
         routes = [
             *(
                 Route(path, self._answering(answers), methods=["GET"])
                 for path, answers in files.items()
             ),
+            Route("/history", self._looking_back, methods=["GET"]),
+            Route("/api/history/{name}", self._history_file, methods=["GET"]),
+            Route("/api/erase", self._erase, methods=["POST"]),
             Route("/api/login", self._enter, methods=["GET", "POST"]),
             Route("/api/logout", self._leave, methods=["POST"]),
             Route("/api/password", self._password, methods=["POST"]),
@@ -126,6 +143,8 @@ class Site:
                     is_ours=lambda name: is_ours(name, host),
                     knows=self._knows,
                     public=PUBLIC,
+                    pages=frozenset(PAGES),
+                    refusals=self.refusals,
                 )
             ],
             exception_handlers={
@@ -142,13 +161,13 @@ class Site:
     def _words(self, request: Request) -> Words:
         return chosen(request.headers.get("accept-language", ""), self._languages)
 
-    def _files(self, name: str) -> dict[str, Response]:
+    def _files(self, path: str, name: str) -> dict[str, Response]:
         """A file of `static` in every language there is."""
-        path = STATIC / name
-        source = path.read_text(encoding="utf-8")
-        kind = KINDS[path.suffix]
-        if path.suffix != ".html":
+        source = (STATIC / name).read_text(encoding="utf-8")
+        kind = KINDS[Path(name).suffix]
+        if not name.endswith(".html"):
             return dict.fromkeys(self._languages, Response(source, media_type=kind))
+        source = framed(source, path)
         return {
             code: Response(words.page(source), media_type=kind)
             for code, words in self._languages.items()
@@ -237,6 +256,46 @@ class Site:
             return JSONResponse({"days": [], "why": str(exc)})
         return JSONResponse(report.as_json())
 
+    def _span(self, request: Request) -> past.Span:
+        try:
+            return past.Span.asked(request.query_params, self._wall_clock().date())
+        except ValueError as exc:
+            raise Wrong(exc.args[0]) from None
+
+    async def _looking_back(self, request: Request) -> Response:
+        span, words = self._span(request), self._words(request)
+        async with self._one_past_at_a_time:
+            made = await asyncio.to_thread(
+                past.shown,
+                self._past[words.language],
+                self._history,
+                self._config(),
+                span,
+                now=self._wall_clock(),
+                words=words,
+            )
+        return Response(made, media_type=KINDS[".html"], headers={"Vary": "Accept-Language"})
+
+    async def _history_file(self, request: Request) -> Response:
+        name, span, words = request.path_params["name"], self._span(request), self._words(request)
+        if name not in past.FILES or self._history is None or not self._history.is_file():
+            raise Wrong(Text("there is no such page"), 404)
+        parts = partial(
+            past.taken_along,
+            name,
+            self._history,
+            self._config(),
+            span,
+            now=self._wall_clock(),
+            words=words,
+        )
+        file = f"procrastobot-{span.first}-{span.last}-{name}"
+        return StreamingResponse(
+            past.streamed(parts),
+            headers={"Content-Disposition": f'attachment; filename="{file}"'},
+            media_type=past.FILES[name],
+        )
+
     async def _look(self, request: Request) -> Response:
         after = request.query_params.get("after", "")
         known = int(after) if after.isdecimal() and len(after) < 12 else -1
@@ -311,6 +370,11 @@ class Site:
         answer, _picture = await self._box.ask({"ask": "aim", "seconds": seconds})
         return JSONResponse(answer, 400 if "error" in answer else 202)
 
+    async def _erase(self, request: Request) -> Response:
+        day = (await _json(request)).get("day", "")
+        answer, _picture = await self._box.ask({"ask": "erase", "day": day})
+        return JSONResponse(answer, 400 if "error" in answer else 202)
+
     async def _play(self, request: Request) -> Response:
         given = await _json(request)
         asked = {"ask": "play", "tune": _text(given, "tune"), "loud": given.get("loud") is True}
@@ -323,6 +387,17 @@ class Site:
 
 
 # ---------------------------------------------------------------- small things
+
+
+def framed(source: str, path: str) -> str:
+    """A page of `static` with what all of them have: `source` is what is its own of head and body,
+    `path` where it is found."""
+    frame = (STATIC / FRAME).read_text(encoding="utf-8")
+    if path not in PAGES:  # who is not logged in has nowhere to go
+        frame = re.sub(r"  <nav.*(?=</header>)", "", frame, flags=re.DOTALL)
+    head, main, body = source.partition("<main>")
+    frame = frame.replace("</head>", f"{head}</head>").replace("<main></main>\n", main + body)
+    return frame.replace(f'href="{path}">', f'href="{path}" aria-current="page">', 1)
 
 
 async def _body(request: Request) -> bytes:

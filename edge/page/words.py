@@ -11,10 +11,13 @@ import gettext
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+
+from edge.wire.events import EVENTS
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "page"
@@ -74,6 +77,65 @@ SAID = (
     "the box was shown nothing yet",
 )
 
+# What looking back says, in `history.page` and about the events there: only this process does.
+PAST = (
+    *("In short", "focus", "of it with the phone", "pick-ups", "pick-ups per hour of focus"),
+    *("sessions completed", "of them clean", "longest without the phone", "streak"),
+    *("Focus and phone", "when", "breaks", "clean", "The day", "Nothing is known of it."),
+    "The bar is the focus, its right part the time with the phone.",
+    *("break or pause", "fault or no view", "paused", "unseen", "fault", "from", "what", "seat"),
+    *("how long", "In the order in which it began.", "The figures", "By hour and weekday"),
+    *("Focus", "With the phone", "hour", "None.", "All days together.", "of it nobody saw"),
+    *("Longest without the phone", "What happened", "The list", "why", "All of them."),
+    "Focus until the phone was picked up, or until the session ended or paused.",
+    "Interrupted by a restart or a power cut: {number}.",
+    "Set aside, for there can be no such day: {when} ({length} of focus). The clock was wrong.",
+    "The strongest colour is {length}.",
+    "The latest {shown}; {left} more came before.",
+    *("{one}; {more}", "{length}, goes on", "{kind}, {name}", "fault: {name}"),
+    *("{number} of {all}", "{begin} to {end}", "week of {date}"),
+    "As it was known on {date}. Times of several seats add up; sessions are shared by them."
+    " This file is complete: it loads nothing.",
+    # Dates: what stands for a part of one is only ever taken for that (PARTS).
+    *("{weekday} {day} {month} {year}, {time}", "{weekday} {day} {month} {year}"),
+    *("{weekday} {day} {month}, {time}", "{weekday} {day} {month}", "{weekday}, {time}"),
+    *("{day} {month} {year}", "{day} {month}, {time}", "{day} {month}", "{month} {year}"),
+    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    *("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+    *("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    # The details of an event (`lookback.why`).
+    *("completed", "not completed", "not clean", "clean {x}", "lasted {x}", "unseen {x}"),
+    *("level {x}", "then {x}", "median {x}", "pickups {x}", "mode {x}", "minutes {x}"),
+    *("version {x}", "command {x}", "by {x}", "way {x}", "experiment {x}", "streak {x}"),
+    *("session {x}", "fault {x}", "view {x}", "name {x}", "views {x}", "activity {x}"),
+    *("gentle", "light-only", "strict", "light only", "the page", "button"),
+    "Does it help?",
+    "There is not enough yet: {n} of {all} sessions ({one} with {first}, {two} with {second})."
+    " The result is told when all of them are done.",
+    "There is not enough to tell: of {one} sessions with {first}, {two} with {second}, {three}"
+    " and {four} had a pick-up at all; {least} of each would have to.",
+    "With {second} the phone was picked up {ratio} (between {low} and {high}) times as often per"
+    " hour of focus as with {first} ({one} sessions with {first_}, {two} with {second_}).",
+    "The time with the phone was {ratio} (between {low} and {high}) times as long per hour of"
+    " focus.",
+    "So {second} helps: {low} to {high} % fewer pick-ups than with {first}.",
+    "So {first} is the better one: {low} to {high} % fewer pick-ups than with {second}.",
+    "Both may be alike: what was found does not tell a difference from none. More sessions would"
+    " tell a smaller one.",
+    "The interval is the one that holds the true ratio in 95 of 100 such experiments.",
+    *(event.words for event in EVENTS.values()),
+)
+PARTS = {
+    "weekday": r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*",
+    "month": r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*",
+    "day": r"\d\d",
+    "year": r"\d{4}",
+    "time": r"\d{1,2}:\d\d",
+    "number": r"[\d.]+",
+}
+
 
 class Text(str):
     """A sentence with its values in it, which can be said in another language too."""
@@ -101,8 +163,20 @@ class Words:
         # The empty message is the head of a catalogue.
         return self._found.gettext(text) if text else text
 
+    def said(self, text: str) -> str:
+        """The same of what the box says, where what a pattern holds may be anything (as `said` of
+        common.js)."""
+        found = self.of(text)
+        if found != text or self.language == ENGLISH:
+            return found
+        for pattern, shape in _shapes():
+            if match := shape.fullmatch(text):
+                parts = {name: self.said(part) for name, part in match.groupdict().items()}
+                return self.of(pattern).format_map(parts)
+        return text
+
     def page(self, source: str) -> str:
-        """A page of `static`."""
+        """A page of `static`, or what looking back found."""
         return _Page(self, source).made
 
     def script(self) -> str:
@@ -169,6 +243,21 @@ _SCRIPTED: set[str] = set()
 _SPOKEN = re.compile(r"\btn?\(\s*(\"(?:[^\"\\]|\\.)*\")")
 
 
+@cache
+def _shapes() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Patterns, and what each of them fits; what says more comes first."""
+    patterns = {each: None for each in (*PAST, *SAID) if "{" in each}
+    made = []
+    for pattern in sorted(patterns, key=_said_itself, reverse=True):
+        shape = re.sub(
+            r"\\\{(\w+)\\\}",
+            lambda name: f"(?P<{name[1]}>{PARTS.get(name[1], '.+?')})",
+            re.escape(pattern),
+        )
+        made.append((pattern, re.compile(shape, re.DOTALL)))
+    return tuple(made)
+
+
 def _said_itself(pattern: str) -> int:
     """How much of a pattern is no place for something."""
     return len(re.sub(r"\{\w+\}", "", pattern))
@@ -205,7 +294,7 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         text = message_of(data)
-        said = self._words.of(text)
+        said = self._words.said(text)
         if said != text:
             data = data.replace(data.strip(), escape(said, quote=False))
         self._parts.append(data)

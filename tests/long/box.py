@@ -37,6 +37,7 @@ from edge.domain import (
 )
 from edge.inbox import CommandInbox
 from edge.loop import Loop
+from edge.offers import Offers
 from edge.outputs import Outputs
 from edge.ports import Camera, CameraMissing, Eyes
 from edge.telling import open_teller
@@ -140,6 +141,8 @@ def main(config_path: Path) -> None:
     telling = open_teller(config, inbox=inbox)
     state = decide.start(config, at_s=time.monotonic(), totals=telling.totals)
     telling.publish(state)
+    if config.box.updates:
+        Offers(config.box.updates, inbox)  # its thread ends with the process
 
     def listen() -> None:
         for line in sys.stdin:

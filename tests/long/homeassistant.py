@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge import settings
+from edge import __version__, settings
 from edge.config import Config
 from edge.mqtt import discovery
 from edge.mqtt.payloads import LATE_AFTER_S
@@ -32,6 +32,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
+INSTALL = 1  # UpdateEntityFeature.INSTALL
 
 HELPERS = """
 input_boolean:
@@ -61,8 +62,11 @@ class Box(Process):
         super().__init__(directory / "box.log")
         directory.mkdir(exist_ok=True)
         self.config_path = directory / "config.toml"
+        self.notice_path = directory / "latest.json"
         self.config_path.write_text(
             f"""
+[box]
+updates = "{self.notice_path}"
 [mqtt]
 host = "127.0.0.1"
 port = {broker_port}
@@ -92,6 +96,11 @@ mode = "gentle"
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
+
+    def is_told_of(self, version: str, notes: str, url: str) -> None:
+        """A newer version, by a notice where the box looks for one."""
+        notice = {"version": version, "notes": notes, "url": url}
+        self.notice_path.write_text(json.dumps(notice))
 
     def say(self, **order: Any) -> None:
         assert self.process is not None
@@ -138,6 +147,7 @@ def expected(config: Config) -> dict[str, Callable[[Published], object]]:
         "mute": lambda p: on(p["state"]["muted"]),
         "grace": lambda p: p["state"]["grace_s"],
         "volume": lambda p: round(100 * p["state"]["volume"]),
+        "tune": lambda p: p["state"]["tune"],
         "buzzer": lambda p: on(p["state"]["sound"]),
         "camera_fault": lambda p: on({"camera", "lens"} & set(p["state"]["faults"])),
         "detector_fault": lambda p: on("detector" in p["state"]["faults"]),
@@ -150,6 +160,9 @@ def expected(config: Config) -> dict[str, Callable[[Published], object]]:
         "pickups_today": lambda p: p["today"]["pickups"],
         "sessions_today": lambda p: p["today"]["sessions"],
         "streak": lambda p: p["today"]["streak"],
+        "update": lambda p: (
+            "unknown" if p["state"]["newest"] is None else on(p["state"]["newest"]["newer"])
+        ),
         "fps": lambda p: p["health"]["fps"] or "unknown",
         "temperature": lambda p: p["health"]["temperature_c"] or "unknown",
         "throttled": lambda p: (
@@ -288,6 +301,9 @@ class Check:
         for option in ("strict", "light-only", "gentle"):
             home.service("select", "select_option", entity_id=entity["mode"], option=option)
             self.until(part, f"mode: {option}", self.shows("mode", option))
+        for option in ("ahem", self.published()["state"]["tune"]):
+            home.service("select", "select_option", entity_id=entity["tune"], option=option)
+            self.until(part, f"tune: {option}", self.shows("tune", option))
         for turn in ("on", "off"):
             home.service("switch", f"turn_{turn}", entity_id=entity["mute"])
             self.until(part, f"mute: {turn}", self.shows("mute", turn))
@@ -556,6 +572,31 @@ class Check:
         self.until(part, "its entities go with it", self.find_entities)
         self.until(part, "all others right", self.all_right)
 
+    def update(self) -> None:
+        """Told, and no more: what is installed is signed, and taken at the box itself."""
+        part, notes, url = "update", "Sees better.", "https://a.example/99"
+        self.box.is_told_of("99.0", notes, url)
+
+        def offered() -> str:
+            shown = self.home.states()[self.entities["update"]]
+            wanted = {
+                "installed_version": __version__,
+                "latest_version": "99.0",
+                "title": "Procrastobot",
+                "release_summary": notes,
+                "release_url": url,
+            }
+            wrong = {name: shown["attributes"].get(name) for name in wanted}
+            wrong = {name: value for name, value in wrong.items() if value != wanted[name]}
+            if shown["attributes"]["supported_features"] & INSTALL:
+                return "there is a button that installs nothing"
+            return f"{shown['state']}, {wrong}" if wrong or shown["state"] != "on" else ""
+
+        # The box looks at the file once a minute.
+        self.until(part, "a newer version is told, with its notes", offered, 120)
+        self.box.is_told_of(__version__, notes, url)
+        self.until(part, "the one that runs is up to date", self.shows("update", "off"), 120)
+
     def complaints(self) -> None:
         found = self.home.complaints()
         self.until(
@@ -636,6 +677,7 @@ def run(environment: Path, directory: Path, *, quick: bool) -> Check:
         check.until("entities", f"{len(check.enabled())} show what is so", check.all_right)
         check.commands()
         check.story()
+        check.update()
         check.last_will()
         check.seats()
         if not quick:

@@ -83,7 +83,7 @@ const STEPS = [
       return answer.ok;
     },
   },
-  () => settingsStep(t("Its name"), t("The box goes by this name, here and in Home Assistant. Its clock says {time}.", { time: clock() }),
+  () => settingsStep(t("Its name and its time"), t("The box goes by this name, here and in Home Assistant. Its clock says {time}, {hours} h from world time (UTC); where that is wrong, its zone is set at the box itself: sudo timedatectl set-timezone Europe/Vienna.", { time: clock(), hours: ahead() }),
     [[["box", "name"], t("Name")], [["box", "id"], t("Id, for more than one box on a broker")]]),
   {
     title: t("The camera and the seats"),
@@ -148,6 +148,7 @@ const STEPS = [
 
 let session = "";
 const clock = () => (boxTime ? boxTime.slice(0, 16).replace("T", " ") : t("nothing yet"));
+const ahead = () => (boxTime ? boxTime.slice(-6, -3).replace("-", "−") + (boxTime.endsWith(":00") ? "" : boxTime.slice(-3)) : "?");
 let boxTime = "";
 
 function show(number, focus = true) {
