@@ -109,7 +109,7 @@ class CardReader(Protocol):
     """Reads numbers on cards. What it takes is loaded at the first look. Raises ModelError then."""
 
     def read(self, frame: Frame) -> Sequence[CardSight]:
-        """The numbers that are held up, 1 to 99."""
+        """The numbers that are held up, 2 to 99."""
         ...
 
 

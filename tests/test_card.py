@@ -278,7 +278,7 @@ def numbers(digits: FileDigits, image: np.ndarray) -> list[int]:
     return [each.number for each in digits.read(Frame(image, 0.0))]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 25, 38, 40, 56, 69, 90])
+@pytest.mark.parametrize("number", [2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 25, 38, 40, 56, 69, 90])
 def test_a_number_is_read(digits, number):
     # A digit alone wants more paper beside it.
     room = 0.5 if number > 9 else 0.8
@@ -307,8 +307,8 @@ def test_where_it_is_is_said(digits):
     assert seen.box.height == pytest.approx(0.2, abs=0.05)
 
 
-@pytest.mark.parametrize("text", ["", "0", "00", "125", "A4", "K", "x2", "R", "M", "#"])
-def test_what_is_no_number_from_1_to_99_is_not_read(digits, text):
+@pytest.mark.parametrize("text", ["", "0", "1", "00", "125", "A4", "K", "x2", "R", "M", "#"])
+def test_what_is_no_number_from_2_to_99_is_not_read(digits, text):
     assert numbers(digits, held_up(text)) == []
 
 

@@ -27,6 +27,12 @@ Maintainer: Foo Maintainers <foo@example.org>
 Architecture: all
 Version: 2.0-1
 
+Package: u-boot-rpi
+Status: install ok unpacked
+Maintainer: Nobody
+Architecture: arm64
+Version: 1
+
 Package: old
 Status: deinstall ok config-files
 Maintainer: Nobody
@@ -77,6 +83,7 @@ def test_installed_packages_of_debian_are_listed_with_version_and_licence(listed
     assert licences(foo) == ["GPL-2+", "MIT"]
     assert licences(listed["foo-doc"]) == ["GPL-2+", "MIT"], "its documentation is the other's"
     assert "old" not in listed, "only its settings are left"
+    assert "u-boot-rpi" in listed, "what a Pi starts with is there, and not configured"
 
 
 def test_packages_of_the_programs_python_are_listed(listed) -> None:
@@ -86,9 +93,12 @@ def test_packages_of_the_programs_python_are_listed(listed) -> None:
     assert licences(listed["bare"]) == [], "one that says nothing is given no licence"
 
 
-def test_the_detectors_are_listed_with_their_sums(listed) -> None:
+def test_every_network_is_listed_with_its_sum(listed) -> None:
     found = [each for each in listed.values() if each["type"] == "machine-learning-model"]
-    assert found
+    shipped = {
+        path.name for path in (ROOT / "models").iterdir() if path.suffix in (".tflite", ".npz")
+    }
+    assert {each["name"] for each in found} == shipped
     for each in found:
         path = ROOT / "models" / each["name"]
         assert path.is_file()

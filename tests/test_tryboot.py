@@ -6,7 +6,6 @@ rest; deploy/README.md has the list.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.machinery
 import importlib.util
 import io
@@ -31,7 +30,9 @@ PROMOTION = """#!/bin/sh
 printf '[all]\\ntryboot_a_b=1\\nboot_partition=3\\n[tryboot]\\nboot_partition=2\\n'
 """
 BEFORE = "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n"
-needs_zstd = pytest.mark.skipif(shutil.which("zstd") is None, reason="needs zstd")
+needs_zstd = pytest.mark.skipif(
+    not all(map(shutil.which, ("zstd", "minisign"))), reason="needs zstd and minisign"
+)
 
 
 class Card:
@@ -59,6 +60,7 @@ class Card:
             PROCRASTOBOT_SLOT_TRYBOOT=str(self.promotion),
         )
         self.command = load(TRYBOOT)
+        self.command.RULE = str(ROOT / "deploy/image/overlay/usr/bin/procrastobot-update")
 
     def trial(self, on: bool) -> None:
         (self.firmware / "tryboot").write_bytes(int(on).to_bytes(4, "big"))
@@ -84,6 +86,7 @@ def load(path: Path) -> ModuleType:
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Card:
     for name in ("BOOT", "SLOTS", "FIRMWARE", "SLOT_TRYBOOT"):
         monkeypatch.setenv(f"PROCRASTOBOT_{name}", "")
+    monkeypatch.setenv("PROCRASTOBOT_KEY", str(tmp_path / "own.pub"))
     return Card(tmp_path)
 
 
@@ -117,9 +120,17 @@ def update(folder: Path, members: dict[str, bytes]) -> Path:
             ["zstd", "-qc"], input=packed.getvalue(), stdout=subprocess.PIPE, check=True
         ).stdout
     )
-    digest = hashlib.sha256(target.read_bytes()).hexdigest()
-    target.with_name(f"{target.name}.sha256").write_text(f"{digest}  {target.name}\n")
+    sign(folder, "own", target)
     return target
+
+
+def sign(folder: Path, who: str, target: Path) -> None:
+    key = folder / f"{who}.key"
+    if not key.exists():
+        command = ["minisign", "-G", "-W", "-p", folder / f"{who}.pub", "-s", key]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command = ["minisign", "-S", "-s", key, "-m", target, "-t", f"of {who}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 @needs_zstd
@@ -127,7 +138,7 @@ def test_an_update_is_written_to_the_other_slot_and_tried_only_when_asked(
     card: Card, tmp_path: Path
 ) -> None:
     said = card.command.install(update(tmp_path, {"boot": BOOT_IMAGE, "system": SYSTEM_IMAGE}))
-    assert "reboot '0 tryboot'" in said
+    assert "(of own) is in the other slot; `reboot '0 tryboot'`" in said
     boot, system = ((card.other / name).read_bytes() for name in ("boot", "system"))
     # Holes are zeros, not what was there before; what is behind the image is left alone.
     assert boot == noise(3) + bytes(5 * BLOCK) + b"\xff" * (8 * BLOCK)
@@ -156,18 +167,22 @@ def test_what_is_no_update_is_refused(
 
 
 @needs_zstd
-def test_a_damaged_download_is_refused_before_anything_is_written(
+def test_what_is_damaged_or_signed_by_others_is_refused_before_anything_is_written(
     card: Card, tmp_path: Path
 ) -> None:
     source = update(tmp_path, {"boot": BOOT_IMAGE, "system": SYSTEM_IMAGE})
+    before = {path: path.read_bytes() for path in card.other.iterdir()}
+    sign(tmp_path, "others", source)
+    with pytest.raises(card.command.Refused, match="not by the key of this system"):
+        card.command.install(source)
+    sign(tmp_path, "own", source)
     data = bytearray(source.read_bytes())
     data[len(data) // 2] ^= 1
     source.write_bytes(data)
-    before = {path: path.read_bytes() for path in card.other.iterdir()}
     with pytest.raises(card.command.Refused, match="damaged"):
         card.command.install(source)
-    source.with_name(f"{source.name}.sha256").unlink()
-    with pytest.raises(card.command.Refused, match="sha256"):
+    source.with_name(f"{source.name}.minisig").unlink()
+    with pytest.raises(card.command.Refused, match="not by the key of this system"):
         card.command.install(source)
     assert {path: path.read_bytes() for path in card.other.iterdir()} == before
     assert (card.bootfs / "autoboot.txt").read_text() == BEFORE
@@ -226,10 +241,7 @@ def test_status_says_what_runs_and_what_is_kept(card: Card) -> None:
 
 
 def test_the_rule_is_the_one_of_the_other_image(card: Card) -> None:
-    update_command = ROOT / "deploy/image/overlay/usr/bin/procrastobot-update"
-    card.command.RULE = str(update_command)
-    card.command.rule()
-    module = sys.modules["update"]
+    module = card.command.other_command()
     module.STEADY_S, module.PATIENCE_S = 4.0, 6.0
     healthy, failing = iter(["activating", "active", "active", "active"]), iter(["failed"])
     assert module.steady(lambda: next(healthy), lambda _: None) == ""

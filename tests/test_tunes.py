@@ -24,7 +24,7 @@ from edge.devices.lights import GpioLights, glows
 from edge.devices.profile import BoardProfile, BuzzerPin, StatusPins, WarningPin
 from edge.domain import Color, EventType, LightPattern, Note, SetTune, Test
 from edge.effects import pattern_of, tune_of
-from edge.patterns import DARK, MOST_FLASHES, PATTERNS, Calm, Glow
+from edge.patterns import DARK, MOST_FLASHES, PATTERNS, SHORTEST_S, Calm, Glow
 from edge.tunes import LIBRARY, LONGEST_S, Loudness, NoTune, find, parse
 from edge.wire.commands import Refusal, Vocabulary, understand
 from tests.desk import Desk
@@ -344,6 +344,11 @@ def test_a_pattern_keeps_the_limit_as_it_is(pattern: LightPattern) -> None:
     if len(steps) == 2:
         assert [seconds for _, seconds in steps] == [pattern.on_s, pattern.off_s]
         assert 1 / (pattern.on_s + pattern.off_s) <= MOST_FLASHES
+
+
+def test_a_pattern_that_is_too_fast_is_slowed_and_keeps_its_shape() -> None:
+    steps = itertools.islice(glows(LightPattern(Color.RED, on_s=0.05, off_s=0.15)), 2)
+    assert [seconds for _, seconds in steps] == pytest.approx([SHORTEST_S / 4, SHORTEST_S * 3 / 4])
 
 
 def test_every_pattern_that_the_box_shows_is_one_of_the_table() -> None:

@@ -313,6 +313,25 @@ def test_a_trial_is_kept_only_when_the_service_stays_ready(
     assert card.named() == ["procrastobot-a.conf", trial]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("procrastobot-b+1.conf", "procrastobot-b+0-1.conf", id="not counted yet"),
+        pytest.param("procrastobot-b+0-1.conf", "procrastobot-b+0-1.conf", id="by systemd-boot"),
+        pytest.param("procrastobot-b.conf", "procrastobot-b.conf", id="confirmed"),
+    ],
+)
+def test_a_trial_is_counted_where_the_boot_loader_did_not(
+    card: Card, before: str, after: str
+) -> None:
+    card.enter(before, "b", "2-trial")
+    card.update.tried()
+    assert card.named() == ["procrastobot-a.conf", before], "the other slot is none of its business"
+    card.start_from("b")
+    card.update.tried()
+    assert card.named() == ["procrastobot-a.conf", after]
+
+
 def test_a_confirmed_version_is_not_judged_again(card: Card) -> None:
     assert card.update.confirm(lambda: "failed", sleep=lambda _: None)
     assert card.named() == ["procrastobot-a.conf"]

@@ -27,6 +27,7 @@ NO_DIGIT = 10  # its last class
 SURE = 0.5  # share of the classes together that a digit takes
 # Two marks side by side on plain paper are hardly anything else; one alone is many a thing.
 SURE_ALONE = 0.75
+LEAST_NUMBER = 2  # a 1 alone is a bar, and of those every room is full
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink
@@ -99,7 +100,7 @@ class FileDigits:
             sure = SURE if len(card.inks) > 1 else SURE_ALONE
             digits = [self.digit(ink, sure) for ink in card.inks]
             number = int("".join(map(str, digits))) if NO_DIGIT not in digits else 0
-            if number:
+            if number >= LEAST_NUMBER:
                 seen.append(CardSight(number, card.box))
         return tuple(seen)
 

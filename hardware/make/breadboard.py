@@ -26,6 +26,7 @@ BANDS = {
     0: "#111", 1: "#7b4a12", 2: "#d32f2f", 3: "#ef6c00", 4: "#fbc02d", 5: "#388e3c",
     6: "#1565c0", 7: "#7b1fa2", 8: "#9e9e9e", 9: "#fff",
 }  # fmt: skip
+BOARD = "#f4f1ea"
 FONT = "DejaVu Sans, Arial, sans-serif"
 
 Place = tuple[int, str]  # column and row; rows "+", "-" of the rails above, "p", "m" of those below
@@ -109,8 +110,11 @@ def text(
     anchor: str = "middle",
     fill: str = "#222",
     bold: bool = False,
+    halo: str = "",
 ) -> str:
     weight = ' font-weight="bold"' if bold else ""
+    if halo:  # what lies behind it keeps a distance
+        weight += f' paint-order="stroke" stroke="{halo}" stroke-width="3"'
     return (
         f'<text x="{x:g}" y="{y:g}" font-family="{FONT}" font-size="{size}"{weight}'
         f' text-anchor="{anchor}" fill="{fill}">{escape(words)}</text>'
@@ -178,7 +182,7 @@ def resistor(
         dx, anchor = (-8, "end") if left else (8, "start")
         circuit.front.append(text(x + dx, y + 4, words, size=10, anchor=anchor))
     else:
-        circuit.front.append(text(x, y2 + 17, words, size=10))
+        circuit.front.append(text(x, y2 + 17, words, size=9))
 
 
 def led(circuit: Circuit, anode: Place, cathode: Place, color: str, name: str) -> None:
@@ -439,6 +443,7 @@ def draw(board: BoardProfile) -> str:
         *_pins(circuit),
         *circuit.behind,
         *circuit.wires,
+        *_columns(),
         *circuit.front,
         "</svg>",
     ]
@@ -447,7 +452,7 @@ def draw(board: BoardProfile) -> str:
 
 def _breadboard() -> list[str]:
     (x1, y1), (x2, y2) = spot((1, "+")), spot((COLUMNS, "m"))
-    found = [rect(x1 - 24, y1 - 16, x2 - x1 + 48, y2 - y1 + 32, "#f4f1ea", r=6, stroke="#bbb")]
+    found = [rect(x1 - 24, y1 - 16, x2 - x1 + 48, y2 - y1 + 32, BOARD, r=6, stroke="#bbb")]
     middle = (spot((1, "e"))[1] + spot((1, "f"))[1]) / 2
     found.append(rect(x1 - 24, middle - 5, x2 - x1 + 48, 10, "#e2ddd0"))
     for row, color in (("+", "5V"), ("-", "GND"), ("p", "5V"), ("m", "GND")):
@@ -459,15 +464,19 @@ def _breadboard() -> list[str]:
         found.append(text(x1 - 40, y + 5, "+" if color == "5V" else "−", size=16, bold=True))
     for row in ROWS:
         found.append(text(x1 - 16, spot((1, row))[1] + 4, row, size=11, fill="#777"))
-    for column in range(1, COLUMNS + 1):
-        if column == 1 or column % 5 == 0:
-            x, y = spot((column, "a"))
-            found.append(text(x, y - 10, str(column), size=10, fill="#777"))
-            x, y = spot((column, "j"))
-            found.append(text(x, y + 17, str(column), size=10, fill="#777"))
     holes = [spot((n, row)) for row in ROWS + "+-pm" for n in range(1, COLUMNS + 1)]
     path = "".join(f"M{x:g} {y:g}h.1" for x, y in holes)
     found.append(f'<path d="{path}" stroke="#6d6a63" stroke-width="5" stroke-linecap="square"/>')
+    return found
+
+
+def _columns() -> list[str]:
+    """Their numbers, which no wire hides."""
+    found = []
+    for column in (1, *range(5, COLUMNS + 1, 5)):
+        for row, below in (("a", -10), ("j", 17)):
+            x, y = spot((column, row))
+            found.append(text(x, y + below, str(column), size=10, fill="#777", halo=BOARD))
     return found
 
 
