@@ -1114,3 +1114,30 @@ def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
     desk.state = replace(desk.state, totals=(Totals(),), seats=(replace(desk.seat, pickups=0),))
     desk.tell(NotAPhone())
     assert (desk.total, desk.seat.pickups) == (Totals(), 0)
+
+
+def test_what_is_told_of_a_happening_has_no_more_digits_than_mean_anything():
+    desk = Desk(with_(session={"focus_min": 3}))
+    box = Box(*(each / 7 for each in (1, 2, 3, 4)))
+    desk.look(after_s=1 / 7).focus().wait(1 / 7)
+    for dock in (Dock.HOLDS, Dock.EMPTY):
+        for _ in range(50):
+            desk.look(SeatView("desk", person=True, dock=dock), after_s=2 / 7)
+    for _ in range(20):
+        now_s = desk.state.at_s + 2 / 7
+        held = phone(now_s, use_since_s=15.0, median=5 / 7, box=box)
+        desk.look(SeatView("desk", person=True, phone=held), after_s=2 / 7)
+    for _ in range(20):
+        desk.look(after_s=3 / 7)
+    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 7)
+    figures = {
+        (name, value)
+        for happening in desk.state.happenings
+        for name, value in happening.details.items()
+        if isinstance(value, float)
+    }
+    digits = {name: max(len(repr(v).partition(".")[2]) for n, v in figures if n == name)
+              for name, _ in figures}  # fmt: skip
+    edges = dict.fromkeys(("ymin", "xmin", "ymax", "xmax"), 4)
+    times = dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s", "empty_s"), 3)
+    assert digits == {**edges, **times, "median": 3}

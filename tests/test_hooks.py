@@ -788,7 +788,7 @@ def test_without_apprise_it_says_what_is_missing(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     answer = send(HookConfig(notify="ntfy://x"), b"{}", event="x", words=("a", "b"))
     assert (answer.arrived, answer.again) == (False, False)
-    assert "pip install procrastobot[notify]" in answer.why
+    assert "apt install apprise" in answer.why
 
 
 # ---------------------------------------------------------------- the command
