@@ -328,6 +328,12 @@ def test_a_movement_goes_on_over_a_pause_of_less_than_a_second(passed_s, same):
     assert after.stirred_s == (-4.0 if same else passed_s)
 
 
+@pytest.mark.parametrize(("held", "moved"), [(3.0, True), (-2.0, False)])
+def test_pixels_that_change_where_it_is_are_a_hands_if_one_has_it(held, moved):
+    track = looked(a_track(held=held, moved_s=-10.0), LIES, pixels=pixels_still(0.0))
+    assert (track.moved_s == track.seen_s) is moved
+
+
 # ---------------------------------------------------------------- when it is forgotten
 
 
@@ -337,6 +343,12 @@ def test_two_looks_that_miss_it_forget_nothing_and_four_do(looks, forgotten):
     for look in range(1, looks + 1):
         track = missed(track, Look(()), 2.0 * look / looks)
     assert gone(track, 2.0, SETTINGS, rests=False) is forgotten
+
+
+def test_looks_that_missed_it_count_only_since_it_was_last_seen():
+    track = missed(a_track(held=3.0), Look(()), 0.1)
+    track = missed(looked(track, LIES, passed_s=0.2), Look(()), 1.7)
+    assert not gone(track, 1.7, SETTINGS, rests=False)
 
 
 @pytest.mark.parametrize(("lain_s", "unseen_s", "forgotten"), [
