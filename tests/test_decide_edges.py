@@ -15,6 +15,7 @@ from edge.config import (
     SeatConfig,
     SessionConfig,
 )
+from edge.decide.commands import REST_S
 from edge.domain import (
     Activity,
     Box,
@@ -1141,3 +1142,14 @@ def test_what_is_told_of_a_happening_has_no_more_digits_than_mean_anything():
     edges = dict.fromkeys(("ymin", "xmin", "ymax", "xmax"), 4)
     times = dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s", "empty_s"), 3)
     assert digits == {**edges, **times, "median": 3}
+
+
+def test_a_tune_is_tried_out_for_as_long_as_it_plays_and_none_is_refused():
+    desk = Desk().tell(Test("chirp", "mine:d=4,o=5,b=60:2c"))
+    assert (desk.state.testing, desk.state.testing_tune) == ("chirp", "mine:d=4,o=5,b=60:2c")
+    assert desk.state.testing_until_s == pytest.approx(2.0 + REST_S)
+    assert desk.wait(2.1).state.testing == "chirp"
+    assert desk.wait(0.2).state.testing == ""
+    desk.tell(Test("chirp", "no such tune"))
+    type_, _, details = desk.last()
+    assert (type_, details["command"], desk.state.testing) == (EventType.REFUSED, "test", "")

@@ -391,3 +391,7 @@ def test_what_is_said_stands_on_the_page_as_text(tmp_path):
     text = page(seen(tmp_path / "h.db"), box="x", said=[Said("Does it help?", ("<b>0.5</b>",))])
     Tags(text)
     assert "&lt;b&gt;0.5" in text
+
+
+def test_a_figure_beside_which_all_others_vanish_tells_nothing():
+    assert effect([(1e9, 1.0), *[(1e-9, 1.0)] * 12], [(1.0, 1.0)] * 13) is None

@@ -772,7 +772,7 @@ def test_a_program_that_is_not_there_may_be_there_later():
 
 
 def test_somebody_is_notified_through_apprise(server):
-    pytest.importorskip("apprise", reason="needs the extra `notify`")
+    pytest.importorskip("apprise", reason="needs Apprise: deploy/setup.sh notify")
     receiver = server()
     hook = HookConfig(notify=f"json://127.0.0.1:{receiver.port}/", loopback=True)
     answer = send(hook, b"{}", event="x", words=("Desk", "The phone was picked up at 12:00."))

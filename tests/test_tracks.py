@@ -31,8 +31,9 @@ from edge.desk.tracks import (
     missed,
     nearness,
     seen,
+    still_lies,
 )
-from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
+from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
 from tests.desk import Desk, phone
 
 LIES = Box(0.4, 0.4, 0.6, 0.5)
@@ -367,3 +368,22 @@ def test_a_sound_takes_three_seconds_of_evidence_and_not_two_nor_six(plain_s, su
     said = (*heard(0.0, -7.0, -plain_s), *heard(0.9, -plain_s, 0.0))
     track = a_track(held=3.0, confirmed=True, heard=said)
     assert as_judged(track).sure is sure
+
+
+def test_without_pixels_what_lies_is_known_by_its_box_alone():
+    assert still_lies(a_track(), LIES, Pixels(), True)
+    assert not still_lies(a_track(), LIES, pixels_still(0.0), True)
+
+
+def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
+    half = Box(0.4, 0.4, 0.5, 0.5)
+    changing = pixels_still(0.0)
+    track = looked(a_track(laid=changing.now), half, pixels=changing)
+    assert track.held == motion.later(-5.0, 0.3)
+    assert looked(a_track(), half, pixels=changing).held > track.held, "it may have moved"
+
+
+def test_a_window_beside_it_says_nothing_of_it():
+    track = a_track()
+    assert missed(track, Look((), Glance(BESIDE)), 1.0) == track
+    assert missed(track, Look((), Glance(LIES)), 1.0) != track
