@@ -110,3 +110,9 @@ def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
     for closely, at in ((True, "upper 0"), (False, "")):
         glance = next_glance((), (Sitter(0.9, PERSON, 10.0),), turns, 1, 10.0, closely=closely)
         assert glance.at == at
+
+
+@pytest.mark.parametrize(("last", "eyes", "next_eye"), [(0, 2, 1), (1, 2, 0), (0, 3, 1), (2, 3, 0)])
+def test_the_eyes_take_turns(last, eyes, next_eye):
+    assert next_glance((), (), (Turn("", 9.0, last),), eyes, 10.0, closely=True).eye == next_eye
+    assert next_glance((), (), (), eyes, 10.0, closely=True).eye == 0

@@ -17,7 +17,9 @@ from edge.config import (
 )
 from edge.decide.commands import REST_S
 from edge.domain import (
+    EMPTY_S,
     Activity,
+    Aim,
     Box,
     Command,
     Dock,
@@ -43,6 +45,7 @@ from edge.domain import (
     SetVolume,
     Snooze,
     State,
+    Teach,
     Test,
     Totals,
     View,
@@ -1153,3 +1156,16 @@ def test_a_tune_is_tried_out_for_as_long_as_it_plays_and_none_is_refused():
     desk.tell(Test("chirp", "no such tune"))
     type_, _, details = desk.last()
     assert (type_, details["command"], desk.state.testing) == (EventType.REFUSED, "test", "")
+
+
+def test_a_lens_that_was_covered_is_no_fault_of_what_comes_after_the_session():
+    desk = Desk().focus().sit(60, view=View.COVERED)
+    assert desk.state.faults == {Fault.LENS}
+    desk.tell(SetSession(SessionAction.STOP))
+    assert desk.state.faults == frozenset()
+
+
+def test_a_camera_that_has_to_open_first_is_given_ten_seconds_for_it():
+    desk = Desk().tell(Aim(5.0))
+    desk.tell(Teach("wallet", phone=False, seconds=30.0))
+    assert desk.state.aim_until_s == pytest.approx(EMPTY_S + 30.0 + 10.0)

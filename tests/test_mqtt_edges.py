@@ -1064,3 +1064,13 @@ def test_closing_takes_no_longer_than_it_is_given(caplog, monkeypatch):
     assert "did not end within 5 s" in caplog.text
     line.client._take_mail()
     assert line.client._closing
+
+
+def test_a_subscriber_says_goodbye_before_it_stops_listening():
+    listener = object.__new__(Listener)
+    done: list[str] = []
+    listener._client = SimpleNamespace(  # type: ignore[assignment]
+        disconnect=lambda: done.append("goodbye"), loop_stop=lambda: done.append("stopped")
+    )
+    listener.close()
+    assert done == ["goodbye", "stopped"]

@@ -338,8 +338,8 @@ def test_pixels_that_change_where_it_is_are_a_hands_if_one_has_it(held, moved):
 # ---------------------------------------------------------------- when it is forgotten
 
 
-@pytest.mark.parametrize(("looks", "forgotten"), [(2, False), (4, True)])
-def test_two_looks_that_miss_it_forget_nothing_and_four_do(looks, forgotten):
+@pytest.mark.parametrize(("looks", "forgotten"), [(2, False), (3, True)])
+def test_two_looks_that_miss_it_forget_nothing_and_three_do(looks, forgotten):
     track = a_track(held=3.0)
     for look in range(1, looks + 1):
         track = missed(track, Look(()), 2.0 * look / looks)
@@ -387,3 +387,9 @@ def test_a_window_beside_it_says_nothing_of_it():
     track = a_track()
     assert missed(track, Look((), Glance(BESIDE)), 1.0) == track
     assert missed(track, Look((), Glance(LIES)), 1.0) != track
+
+
+def test_what_overlaps_is_nearer_than_what_does_not_by_as_much_as_it_overlaps():
+    assert nearness(a_track(), LIES) == pytest.approx(2.0)
+    assert nearness(a_track(), off(0.25)) == pytest.approx(1 + off(0.25).iou(LIES))
+    assert nearness(a_track(held=3.0), off(0.9)) == pytest.approx(0.1)

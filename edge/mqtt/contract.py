@@ -109,7 +109,7 @@ def _play(config: Config) -> tuple[State, Happening]:
     )
     for tick in range(4 * 734 + 1):
         at_s = tick / 4
-        views = [SeatView(seat.name, person=True, person_score=0.9) for seat in config.seats]
+        views = [SeatView(seat.name, person=True) for seat in config.seats]
         if at_s >= held.since_s:
             views[0] = replace(views[0], phone=replace(held, active_s=at_s))
         seen = Observation(at_s, View.CLEAR, tuple(views))

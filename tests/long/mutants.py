@@ -159,7 +159,7 @@ class Coverage:
         imported, all that come by the file."""
         lines = self.tests.get(mutant.file, {})
         names = lines.get(mutant.line, set()) - {""}
-        if "" in lines.get(mutant.line, set()) or mutant.line not in lines:
+        if not names or "" in lines[mutant.line]:  # nobody knows, or a thread or an import came by
             names = set().union(*lines.values()) - {""} | {READS}
         for package, added in self.added.items():
             if mutant.file.startswith(package):
