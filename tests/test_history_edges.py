@@ -977,3 +977,16 @@ def test_a_machine_that_cannot_be_asked_about_its_clock_says_nothing(tmp_path, m
     monkeypatch.setattr(clock_module, "TIMESYNC", tmp_path / "none")
     monkeypatch.setattr(clock_module.ctypes, "CDLL", lambda *_, **__: object())
     assert clock_module.synchronized() is None
+
+
+@pytest.mark.parametrize("opened", [open_store, open_for_reading])
+@pytest.mark.parametrize("table", ["event", "outbox", "day", "note"])
+def test_a_history_without_one_of_its_tables_is_damaged(tmp_path, opened, table):
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"ALTER TABLE {table} RENAME TO other")
+        db.commit()
+    with pytest.raises(Unusable) as failed:
+        opened(path)
+    assert failed.value.damaged
