@@ -19,6 +19,7 @@ from edge.history import store as store_module
 from edge.history.clock import Lived
 from edge.history.days import Day, add, difference
 from edge.history.erase import erase
+from edge.history.page import _clock
 from edge.history.record import Record, event_id, figure, finite, record
 from edge.history.recorder import _interruption, _lived, _look_alikes
 from edge.history.report import DayReport, Report, Stretches, read_file, standing, table
@@ -38,6 +39,7 @@ from edge.history.store import (
     replace_damaged,
     set_aside,
 )
+from edge.history.timeline import Kind, Segment, clipped
 from tests.test_history import NOON, RecordingBox, events_of
 from tests.waiting import wait_for
 
@@ -990,3 +992,24 @@ def test_a_history_without_one_of_its_tables_is_damaged(tmp_path, opened, table)
     with pytest.raises(Unusable) as failed:
         opened(path)
     assert failed.value.damaged
+
+
+@pytest.mark.parametrize(("day", "what"), [(None, "everything"), (NOON.date(), "2026-03-05")])
+def test_what_was_erased_is_said(day, what, caplog):
+    caplog.set_level("INFO")
+    box = RecordingBox(None)
+    box.recorder.erase(day, lambda _: None)
+    box.recorder.close()
+    assert f"{what} was erased from the history" in caplog.text
+
+
+@pytest.mark.parametrize(("begins_s", "there"), [(-1, True), (0, False)])
+def test_a_fault_of_the_moment_in_which_a_day_ends_is_of_the_next_one(begins_s, there):
+    last = NOON + timedelta(hours=12)
+    at = last + timedelta(seconds=begins_s)
+    fault = Segment(Kind.FAULT, at, at, None, "camera")
+    assert (clipped(fault, NOON, last) is not None) is there
+
+
+def test_the_hours_of_a_page_have_minutes_where_there_are_any():
+    assert [_clock(NOON + timedelta(minutes=n)) for n in (0, 30)] == ["12", "12:30"]

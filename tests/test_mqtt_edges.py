@@ -607,6 +607,7 @@ class Played(keeper.Keeper):
 def test_a_broker_that_ends_is_started_again_later_and_later(tmp_path, monkeypatch):
     played = Played(tmp_path, [0.0] * 7 + [59.5, 60.0, 0.0, 0.0])
     monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: played.now_s))
+    played._running.set()  # it ran, until now
     played.keep()
     assert played.waited == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]
     assert played.why == "it ended"
