@@ -110,18 +110,22 @@ system_packages() {
     done
     [ -z "$missing" ] && return 0
     say "installing$missing"
+    apt-get -qq update || fail "apt-get update failed; without a network use --no-apt"
     # Debian starts a mosquitto of its own when the package comes: that is nobody's wish here. One
     # that was there before is left alone.
     case $missing in *mosquitto*) systemd mask --runtime --quiet mosquitto.service ;; esac
-    apt-get -qq update || fail "apt-get update failed; without a network use --no-apt"
+    status=0
     # shellcheck disable=SC2086 # a list of names
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install -y --no-install-recommends $missing >/dev/null || status=$?
     case $missing in
         *mosquitto*)
             systemctl --quiet disable mosquitto.service 2>/dev/null || true
             systemd unmask --runtime --quiet mosquitto.service
             ;;
     esac
+    [ "$status" = 0 ] ||
+        fail "apt-get could not install$missing; without a network put them in place yourself, and use --no-apt"
 }
 
 # make_venv: one folder for each version and Python, complete or not there at all.
@@ -271,6 +275,7 @@ else
     systemctl restart "$broker" || true
     systemctl reset-failed "$unit" 2>/dev/null || true
     if ! healthy; then
+        journalctl --sync 2>/dev/null || true # so that it shows what was said just now
         systemctl status --no-pager --lines=15 "$unit" >&2 || true
         if [ -n "$before" ] && [ "$before" != "$version" ] && [ -f "$base/$before/complete" ]; then
             [ ! -d "$base/$before/companions" ] || place_files "$before"

@@ -487,7 +487,9 @@ class HookConfig:
         "A program with its arguments, as in a shell but without one; it reads the event as JSON.",
     )
     notify: str = setting(
-        "", "An address of Apprise, as ntfy://topic; needs the extra `notify`.", secret=True
+        "",
+        "An address of Apprise, as ntfy://topic; needs Apprise (`apt install apprise`).",
+        secret=True,
     )
     delay_s: float = setting(
         0.0,

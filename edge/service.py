@@ -7,6 +7,7 @@ root may look, it says in one line which `sudo` is missing.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import shutil
@@ -21,6 +22,8 @@ RUNTIME = Path("/run/procrastobot")  # RuntimeDirectory= of the unit
 CREDENTIALS = Path("/etc/credstore")  # where LoadCredential= of the unit finds procrastobot.NAME
 PREFIX = "procrastobot."
 USER = "procrastobot"
+GROUPS = ("video", "gpio", "spi", "audio")  # SupplementaryGroups= of the unit
+BROKER = Path("/run/procrastobot-broker")  # PROCRASTOBOT_BROKER of the unit
 
 
 def is_of(configuration: Path | None) -> bool:
@@ -63,13 +66,61 @@ def credentials(configuration: Path | None) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory() as folder:
-        for path in CREDENTIALS.glob(f"{PREFIX}*") if os.access(CREDENTIALS, os.R_OK) else ():
+        for path in _secrets():
             (Path(folder) / path.name.removeprefix(PREFIX)).symlink_to(path)
         os.environ["CREDENTIALS_DIRECTORY"] = folder
         try:
             yield
         finally:
             del os.environ["CREDENTIALS_DIRECTORY"]
+
+
+def _secrets() -> Iterator[Path]:
+    yield from CREDENTIALS.glob(f"{PREFIX}*") if os.access(CREDENTIALS, os.R_OK) else ()
+
+
+@contextlib.contextmanager
+def acting(configuration: Path | None) -> Iterator[None]:
+    """Within this, and after it, root beside the service is the service: its user, its state, its
+    secrets. What is written is the service's to read, and its lock keeps two boxes from being one.
+    """
+    secrets = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if os.geteuid() == 0 and is_of(configuration):
+        with contextlib.suppress(KeyError):  # there is no such user: nothing was installed
+            secrets = _become(pwd.getpwnam(USER))
+    try:
+        yield
+    finally:
+        if Path(secrets).name.startswith(OURS):
+            shutil.rmtree(secrets, ignore_errors=True)
+
+
+OURS = "procrastobot-acting-"  # copies of secrets, for who has no way to the service's
+
+
+def _become(user: pwd.struct_passwd) -> str:
+    """For good; where its secrets are."""
+    folder = tempfile.mkdtemp(prefix=OURS)
+    for path in _secrets():
+        shutil.copyfile(path, copy := os.path.join(folder, path.name.removeprefix(PREFIX)))
+        os.chmod(copy, 0o400)
+        os.chown(copy, user.pw_uid, user.pw_gid)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    with contextlib.suppress(OSError):  # where box and page meet: systemd takes it away with a stop
+        RUNTIME.mkdir(mode=0o755, exist_ok=True)
+        os.chown(RUNTIME, user.pw_uid, user.pw_gid)
+    there = {each.gr_name: each.gr_gid for each in grp.getgrall()}
+    os.setgroups([there[name] for name in GROUPS if name in there])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ |= {
+        "STATE_DIRECTORY": str(STATE),
+        "CREDENTIALS_DIRECTORY": folder,
+        "HOME": str(STATE),
+    }
+    if BROKER.is_dir():
+        os.environ.setdefault("PROCRASTOBOT_BROKER", str(BROKER))
+    return folder
 
 
 def may(path: Path, mode: int, *, beside: bool) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from edge.desk.taught import FloatArray, Thing, spread_out
 from edge.domain import NAME_MOST
+from edge.files import whole
 
 log = logging.getLogger(__name__)
 
@@ -113,24 +114,19 @@ class TaughtStore:
 
 def save(path: Path, version: str, things: Sequence[Thing]) -> None:
     """Write a file of taught things, at once or not at all. Raises OSError."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            os.chmod(unfinished, 0o600)
-            np.savez(
-                file,
-                format=FORMAT,
-                version=version,
-                names=[thing.name for thing in things],
-                phones=[thing.phone for thing in things],
-                counts=[thing.views for thing in things],
-                vectors=np.concatenate([thing.vectors for thing in things]).astype(np.float16),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        os.chmod(unfinished, 0o600)
+        np.savez(
+            file,
+            format=FORMAT,
+            version=version,
+            names=[thing.name for thing in things],
+            phones=[thing.phone for thing in things],
+            counts=[thing.views for thing in things],
+            vectors=np.concatenate([thing.vectors for thing in things]).astype(np.float16),
+        )
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path, version: str, length: int) -> tuple[Thing, ...]:

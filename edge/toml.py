@@ -79,7 +79,7 @@ def syntax(
     faults: list[SettingFault] = []
     while True:
         try:
-            return tomllib.loads("\n".join(lines)), faults
+            return _joined(tomllib.loads("\n".join(lines))), faults
         except RecursionError:
             return None, [*faults, SettingFault("", "it is nested too deep")]
         except ValueError as exc:
@@ -89,6 +89,11 @@ def syntax(
                 return None, [*faults, SettingFault("its end", f": {what}")]
             number = int(found[1])
             line = lines[number - 1]
+            if what.startswith("Cannot declare") and (header := _HEADER.fullmatch(line)):
+                name = header[2]
+                faults.append(SettingFault(f"line {number}", f": [{name}]: {_TWICE}"))
+                lines[number - 1] = f'["{_AGAIN}{number} {name}"]'
+                continue
             words, instead = _in_words(line, what, paths)
             if faults and instead is None:
                 return None, faults  # as likely as not a consequence
@@ -96,6 +101,21 @@ def syntax(
             if instead is None or len(faults) >= MOST_FAULTY_LINES:
                 return None, faults
             lines[number - 1] = instead
+
+
+_TWICE = "is there already; put these lines below the first one"
+_AGAIN = "\\u0000"  # what nobody calls a table: after it come a line's number and a table's name
+
+
+def _joined(tables: dict[str, Any]) -> dict[str, Any]:
+    """What stands below a second heading belongs below the first."""
+    for key in [each for each in tables if each.startswith("\0")]:
+        more, into = tables.pop(key), tables
+        for part in key.split()[-1].split("."):
+            into = into.get(part, {}) if isinstance(into, dict) else {}
+        if isinstance(into, dict) and isinstance(more, dict):
+            into.update({name: value for name, value in more.items() if name not in into})
+    return tables
 
 
 _PAIR = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*([=:]?)\s*(.*?)\s*")

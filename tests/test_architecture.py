@@ -94,6 +94,27 @@ def test_what_decides_touches_no_clock_file_or_network(name):
     assert not {module.split(".")[0] for module in imports(EDGE / name)} & touching
 
 
+# What gathers something while it is made, or belongs to one thread; all else is a value.
+CHANGING = {
+    *("history/salvage.py Salvaged", "history/lookback.py Hour", "mqtt/client.py _Attempt"),
+    *("mqtt/client.py _Spoken", "mqtt/delivery.py _Slot", "mqtt/delivery.py _Connection"),
+    "page/login.py Kept",
+}
+
+
+def test_values_are_frozen_and_slotted():
+    made = {
+        f"{path.relative_to(EDGE)} {node.name}": ast.unparse(decorator)
+        for path in sorted(EDGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if "dataclass" in ast.unparse(decorator)
+    }
+    assert not [name for name, how in made.items() if "slots=True" not in how]
+    assert {name for name, how in made.items() if "frozen=True" not in how} == CHANGING
+
+
 def test_every_vendor_is_imported_in_its_own_home_only():
     strays = [
         f"{path.relative_to(EDGE)} imports {module}"

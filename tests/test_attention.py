@@ -103,3 +103,16 @@ def test_a_person_s_window_has_a_tenth_beside_them_and_a_hair_s_breadth_above(as
 def test_what_was_not_looked_at_for_a_minute_and_a_half_is_forgotten(age_s, known):
     after = taken((Turn("thing 1", 0.0, 1),), Glance(), age_s)
     assert ("thing 1" in {turn.at for turn in after}) is known
+
+
+def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
+    turns = (Turn("", 9.9, 0), Turn("seat 0", 0.0, 0))
+    for closely, at in ((True, "upper 0"), (False, "")):
+        glance = next_glance((), (Sitter(0.9, PERSON, 10.0),), turns, 1, 10.0, closely=closely)
+        assert glance.at == at
+
+
+@pytest.mark.parametrize(("last", "eyes", "next_eye"), [(0, 2, 1), (1, 2, 0), (0, 3, 1), (2, 3, 0)])
+def test_the_eyes_take_turns(last, eyes, next_eye):
+    assert next_glance((), (), (Turn("", 9.0, last),), eyes, 10.0, closely=True).eye == next_eye
+    assert next_glance((), (), (), eyes, 10.0, closely=True).eye == 0

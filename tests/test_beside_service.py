@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib
 import os
+import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from edge import service, settings
+from edge import files, service, settings
 from edge.__main__ import COMMANDS, main
 from edge.commands.selftest import Verdict, examine
+from edge.config import Config
+from edge.lock import Lock
+from edge.mqtt import credentials
 from edge.state_dir import state_dir
 from edge.telling import history_path
 from tests.broker import Mosquitto, find_mosquitto
@@ -189,3 +194,109 @@ def test_where_root_cannot_become_the_service_it_answers_for_itself(
     assert not service.may(installed.state, os.W_OK, beside=True)
     monkeypatch.setattr(os, "setgroups", confined)
     assert service.may(installed.state, os.W_OK, beside=True)
+
+
+def in_a_child(act: Callable[[], int], folder: Path) -> tuple[int, str]:
+    """Exit code and what was said: who becomes somebody else does so for good."""
+    said = folder / "said"
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            number = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            os.dup2(number, 1)
+            os.dup2(number, 2)
+            sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+            code = act()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), said.read_text()
+
+
+@pytest.fixture
+def as_nobody(installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's user is one that there is everywhere."""
+    monkeypatch.setattr(service, "USER", pwd.getpwuid(NOBODY).pw_name)
+    monkeypatch.setattr(service, "RUNTIME", tmp_path / "run")
+    os.chown(installed.state, NOBODY, NOBODY)
+    scratch = installed.state.parent / "tmp"
+    scratch.mkdir()
+    scratch.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    for each in (installed.configuration.parent, installed.configuration):
+        os.chown(each, 0, NOBODY)
+        each.chmod(0o770)
+    with somebody_else():  # imports what may be out of its reach
+        pass
+
+
+@needs_root
+@pytest.mark.usefixtures("as_nobody")
+def test_root_who_runs_the_box_beside_the_service_is_the_service(
+    installed: Installed, tmp_path: Path
+) -> None:
+    (installed.secrets / "procrastobot.mqtt-password").write_text("hush\n")
+
+    def act() -> int:
+        with service.acting(installed.configuration):
+            print(os.getresuid() == (NOBODY,) * 3, state_dir() == installed.state)
+            print(credentials.password(Config()))
+            (state_dir() / "written").write_text("by the service")
+            given = Path(os.environ["CREDENTIALS_DIRECTORY"])
+        print(given.exists(), os.access(installed.secrets, os.R_OK))
+        return 0
+
+    code, said = in_a_child(act, tmp_path)
+    assert (code, said.splitlines()) == (0, ["True True", "hush", "False False"])
+    assert (installed.state / "written").stat().st_uid == NOBODY
+    assert (tmp_path / "run").stat().st_uid == NOBODY
+
+
+@needs_root
+@pytest.mark.usefixtures("as_nobody")
+def test_beside_a_service_that_runs_no_second_box_does(
+    installed: Installed, tmp_path: Path
+) -> None:
+    installed.configuration.write_text("[camera]\nsource = 'rtsp://127.0.0.1:9/none'\n")
+    lock = Lock(installed.state / "history.db")
+    os.chown(installed.state / "history.db.lock", NOBODY, NOBODY)
+    code, said = in_a_child(lambda: main(["run"]), tmp_path)
+    lock.close()
+    assert f"another Procrastobot (process {os.getpid()}) runs with the same history" in said
+    assert code == 78
+
+
+def test_elsewhere_nobody_becomes_anybody(installed: Installed, tmp_path: Path) -> None:
+    before = (dict(os.environ), os.getresuid())
+    with service.acting(tmp_path / "my.toml"):
+        assert (dict(os.environ), os.getresuid()) == before
+
+
+@needs_root
+def test_what_root_writes_whole_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY, NOBODY)
+    with files.whole(tmp_path / "a") as unfinished:
+        unfinished.write_text("x")
+    with files.whole(tmp_path / "b") as unfinished:
+        unfinished.write_text("x")
+        os.chown(unfinished, 0, 12)
+    owners = [(each.stat().st_uid, each.stat().st_gid) for each in sorted(tmp_path.iterdir())]
+    assert owners == [(NOBODY, NOBODY), (0, 12)]
+
+
+def test_what_is_shown_beside_the_service_is_shown_to_the_service(
+    installed: Installed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installed.state / "taught-another.npz").write_bytes(b"x")
+    assert main(["teach", "--list"]) == 0
+    assert "taught-another.npz: shown to another model" in capsys.readouterr().out
+
+
+def test_who_acts_as_the_service_is_it_as_its_unit_says() -> None:
+    unit = (Path(__file__).parent.parent / "deploy" / "procrastobot.service").read_text()
+    assert f"SupplementaryGroups={' '.join(service.GROUPS)}\n" in unit
+    assert f"Environment=PROCRASTOBOT_BROKER=%t/{service.BROKER.name}\n" in unit
+    assert service.BROKER.parent == service.RUNTIME.parent == Path("/run")

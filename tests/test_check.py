@@ -99,7 +99,10 @@ def test_everything_that_is_wrong_is_named_at_once(check):
         ("[mqtt\nhost = 'nas'", "line 1: a table is named in brackets: [mqtt]"),
         ("[[seats]\nname = 'a'", "line 1: a table is named in brackets: [[seats]]"),
         ("[mqtt]\nhost = 'a'\nhost = 'b'", "line 3: host: is there more than once"),
-        ("[mqtt]\n[web]\n[mqtt]", "line 3: [mqtt]: cannot declare ('mqtt',) twice"),
+        (
+            "[mqtt]\n[web]\n[mqtt]",
+            "line 3: [mqtt]: is there already; put these lines below the first one",
+        ),
         ("[nudge]\nquiet_from = 22:00", 'line 2: quiet_from: text must be in quotes: "like this"'),
         ("[[seats]]\nbox = [0, 0, 1", "its end: Unclosed array"),
         ("x = " + "[" * 5000, "nested too deep"),
@@ -123,6 +126,16 @@ def test_a_line_that_is_not_toml_hides_no_other_fault(check):
         "camera.fps = ",
         "no such mode",
     ):
+        assert words in said
+
+
+def test_what_stands_below_a_second_heading_is_looked_at_too(check):
+    code, said = check(
+        '[mqtt]\nhost = "nas"\n[web]\n[mqtt]\nport = 0.5\n[mqtt]\nhots = 1\n'
+        '["\\u0000 mqtt.host.a"]\n'
+    )
+    assert code == 78
+    for words in ("line 4: [mqtt]: is there", "line 6: [mqtt]: is", "mqtt.port = 0.5", "mqtt.hots"):
         assert words in said
 
 

@@ -15,8 +15,11 @@ from edge.config import (
     SeatConfig,
     SessionConfig,
 )
+from edge.decide.commands import REST_S
 from edge.domain import (
+    EMPTY_S,
     Activity,
+    Aim,
     Box,
     Command,
     Dock,
@@ -42,6 +45,7 @@ from edge.domain import (
     SetVolume,
     Snooze,
     State,
+    Teach,
     Test,
     Totals,
     View,
@@ -1114,3 +1118,54 @@ def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
     desk.state = replace(desk.state, totals=(Totals(),), seats=(replace(desk.seat, pickups=0),))
     desk.tell(NotAPhone())
     assert (desk.total, desk.seat.pickups) == (Totals(), 0)
+
+
+def test_what_is_told_of_a_happening_has_no_more_digits_than_mean_anything():
+    desk = Desk(with_(session={"focus_min": 3}))
+    box = Box(*(each / 7 for each in (1, 2, 3, 4)))
+    desk.look(after_s=1 / 7).focus().wait(1 / 7)
+    for dock in (Dock.HOLDS, Dock.EMPTY):
+        for _ in range(50):
+            desk.look(SeatView("desk", person=True, dock=dock), after_s=2 / 7)
+    for _ in range(20):
+        now_s = desk.state.at_s + 2 / 7
+        held = phone(now_s, use_since_s=15.0, median=5 / 7, box=box)
+        desk.look(SeatView("desk", person=True, phone=held), after_s=2 / 7)
+    for _ in range(20):
+        desk.look(after_s=3 / 7)
+    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 7)
+    figures = {
+        (name, value)
+        for happening in desk.state.happenings
+        for name, value in happening.details.items()
+        if isinstance(value, float)
+    }
+    digits = {name: max(len(repr(v).partition(".")[2]) for n, v in figures if n == name)
+              for name, _ in figures}  # fmt: skip
+    edges = dict.fromkeys(("ymin", "xmin", "ymax", "xmax"), 4)
+    times = dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s", "empty_s"), 3)
+    assert digits == {**edges, **times, "median": 3}
+
+
+def test_a_tune_is_tried_out_for_as_long_as_it_plays_and_none_is_refused():
+    desk = Desk().tell(Test("chirp", "mine:d=4,o=5,b=60:2c"))
+    assert (desk.state.testing, desk.state.testing_tune) == ("chirp", "mine:d=4,o=5,b=60:2c")
+    assert desk.state.testing_until_s == pytest.approx(2.0 + REST_S)
+    assert desk.wait(2.1).state.testing == "chirp"
+    assert desk.wait(0.2).state.testing == ""
+    desk.tell(Test("chirp", "no such tune"))
+    type_, _, details = desk.last()
+    assert (type_, details["command"], desk.state.testing) == (EventType.REFUSED, "test", "")
+
+
+def test_a_lens_that_was_covered_is_no_fault_of_what_comes_after_the_session():
+    desk = Desk().focus().sit(60, view=View.COVERED)
+    assert desk.state.faults == {Fault.LENS}
+    desk.tell(SetSession(SessionAction.STOP))
+    assert desk.state.faults == frozenset()
+
+
+def test_a_camera_that_has_to_open_first_is_given_ten_seconds_for_it():
+    desk = Desk().tell(Aim(5.0))
+    desk.tell(Teach("wallet", phone=False, seconds=30.0))
+    assert desk.state.aim_until_s == pytest.approx(EMPTY_S + 30.0 + 10.0)

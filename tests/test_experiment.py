@@ -33,7 +33,9 @@ from edge.history.store import open_store
 from edge.history.trial import (
     SESSIONS_LEAST,
     WITH_LEAST,
+    Effect,
     Outcome,
+    _meaning,
     effect,
     outcomes,
     student,
@@ -391,3 +393,18 @@ def test_what_is_said_stands_on_the_page_as_text(tmp_path):
     text = page(seen(tmp_path / "h.db"), box="x", said=[Said("Does it help?", ("<b>0.5</b>",))])
     Tags(text)
     assert "&lt;b&gt;0.5" in text
+
+
+def test_a_figure_beside_which_all_others_vanish_tells_nothing():
+    assert effect([(1e9, 1.0), *[(1e-9, 1.0)] * 12], [(1.0, 1.0)] * 13) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Effect(0.5, 0.4, 0.6), "So b helps: 40 to 60 % fewer pick-ups than with a."),
+        (Effect(2.0, 1.25, 4.0), "So a is the better one: 20 to 75 % fewer pick-ups than with b."),
+    ],
+)
+def test_an_effect_is_told_by_both_ends_of_its_interval(found, said):
+    assert _meaning(found, "a", "b") == said

@@ -14,12 +14,15 @@ from types import SimpleNamespace
 import pytest
 
 from edge.domain import Box, EventType, Fault, FaultChange, Happening, LookAlike, Session, Totals
+from edge.history import clock as clock_module
 from edge.history import store as store_module
 from edge.history.clock import Lived
 from edge.history.days import Day, add, difference
+from edge.history.erase import erase
+from edge.history.page import _clock
 from edge.history.record import Record, event_id, figure, finite, record
 from edge.history.recorder import _interruption, _lived, _look_alikes
-from edge.history.report import DayReport, Report, Stretches, standing, table
+from edge.history.report import DayReport, Report, Stretches, read_file, standing, table
 from edge.history.salvage import Salvaged
 from edge.history.store import (
     Store,
@@ -31,9 +34,12 @@ from edge.history.store import (
     make_room,
     open_for_reading,
     open_memory,
+    open_salvaged,
     open_store,
+    replace_damaged,
     set_aside,
 )
+from edge.history.timeline import Kind, Segment, clipped
 from tests.test_history import NOON, RecordingBox, events_of
 from tests.waiting import wait_for
 
@@ -812,3 +818,198 @@ def test_a_database_is_set_aside_whole_and_under_a_name_of_its_own(tmp_path):
         set_aside(path, NOON + timedelta(seconds=number))
     assert sorted(each.read_text() for each in broken(path)) == ["3", "4", "5"]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+# ---------------------------------------------------------------- what cannot be done
+
+
+LONG_NAME = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        pytest.param(open_store, "is not a file", id="a folder"),
+        pytest.param(lambda p: open_for_reading(p / "none"), "there is no history yet", id="none"),
+        pytest.param(lambda p: open_for_reading(p / LONG_NAME), "cannot be read", id="no name"),
+        pytest.param(lambda p: open_salvaged(p / "none"), "cannot be read", id="none to salvage"),
+        pytest.param(
+            lambda p: read_file(p / "none", NOON.date(), NOON.date(), now=NOON),
+            "no history",
+            id="report",
+        ),
+        pytest.param(
+            lambda p: erase(p / "none", None, now=NOON), "there is no history at", id="erase"
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_is_no_damage(tmp_path, attempt, said):
+    with pytest.raises(Unusable, match=said) as failed:
+        attempt(tmp_path)
+    assert not failed.value.damaged
+
+
+def test_what_could_not_be_erased_may_still_be_there_and_is_said(tmp_path, monkeypatch, caplog):
+    box = RecordingBox(tmp_path / "h.db")
+    box.tell()
+    box.recorder.drain(120.0)
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Store, "erase", fail)
+    answers: list[str] = []
+    box.recorder.erase(None, answers.append)
+    box.recorder.close()
+    assert answers == ["disk I/O error"]
+    assert "what was to be erased may still be there: disk I/O error" in caplog.text
+    with pytest.raises(Unusable, match="may still be there: try again") as failed:
+        erase(tmp_path / "h.db", None, now=NOON)
+    assert not failed.value.damaged
+
+
+@pytest.mark.parametrize("said", ["", "[1]", '{"count": 3}', '{"first_number": 3}', "[" * 9999])
+def test_of_what_was_dropped_before_nothing_is_known_where_it_does_not_say(said):
+    assert store_module._dropped(said) == (0, 0)
+
+
+def test_a_database_that_cannot_be_asked_is_not_whole():
+    store = open_memory()
+    assert store.is_whole()
+    store.close()
+    assert not store.is_whole()
+
+
+def test_a_damaged_database_that_cannot_be_read_at_all_costs_the_new_one_nothing(
+    tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "h.db"
+    path.write_bytes(b"no database")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(store_module, "salvage", fail)
+    store, moved, saved = replace_damaged(path, NOON)
+    assert (saved, moved.read_bytes(), store.is_whole()) == (0, b"no database", True)
+    assert "nothing can be read: input/output error" in caplog.text
+
+
+def test_what_cannot_be_recorded_is_said_and_what_follows_is(caplog):
+    box = RecordingBox(None)
+    box.tell(EventType.PICKUP)
+    box.recorder.note(EventType.LEFT, {"x": object()})  # type: ignore[dict-item]
+    box.tell(EventType.PUTDOWN)
+    told = [waiting.record.type for waiting in box.waiting()]
+    assert told == [EventType.PICKUP, EventType.PUTDOWN]
+    assert "an event or a total is lost" in caplog.text
+
+
+def test_a_recorder_that_does_not_finish_is_left_and_that_is_said(caplog):
+    box = RecordingBox(None)
+    begun, hangs = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        begun.set()
+        hangs.wait(60)
+
+    box.recorder.fetch(0, 1, hang)
+    assert begun.wait(60)
+    box.recorder.close(0.01)
+    assert "the history did not finish within 0.01 s" in caplog.text
+    hangs.set()
+
+
+def test_a_card_that_fails_while_its_history_is_recalled_is_gone_on_without(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.close()
+    good, failed = Store.day, []
+
+    def day(store: Store, date_: str, seats: tuple[str, ...]) -> Day:
+        if not failed:
+            failed.append(date_)
+            raise sqlite3.OperationalError("disk I/O error")
+        return good(store, date_, seats)
+
+    monkeypatch.setattr(Store, "day", day)
+    again = RecordingBox(path, box.wall)
+    (fault,) = again.inbox.drain()
+    assert fault == FaultChange(Fault.DISK, True, "disk I/O error")
+    again.tell(EventType.PUTDOWN)
+    told = [waiting.record.type.value for waiting in again.waiting()]
+    assert told[0] == "pickup", "what waits for the broker could be read"
+    assert told[-1] == "putdown"
+
+
+def test_a_card_that_comes_back_and_fails_again_is_tried_once_more(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    box.recorder._store._db.execute("PRAGMA max_page_count = 1")  # as a full card answers
+    for _ in range(9):
+        long = Happening(EventType.LEFT, box.clock(), "desk", {"x": "y" * 4000})
+        box.recorder.tell(long, box.state)
+    box.recorder.drain(120.0)
+    good, tries = Store.copy_from, []
+
+    def copy_from(store: Store, other: Store, *, events: bool) -> None:
+        tries.append(events)
+        if len(tries) == 1:
+            raise sqlite3.OperationalError("disk I/O error")
+        good(store, other, events=events)
+
+    monkeypatch.setattr(Store, "copy_from", copy_from)
+    box.recorder._overflowing = True  # it had hung as well
+    for after_s, there in ((31, False), (29, False), (2, True)):
+        box.clock.advance(after_s)
+        box.recorder.drain(120.0)
+        box.recorder.drain(120.0)
+        assert ("left" in events_of(path)) is there, tries
+    assert tries == [True, True]
+    assert not box.recorder._overflowing, "when it hangs again that is said again"
+    faults = [each.broken for each in box.inbox.drain()]  # type: ignore[union-attr]
+    assert faults == [True, False]
+    box.recorder.close()
+
+
+def test_a_machine_that_cannot_be_asked_about_its_clock_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(clock_module, "TIMESYNC", tmp_path / "none")
+    monkeypatch.setattr(clock_module.ctypes, "CDLL", lambda *_, **__: object())
+    assert clock_module.synchronized() is None
+
+
+@pytest.mark.parametrize("opened", [open_store, open_for_reading])
+@pytest.mark.parametrize("table", ["event", "outbox", "day", "note"])
+def test_a_history_without_one_of_its_tables_is_damaged(tmp_path, opened, table):
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"ALTER TABLE {table} RENAME TO other")
+        db.commit()
+    with pytest.raises(Unusable) as failed:
+        opened(path)
+    assert failed.value.damaged
+
+
+@pytest.mark.parametrize(("day", "what"), [(None, "everything"), (NOON.date(), "2026-03-05")])
+def test_what_was_erased_is_said(day, what, caplog):
+    caplog.set_level("INFO")
+    box = RecordingBox(None)
+    box.recorder.erase(day, lambda _: None)
+    box.recorder.close()
+    assert f"{what} was erased from the history" in caplog.text
+
+
+@pytest.mark.parametrize(("begins_s", "there"), [(-1, True), (0, False)])
+def test_a_fault_of_the_moment_in_which_a_day_ends_is_of_the_next_one(begins_s, there):
+    last = NOON + timedelta(hours=12)
+    at = last + timedelta(seconds=begins_s)
+    fault = Segment(Kind.FAULT, at, at, None, "camera")
+    assert (clipped(fault, NOON, last) is not None) is there
+
+
+def test_the_hours_of_a_page_have_minutes_where_there_are_any():
+    assert [_clock(NOON + timedelta(minutes=n)) for n in (0, 30)] == ["12", "12:30"]

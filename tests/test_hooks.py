@@ -774,7 +774,7 @@ def test_a_program_that_is_not_there_may_be_there_later():
 
 
 def test_somebody_is_notified_through_apprise(server):
-    pytest.importorskip("apprise", reason="needs the extra `notify`")
+    pytest.importorskip("apprise", reason="needs Apprise: deploy/setup.sh notify")
     receiver = server()
     hook = HookConfig(notify=f"json://127.0.0.1:{receiver.port}/", loopback=True)
     answer = send(hook, b"{}", event="x", words=("Desk", "The phone was picked up at 12:00."))
@@ -790,7 +790,7 @@ def test_without_apprise_it_says_what_is_missing(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     answer = send(HookConfig(notify="ntfy://x"), b"{}", event="x", words=("a", "b"))
     assert (answer.arrived, answer.again) == (False, False)
-    assert "pip install procrastobot[notify]" in answer.why
+    assert "apt install apprise" in answer.why
 
 
 # ---------------------------------------------------------------- the command

@@ -684,3 +684,16 @@ def test_the_month_is_read_event_by_event(tmp_path, monkeypatch):
     found = seen(path, days=1)
     assert held == [*range(400), *range(400)], "once for the span, once for its last day"
     assert len(found.events) == lookback.LATEST
+
+
+def test_a_day_of_two_seats_has_a_line_of_its_own_for_each():
+    out = io.StringIO()
+    seats = {"left": Totals(focus_s=90.4, pickups=2), "=1": Totals(focus_s=30.0, streak=3)}
+    days_as_csv([DayReport(date(2026, 3, 4), seats, 61.6, 1, 5.0)], out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    names = ("date", "seat", "focus_s", "pickups", "longest_clean_s", "interruptions", "unseen_s")
+    assert [[row[name] for name in names] for row in rows] == [
+        ["2026-03-04", "", "90", "2", "62", "1", "5"],
+        ["2026-03-04", "left", "90", "2", "", "", ""],
+        ["2026-03-04", "'=1", "30", "0", "", "", ""],
+    ]

@@ -722,3 +722,17 @@ def test_without_a_history_it_is_counted_from_the_start_of_the_box():
         microsecond=0
     )
     assert counted_since(tomorrow.date().isoformat(), started, kept=False).hour == 0
+
+
+def test_what_is_odd_about_a_broker_is_said_once_and_again_after_something_else(caplog):
+    desk = Desk()
+    for text in ("one", "one", "two", "two", "one"):
+        desk.delivery._say_once(text)
+    assert [record.message for record in caplog.records] == ["one", "two", "one"]
+
+
+def test_where_to_remember_what_was_announced_is_made(tmp_path: Path):
+    path = tmp_path / "state" / "procrastobot" / "announced.json"
+    Announced(path).remember({"a/b"}, {"c": "sensor"})
+    again = Announced(path)
+    assert (again.topics, dict(again.components)) == ({"a/b"}, {"c": "sensor"})

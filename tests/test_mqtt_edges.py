@@ -25,10 +25,13 @@ from edge.domain import Fault, FaultChange
 from edge.inbox import CommandInbox
 from edge.mqtt import broker, credentials, discovery, keeper, trouble
 from edge.mqtt import client as module
+from edge.mqtt import probe as probe_module
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
 from edge.mqtt.commands import Refusal
 from edge.mqtt.delivery import Limits, Message
+from edge.mqtt.listener import Listener
+from edge.mqtt.probe import probe
 from edge.mqtt.topics import Topics
 from edge.mqtt.trouble import Trouble
 from tests.fakes import FakeClock
@@ -441,6 +444,17 @@ def test_what_is_heard_makes_it_announce_itself_again(topic, payload, retained, 
         assert line.client._delivery.announce_at_s is None
 
 
+def test_a_topic_that_is_no_text_is_passed_over():
+    class Odd:
+        @property
+        def topic(self) -> str:
+            return b"\xff".decode()
+
+    line = Line()
+    line.client._on_message(None, None, Odd())  # type: ignore[arg-type]
+    assert (line.inbox.drain(), line.refused) == ([], [])
+
+
 # ---------------------------------------------------------------- announcing
 
 
@@ -593,6 +607,7 @@ class Played(keeper.Keeper):
 def test_a_broker_that_ends_is_started_again_later_and_later(tmp_path, monkeypatch):
     played = Played(tmp_path, [0.0] * 7 + [59.5, 60.0, 0.0, 0.0])
     monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: played.now_s))
+    played._running.set()  # it ran, until now
     played.keep()
     assert played.waited == [1, 2, 4, 8, 16, 30, 30, 30, 1, 2]
     assert played.why == "it ended"
@@ -640,11 +655,86 @@ def test_mosquitto_gets_files_enough_and_dies_with_its_keeper(monkeypatch, now, 
     assert keeper._bounds() == []
 
 
+# What a program does that is called mosquitto, and how its keeper tells of its end.
+ENDS = {
+    "echo Error: no such user >&2; exit 3": "no such user",
+    "echo bye >&2; exit 3": "it ended (exit code 3): bye",
+    "exec 2>&-; exec sleep 60": "it ended (exit code -9): ",
+    "exec sleep 60": "it ended (exit code -15): ",
+}
+
+
+@pytest.mark.parametrize("script", ENDS)
+def test_how_mosquitto_ended_is_told(tmp_path, monkeypatch, script):
+    program = tmp_path / "mosquitto"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: str(program))
+    monkeypatch.setattr(keeper, "unprivileged", lambda: None)
+    monkeypatch.setattr(keeper, "STOP_PATIENCE_S", 0.1 if "2>&-" in script else 30.0)
+    kept = keeper.Keeper(tmp_path, service=True)
+    if script == "exec sleep 60":
+        kept.close()  # while it was being started
+    assert kept._run() == ENDS[script]
+
+
+def test_a_mosquitto_that_cannot_be_started_says_why(tmp_path, monkeypatch):
+    kept = keeper.Keeper(tmp_path, service=True)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: None)
+    assert kept._run() == keeper.NOT_INSTALLED
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: str(tmp_path / "none"))
+    assert kept._run().startswith("it cannot be started: ")
+
+
+@pytest.mark.parametrize("found", [None, "/usr/sbin/mosquitto"])
+def test_why_the_service_of_the_broker_is_silent_is_in_its_log(monkeypatch, found):
+    monkeypatch.setattr(broker, "find_mosquitto", lambda: found)
+    why = broker.Broker(Path("/run/x"), 1883, None).why
+    assert why == (f"see journalctl -u {broker.SERVICE} -e" if found else keeper.NOT_INSTALLED)
+
+
+def test_a_broker_whose_files_cannot_be_written_says_why(tmp_path, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.delenv(broker.MANAGED, raising=False)
+    monkeypatch.setattr(broker, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(broker, "write", fail)
+    monkeypatch.setattr(broker.tempfile, "mkdtemp", lambda **_: str(tmp_path))
+    with pytest.raises(broker.BrokerFailed, match="cannot be prepared: no space left"):
+        broker.open_broker(BrokerConfig(enabled=True))
+
+
+def test_a_subscriber_that_is_refused_says_so(caplog):
+    listener = object.__new__(Listener)
+    refusal = ReasonCode(PacketTypes.CONNACK, identifier=0x87)
+    listener._connected(None, None, None, refusal, None)  # type: ignore[arg-type]
+    assert "the broker refuses a subscriber: Not authorized" in caplog.text
+
+
+def test_without_an_address_or_a_certificate_no_broker_is_asked(monkeypatch):
+    assert probe(Config()) == "no broker is configured (mqtt.host)"
+
+    def fail(_: Config) -> ssl.SSLContext:
+        raise FileNotFoundError(2, "No such file or directory", "/etc/ca.pem")
+
+    monkeypatch.setattr(credentials, "tls_context", fail)
+    monkeypatch.setattr(
+        probe_module, "Client", lambda *_, **__: SimpleNamespace(tls_set_context=None)
+    )
+    said = probe(with_(host="nas", tls=True))
+    assert said
+    assert "/etc/ca.pem" in said
+
+
 def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     known: Callable[[str], object] = {"nobody": SimpleNamespace(pw_name="nobody")}.__getitem__
     monkeypatch.setattr(keeper.pwd, "getpwnam", known)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert keeper.unprivileged() == "nobody"
+    monkeypatch.setattr(keeper.pwd, "getpwnam", {}.__getitem__)
+    assert keeper.unprivileged() is None
+    monkeypatch.setattr(keeper.pwd, "getpwnam", known)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert keeper.unprivileged() is None
 
@@ -975,3 +1065,13 @@ def test_closing_takes_no_longer_than_it_is_given(caplog, monkeypatch):
     assert "did not end within 5 s" in caplog.text
     line.client._take_mail()
     assert line.client._closing
+
+
+def test_a_subscriber_says_goodbye_before_it_stops_listening():
+    listener = object.__new__(Listener)
+    done: list[str] = []
+    listener._client = SimpleNamespace(  # type: ignore[assignment]
+        disconnect=lambda: done.append("goodbye"), loop_stop=lambda: done.append("stopped")
+    )
+    listener.close()
+    assert done == ["goodbye", "stopped"]

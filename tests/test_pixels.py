@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.desk.pixels import OTHER, PERIODS_S, Pixels, differing
+from edge.desk.pixels import OTHER, PERIODS_S, Pixels, _cells, differing
 from edge.domain import Box
 from tests.desk import cells
 
@@ -150,3 +150,18 @@ def test_a_shadow_that_is_hardly_larger_than_the_thing_is_one_all_the_same():
     shaded = grey()
     shaded[11:31, 15:41] -= np.float32(0.3)
     assert differing(shaded, grey(), LARGE) < OTHER
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        pytest.param(0.25, 0.75, slice(2, 6), id="half of them"),
+        pytest.param(0.3, 0.45, slice(2, 4), id="for the most part"),
+        pytest.param(0.5, 0.5, slice(4, 5), id="one at least"),
+        pytest.param(0.99, 1.0, slice(7, 8), id="the last one"),
+        pytest.param(-0.2, 1.2, slice(0, 8), id="no more than there are"),
+        pytest.param(1.1, 1.3, slice(7, 8), id="beyond the edge"),
+    ],
+)
+def test_the_cells_of_a_box_are_those_that_lie_in_it_for_the_most_part(low, high, expected):
+    assert _cells(low, high, 8) == expected

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.history import salvage as module
@@ -391,6 +391,7 @@ def test_a_page_that_claims_more_rows_than_fit_is_read_all_the_same():
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=3))
+@example(-(2**63), b"")
 def test_a_number_of_any_length_is_read(number, before):
     bits = number % 2**64
     if bits < 2**56:

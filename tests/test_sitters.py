@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.config import Config, ObserveConfig
+from edge.config import Config, ObserveConfig, SeatConfig
 from edge.desk.people import Sitter, raised, seated
 from edge.domain import PERSON, WHOLE_PICTURE, Box, Detection, Thresholds
 
@@ -64,3 +64,10 @@ def test_a_phone_is_raised_before_somebody_or_hardly_beside_them(height, aside, 
     y, x = THERE.ymin + height * THERE.height, THERE.xmax + aside * THERE.width
     held = Box(y - 0.05, x - 0.02, y + 0.05, x + 0.02)
     assert raised(held, SOMEBODY, 0.0, ObserveConfig()) == where
+
+
+def test_somebody_outside_every_seat_sits_at_none():
+    desk = Config(seats=(SeatConfig(name="desk", box=Box(0.0, 0.0, 1.0, 0.2)),))
+    found = [Detection(PERSON, 0.9, THERE)]
+    (sitter,) = seated((Sitter(),), found, WHOLE_PICTURE, 1.0, desk, EYES)
+    assert sitter == Sitter()

@@ -31,8 +31,9 @@ from edge.desk.tracks import (
     missed,
     nearness,
     seen,
+    still_lies,
 )
-from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
+from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
 from tests.desk import Desk, phone
 
 LIES = Box(0.4, 0.4, 0.6, 0.5)
@@ -340,15 +341,27 @@ def test_a_movement_goes_on_over_a_pause_of_less_than_a_second(passed_s, same):
     assert after.stirred_s == (-4.0 if same else passed_s)
 
 
+@pytest.mark.parametrize(("held", "moved"), [(3.0, True), (-2.0, False)])
+def test_pixels_that_change_where_it_is_are_a_hands_if_one_has_it(held, moved):
+    track = looked(a_track(held=held, moved_s=-10.0), LIES, pixels=pixels_still(0.0))
+    assert (track.moved_s == track.seen_s) is moved
+
+
 # ---------------------------------------------------------------- when it is forgotten
 
 
-@pytest.mark.parametrize(("looks", "forgotten"), [(2, False), (4, True)])
-def test_two_looks_that_miss_it_forget_nothing_and_four_do(looks, forgotten):
+@pytest.mark.parametrize(("looks", "forgotten"), [(2, False), (3, True)])
+def test_two_looks_that_miss_it_forget_nothing_and_three_do(looks, forgotten):
     track = a_track(held=3.0)
     for look in range(1, looks + 1):
         track = missed(track, Look(()), 2.0 * look / looks)
     assert gone(track, 2.0, SETTINGS, rests=False) is forgotten
+
+
+def test_looks_that_missed_it_count_only_since_it_was_last_seen():
+    track = missed(a_track(held=3.0), Look(()), 0.1)
+    track = missed(looked(track, LIES, passed_s=0.2), Look(()), 1.7)
+    assert not gone(track, 1.7, SETTINGS, rests=False)
 
 
 @pytest.mark.parametrize(("lain_s", "unseen_s", "forgotten"), [
@@ -367,3 +380,28 @@ def test_a_sound_takes_three_seconds_of_evidence_and_not_two_nor_six(plain_s, su
     said = (*heard(0.0, -7.0, -plain_s), *heard(0.9, -plain_s, 0.0))
     track = a_track(held=3.0, confirmed=True, heard=said)
     assert as_judged(track).sure is sure
+
+
+def test_without_pixels_what_lies_is_known_by_its_box_alone():
+    assert still_lies(a_track(), LIES, Pixels(), True)
+    assert not still_lies(a_track(), LIES, pixels_still(0.0), True)
+
+
+def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
+    half = Box(0.4, 0.4, 0.5, 0.5)
+    changing = pixels_still(0.0)
+    track = looked(a_track(laid=changing.now), half, pixels=changing)
+    assert track.held == motion.later(-5.0, 0.3)
+    assert looked(a_track(), half, pixels=changing).held > track.held, "it may have moved"
+
+
+def test_a_window_beside_it_says_nothing_of_it():
+    track = a_track()
+    assert missed(track, Look((), Glance(BESIDE)), 1.0) == track
+    assert missed(track, Look((), Glance(LIES)), 1.0) != track
+
+
+def test_what_overlaps_is_nearer_than_what_does_not_by_as_much_as_it_overlaps():
+    assert nearness(a_track(), LIES) == pytest.approx(2.0)
+    assert nearness(a_track(), off(0.25)) == pytest.approx(1 + off(0.25).iou(LIES))
+    assert nearness(a_track(held=3.0), off(0.9)) == pytest.approx(0.1)

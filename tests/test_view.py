@@ -26,3 +26,8 @@ def test_in_the_dark_a_lamp_stands_out_and_under_a_lid_nothing_does(contrast, vi
     assert (
         looked_through(Sight(0, View.CLEAR, View.CLEAR, 0.0), stats, 5.0, SETTINGS).wanted is view
     )
+
+
+def test_a_frame_without_figures_changes_nothing_about_the_view():
+    before = Sight(3, View.DARK, View.CLEAR, 1.0)
+    assert looked_through(before, None, 99.0, SETTINGS) == before

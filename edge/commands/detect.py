@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
 def taught(chosen: EyeSet, eyes: Eyes, runtime_name: str) -> Recognizer:
     """The eyes as they are with what the state directory says that the box was shown. Raises
     ModelError."""
+    from edge import settings
     from edge.domain import PHONE
     from edge.inbox import CommandInbox
     from edge.recognizer import Recognizer
@@ -113,7 +114,7 @@ def taught(chosen: EyeSet, eyes: Eyes, runtime_name: str) -> Recognizer:
     spec = chosen.features
     if spec is None:
         raise ModelError(f"the model {chosen.name} has no features: it can be shown nothing")
-    store = TaughtStore(state_dir(), spec.version, spec.length)
+    store = TaughtStore(state_dir(settings.find()), spec.version, spec.length)
     if not store.things:
         print("the box was shown nothing yet (procrastobot teach --help)", file=sys.stderr)
     features = FileFeatures(spec, runtime_name=runtime_name)

@@ -32,12 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from edge import service, settings
+
+    configuration = args.config or settings.find()
+    with service.acting(configuration):
+        return _run(args, configuration)
+
+
+def _run(args: argparse.Namespace, configuration: Path | None) -> int:
     from edge import logs, settings
     from edge.hooks.ledger import path_beside
     from edge.hooks.worker import run_all
     from edge.telling import history_path, local_time
 
-    configuration = args.config or settings.find()
     config = settings.load(configuration)
     hooks = tuple(each for each in config.hooks if each.address or each.command or each.notify)
     if args.wanted:

@@ -60,6 +60,6 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as exc:
         if exc.name not in ("starlette", "uvicorn", "h11", "tomlkit"):
             raise
-        print(f"the page needs {exc.name}: pip install 'procrastobot[page]'", file=sys.stderr)
+        print(f"the page needs {exc.name}: deploy/setup.sh page brings it", file=sys.stderr)
         return 78
     return main(config, path, store, host=args.host, port=args.port, listener=args.listener)

@@ -58,9 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import app, logs, settings
+    from edge import service, settings
 
     path = args.config or settings.find()
+    with service.acting(path):
+        return _run(args, path)
+
+
+def _run(args: argparse.Namespace, path: Path | None) -> int:
+    from edge import app, logs
 
     def read() -> Config:
         return whole(path, assignments(args))

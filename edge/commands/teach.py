@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     if problem:
         print(problem, file=sys.stderr)
         return 2
-    config = settings.load(args.config or settings.find())
+    path = args.config or settings.find()
+    config = settings.load(path)
     if args.source:
         config = settings.override(config, {"camera.source": args.source})
     if not args.model and args.manifest is None:
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         spec = chosen.features
         if spec is None:
             raise ModelError(f"the model {chosen.name} has no features: it can be shown nothing")
-        store = TaughtStore(state_dir(), spec.version, spec.length)
+        store = TaughtStore(state_dir(path), spec.version, spec.length)
         if managing:
             return _manage(args, store, spec)
         features = FileFeatures(spec, runtime_name=args.runtime)

@@ -70,7 +70,7 @@ def _real(profile: BoardProfile) -> Pins:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as exc:
         raise PinsMissing(
-            f"{chip} needs lgpio: apt install python3-lgpio, or pip install 'procrastobot[gpio]'"
+            f"{chip} needs lgpio: sudo apt install python3-lgpio; in a clone deploy/setup.sh gpio"
         ) from exc
     revision = profile.chip.revision
 

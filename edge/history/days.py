@@ -21,9 +21,6 @@ class Day:
     seats: tuple[str, ...]
     totals: tuple[Totals, ...]
 
-    def of(self, seat: str) -> Totals:
-        return self.totals[self.seats.index(seat)] if seat in self.seats else Totals()
-
 
 def difference(now: Totals, last: Totals) -> Totals:
     """What changed between two reports of one counter.

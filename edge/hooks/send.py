@@ -191,7 +191,7 @@ def run(hook: HookConfig, body: bytes) -> Answer:
 def notify_problem() -> str:
     """Why nobody can be notified here; empty: it works."""
     if importlib.util.find_spec("apprise") is None:
-        return "needs Apprise, the extra `notify`: pip install procrastobot[notify]"
+        return "needs Apprise: sudo apt install apprise; in a clone deploy/setup.sh notify"
     return ""
 
 

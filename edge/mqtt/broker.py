@@ -185,7 +185,7 @@ def _free_port() -> int:
 def main() -> int:
     from edge import settings
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--password-file", type=Path)

@@ -86,9 +86,6 @@ class Store:
             unfinished.touch(mode=0o600)
             unfinished.write_text(json.dumps(asdict(kept)), encoding="utf-8")
             os.chmod(unfinished, 0o600)
-            if os.geteuid() == 0:  # beside the service: it is the service's
-                there = self._path.parent.stat()
-                os.chown(unfinished, there.st_uid, there.st_gid)
 
 
 def code_of(store: Store) -> str:
