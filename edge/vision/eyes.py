@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edge.config import ModelConfig
-from edge.desk.evidence import against_rivals
+from edge.desk.evidence import LEAST, against_rivals
 from edge.desk.still import joined, still
 from edge.domain import Box, Detection, Frame, Glance, Look
 from edge.vision.manifest import EyeSet
 from edge.vision.tflite import TfliteDetector, load_detector
-
-FLOOR = 0.05  # what scores less says nothing of stills either, and is most of what there is
 
 
 class Eyes:
@@ -67,7 +65,7 @@ def open_eyes(chosen: EyeSet, config: ModelConfig, *, runtime_name: str = "") ->
     """The eyes that the configuration asks for. Raises ModelError."""
     return Eyes(
         [
-            load_detector(spec.with_floor(FLOOR), config.threads, runtime_name=runtime_name)
+            load_detector(spec.with_floor(LEAST), config.threads, runtime_name=runtime_name)
             for spec in chosen.eyes
         ],
         floor=chosen.thresholds.floor,
