@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.desk.geometry import of_one
+from edge.desk.geometry import ious, of_one
 from edge.desk.taught import FloatArray, Knowledge, Thing, directions, learn, sigmoid
 from edge.domain import (
     DENIED,
@@ -345,21 +345,21 @@ def is_phone(detection: Detection) -> bool:
 
 def held(detections: Sequence[Detection]) -> list[Detection]:
     """What may be held up, the likeliest first; of several labels of one thing, the phone's."""
-    things: list[Detection] = []
-    by_label = sorted(detections, key=lambda d: (not is_phone(d), -d.score))
-    for each in by_label:
-        if each.label in NOT_HELD or any(each.box.iou(t.box) >= SAME_THING_IOU for t in things):
-            continue
-        things.append(each)
-    surest = {
-        id(thing): max(
-            d.score
-            for d in detections
-            if d.label not in NOT_HELD and (d is thing or d.box.iou(thing.box) >= SAME_THING_IOU)
-        )
-        for thing in things
-    }
-    return sorted(things, key=lambda thing: -surest[id(thing)])
+    seen = sorted(
+        (d for d in detections if d.label not in NOT_HELD),
+        key=lambda d: (not is_phone(d), -d.score),
+    )
+    boxes = [d.box for d in seen]
+    # An empty box is none of itself, by its overlap.
+    same = (ious(boxes, boxes) >= SAME_THING_IOU) | np.eye(len(seen), dtype=bool)
+    things: list[int] = []
+    for n in range(len(seen)):
+        if not same[n, things].any():
+            things.append(n)
+    scores = np.array([d.score for d in seen])
+    surest = [float(scores[same[n]].max()) for n in things]
+    order = sorted(range(len(things)), key=lambda k: -surest[k])
+    return [seen[things[k]] for k in order]
 
 
 def recognized(
