@@ -49,7 +49,7 @@ class Seeing:
         self.observation = Observation(
             at_s,
             View.CLEAR,
-            (SeatView("desk", True, 0.9, SIGHT),),
+            (SeatView("desk", True, SIGHT),),
             (Detection("phone", 0.801, SIGHT.box),),
         )
 

@@ -108,7 +108,7 @@ def test_what_was_not_looked_at_for_a_minute_and_a_half_is_forgotten(age_s, know
 def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
     turns = (Turn("", 9.9, 0), Turn("seat 0", 0.0, 0))
     for closely, at in ((True, "upper 0"), (False, "")):
-        glance = next_glance((), (Sitter(0.9, PERSON, 10.0),), turns, 1, 10.0, closely=closely)
+        glance = next_glance((), (Sitter(PERSON, 10.0),), turns, 1, 10.0, closely=closely)
         assert glance.at == at
 
 

@@ -121,11 +121,11 @@ def test_a_pause_does_not_draw_again():
 
 def in_hand(at_s: float, dock: Dock = Dock.NONE) -> Observation:
     phone = PhoneSight(1, PhoneUse.IN_USE, Box(0.4, 0.4, 0.5, 0.5), 0.9, 0.9, 0.0, 1.0, at_s)
-    return Observation(at_s, View.CLEAR, (SeatView("desk", True, 0.9, phone, dock),))
+    return Observation(at_s, View.CLEAR, (SeatView("desk", True, phone, dock),))
 
 
 def at_work(at_s: float, dock: Dock) -> Observation:
-    return Observation(at_s, View.CLEAR, (SeatView("desk", True, 0.9, None, dock),))
+    return Observation(at_s, View.CLEAR, (SeatView("desk", True, None, dock),))
 
 
 def played(config: Config, way: str, see, until_s: float = 60.0) -> State:

@@ -687,10 +687,9 @@ def test_the_month_is_read_event_by_event(tmp_path, monkeypatch):
 
 
 def test_a_day_of_two_seats_has_a_line_of_its_own_for_each():
-    out = io.StringIO()
     seats = {"left": Totals(focus_s=90.4, pickups=2), "=1": Totals(focus_s=30.0, streak=3)}
-    days_as_csv([DayReport(date(2026, 3, 4), seats, 61.6, 1, 5.0)], out)
-    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    days = [DayReport(date(2026, 3, 4), seats, 61.6, 1, 5.0)]
+    rows = list(csv.DictReader(days_as_csv(days)))
     names = ("date", "seat", "focus_s", "pickups", "longest_clean_s", "interruptions", "unseen_s")
     assert [[row[name] for name in names] for row in rows] == [
         ["2026-03-04", "", "90", "2", "62", "1", "5"],
