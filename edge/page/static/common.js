@@ -81,8 +81,9 @@ function connected(well, why = t("the box does not answer")) {
 }
 
 async function tell(command, payload) {
+  at("answer").textContent = ""; // before it is told: the box may refuse it before the page has answered
   const words = await post(`/api/command/${command}`, payload);
-  at("answer").textContent = words.ok ? "" : t("Refused: {why}", { why: said(words.error) });
+  if (!words.ok) at("answer").textContent = t("Refused: {why}", { why: said(words.error) });
   document.dispatchEvent(new Event("told"));
   return words.ok;
 }
