@@ -162,8 +162,8 @@ def test_each_flood_is_one_of_its_own(type_):
     assert len(box.waiting()) == 11
 
 
-def test_a_card_that_hangs_stops_nobody_and_is_said_once():
-    box = RecordingBox(None)
+def hung(box: RecordingBox) -> threading.Event:
+    """The recorder's thread waits, as for a card that hangs, until this is set."""
     begun, hangs = threading.Event(), threading.Event()
 
     def hang(_: object) -> None:
@@ -172,6 +172,12 @@ def test_a_card_that_hangs_stops_nobody_and_is_said_once():
 
     box.recorder.fetch(0, 1, hang)
     assert begun.wait(60)
+    return hangs
+
+
+def test_a_card_that_hangs_stops_nobody_and_is_said_once():
+    box = RecordingBox(None)
+    hangs = hung(box)
     for _ in range(10_000):
         box.recorder.look_at_the_clock()
     assert box.inbox.drain() == []
@@ -907,14 +913,7 @@ def test_what_cannot_be_recorded_is_said_and_what_follows_is(caplog):
 
 def test_a_recorder_that_does_not_finish_is_left_and_that_is_said(caplog):
     box = RecordingBox(None)
-    begun, hangs = threading.Event(), threading.Event()
-
-    def hang(_: object) -> None:
-        begun.set()
-        hangs.wait(60)
-
-    box.recorder.fetch(0, 1, hang)
-    assert begun.wait(60)
+    hangs = hung(box)
     box.recorder.close(0.01)
     assert "the history did not finish within 0.01 s" in caplog.text
     hangs.set()

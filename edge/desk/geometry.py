@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import hypot
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from edge.domain import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
@@ -22,14 +24,27 @@ SHOWN = 0.8  # so much of a thing lies in a window that shows it
 
 
 def ious(boxes: Sequence[Box], others: Sequence[Box]) -> NDArray[np.float64]:
-    """Intersection over union of each with each: (len(boxes), len(others)), 0..1."""
-    a = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], float).reshape(-1, 1, 4)
-    b = np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in others], float).reshape(1, -1, 4)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = np.prod(np.clip(sides, 0.0, None), axis=-1)
-    areas = [np.prod(np.clip(box[..., 2:] - box[..., :2], 0.0, None), axis=-1) for box in (a, b)]
-    union = areas[0] + areas[1] - shared
-    return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+    """Intersection over union of each with each: (len(boxes), len(others)), 0..1; 0 for two empty
+    boxes."""
+    shared, whole = overlaps(_edges(boxes), _edges(others))
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+
+
+def _edges(boxes: Sequence[Box]) -> NDArray[np.float64]:
+    return np.array([(b.ymin, b.xmin, b.ymax, b.xmax) for b in boxes], float).reshape(-1, 4)
+
+
+def overlaps(boxes: NDArray[Real], others: NDArray[Real]) -> tuple[NDArray[Real], NDArray[Real]]:
+    """Of each of (N, 4) edges (ymin, xmin, ymax, xmax) with each of (M, 4): (N, M) areas of what
+    they share, and of what they cover together."""
+    top, left, bottom, right = boxes.T[..., None]
+    other_top, other_left, other_bottom, other_right = others.T
+    areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
+    more = np.maximum(other_bottom - other_top, 0) * np.maximum(other_right - other_left, 0)
+    height = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
+    width = np.minimum(right, other_right) - np.maximum(left, other_left)
+    shared = np.maximum(height, 0) * np.maximum(width, 0)
+    return shared, areas + more - shared
 
 
 def grown(box: Box, margin: float) -> Box:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.desk.geometry import overlaps
 from edge.domain import Box, Detection
 from edge.vision.manifest import NO_LABEL
 from edge.vision.preprocess import Placed, Quant
@@ -281,7 +282,7 @@ def suppress(found: Found, iou: float) -> Found:
         mine = np.flatnonzero(classes == label)
         if len(mine) == 1:
             continue
-        shared, whole = _overlaps(boxes[mine])
+        shared, whole = overlaps(boxes[mine], boxes[mine])
         # Without a division: two empty boxes share nothing and are nobody's copies.
         apart = shared <= iou * whole
         keep = np.ones(len(mine), bool)
@@ -295,16 +296,6 @@ def suppress(found: Found, iou: float) -> Found:
         edges[mine[keep][several]] = votes @ boxes[mine] / votes.sum(1, keepdims=True)
     kept = np.flatnonzero(alive)[:MOST_DETECTIONS]
     return Found(edges[kept], scores[kept], classes[kept])
-
-
-def _overlaps(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(N, N) areas of what each two boxes share, and of what they cover together."""
-    top, left, bottom, right = boxes.T
-    areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
-    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
-    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-    shared = np.maximum(height, 0) * np.maximum(width, 0)
-    return shared, areas[:, None] + areas - shared
 
 
 def left_of(score: Any, claim: Any) -> Any:
@@ -323,12 +314,7 @@ def contest(found: Found, rivalry: Rivalry, floor: float) -> Found:
     others = np.flatnonzero(np.isin(found.classes, rivalry.rivals))
     scores = found.scores
     if len(mine) and len(others):
-        a, b = found.boxes[mine, None], found.boxes[None, others]
-        sides = np.maximum(
-            np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0
-        )
-        shared = sides.prod(2)
-        whole = (a[..., 2:] - a[..., :2]).prod(2) + (b[..., 2:] - b[..., :2]).prod(2) - shared
+        shared, whole = overlaps(found.boxes[mine], found.boxes[others])
         claims = np.where(shared >= RIVAL_IOU * whole, scores[None, others], 0).max(1)
         scores = scores.copy()
         scores[mine] = left_of(scores[mine], claims)

@@ -91,18 +91,20 @@ class House:
                     self.most[name] = max(self.most[name], kib / 1024)
             time.sleep(0.1)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, method: str, path: str, body: str | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             headers = {"X-Procrastobot": "1", "Cookie": self.cookie}
-            asking.request(method, path, None if body is None else json.dumps(body), headers)
+            asking.request(method, path, body, headers)
             answer = asking.getresponse()
             return answer.status, dict(answer.headers), answer.read()
         finally:
             asking.close()
 
     def enter(self, given: str) -> None:
-        status, headers, _ = self.ask("POST", "/api/login", {"given": given})
+        status, headers, _ = self.ask("POST", "/api/login", json.dumps({"given": given}))
         assert status == 200, self.said()
         self.cookie = headers["set-cookie"].partition(";")[0]
 
@@ -177,7 +179,7 @@ def run(folder: Path, *, events: int, rounds: int) -> dict[str, Any]:
     house = House(folder)
     try:
         house.enter(house.said().partition("first login is ")[2].split("\n")[0])
-        house.ask("POST", "/api/password", {"new": PASSWORD})
+        house.ask("POST", "/api/password", json.dumps({"new": PASSWORD}))
         for _ in range(5):
             house.enter(PASSWORD)
         figures: dict[str, Any] = {"events": count}
@@ -192,10 +194,7 @@ def run(folder: Path, *, events: int, rounds: int) -> dict[str, Any]:
             assert status == 200, body
             figures[f"{name}, s"] = round(time.perf_counter() - began_s, 2)
             figures[f"{name}, KiB"] = len(body) // 1024
-        asking = http.client.HTTPConnection("127.0.0.1", house.port, timeout=120)
-        headers = {"X-Procrastobot": "1", "Cookie": house.cookie}
-        asking.request("POST", "/api/command/session", "start", headers)
-        assert asking.getresponse().status == 202
+        assert house.ask("POST", "/api/command/session", "start")[0] == 202
         wait_for(lambda: '"frames"' in house.ticks.read_text(), house.said)
         crowd = Crowd(house)
         told = {"quiet": [0.0, 0], "crowd": [0.0, 0]}
