@@ -65,6 +65,13 @@ def test_what_a_hand_was_over_has_not_come_when_it_shows_again():
     assert not pixels.new(PHONE)
 
 
+@pytest.mark.parametrize("over_s", [1, 3, 4, 8, 15, 30])
+def test_however_long_a_hand_was_over_it_what_was_there_before_is_not_new(over_s):
+    hands = [grey([PHONE], [PHONE], tick) for tick in range(1, 5 * over_s + 1)]
+    pixels = played(*[grey([PHONE])] * 400, *hands, grey([PHONE]))
+    assert not pixels.new(PHONE)
+
+
 def test_what_moves_is_never_still():
     places = [Box(0.1 + 0.07 * k, 0.4, 0.25 + 0.07 * k, 0.5) for k in range(10)]
     pixels = Pixels()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edge.domain import Grid
 
 PERIODS_S = (0.2, 0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
-BEFORE_A_HAND = 2  # which of these tells what was there before a hand came by
 # Differences of logarithms are relative: 0.06 is 6 % lighter or darker than the light explains.
 CHANGED = 0.06
 NOISE_SIGMAS = 5.0
@@ -69,12 +68,12 @@ class Pixels:
         return still_s
 
     def new(self, box: Box) -> bool:
-        """Whether what is in the box was not there a moment ago, nor some seconds ago, before a
-        hand that was over it. Nobody knows: true."""
+        """Whether what is in the box was not there a moment ago, nor at any of the times before
+        that are kept, when no hand was over it. Nobody knows: true."""
         if self.now is None:
             return True
-        before = self.kept[BEFORE_A_HAND][0].grid
-        return before is not self.now and self.still_s(box) == 0 and not self.as_in(before, box)
+        older = {id(older.grid): older.grid for older, _ in self.kept}
+        return id(self.now) not in older and not any(self.as_in(g, box) for g in older.values())
 
     def as_in(self, then: Grid | None, box: Box) -> bool:
         """Whether it is what was there then."""
