@@ -19,6 +19,7 @@ OLD_NAMES: dict[str, str] = {
     "observe.track_iou": "",
     "observe.parked_s": "",
     "observe.still": "",
+    "observe.rest_s": "",
 }
 
 # A name or an address, as one gives it to a resolver: no kind in front, no port, no user.
@@ -162,9 +163,6 @@ class ObserveConfig:
         3, "A phone is confirmed by at least so many frames.", low=2, high=30
     )
     forget_s: float = setting(1.0, "A phone not seen for this long is gone.", low=0.2, high=30)
-    rest_s: float = setting(
-        1.8, "A phone on the desk without movement for this long lies still.", low=0.1, high=10
-    )
     remember_s: float = setting(
         60.0, "A parked phone that is not seen is remembered this long.", low=0, high=3600
     )

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from edge.config import Config, ObserveConfig, SeatConfig, SessionConfig
-from edge.desk.observe import observe
 from edge.desk.tracks import MOST_TRACKS
 from edge.domain import Box, Dock, PhoneUse, View
 from tests.desk import (
@@ -17,7 +16,6 @@ from tests.desk import (
     PERIOD_S,
     SITTER,
     STIRRED,
-    THRESHOLDS,
     Desk,
     phone,
     swaying,
@@ -500,16 +498,3 @@ def test_what_a_look_did_not_find_where_it_lay_is_looked_for_in_every_frame():
     assert looks(1, SITTER) >= 2 * calm
     looks(9, SITTER)
     assert looks(1, SITTER) <= calm + 1  # it has been gone for long
-
-
-def test_a_phone_that_nothing_is_looked_at_for_is_not_in_use_for_ever():
-    desk = Desk().focus().using(5)
-    assert use_of(desk) is PhoneUse.IN_USE
-    rest_s = desk.config.observe.rest_s
-    uses = [
-        observe(
-            desk.memory, (), None, at_s=desk.now_s + s, config=desk.config, thresholds=THRESHOLDS
-        )[1].seats[0].phone.use
-        for s in (0.9 * rest_s, 1.1 * rest_s)
-    ]  # fmt: skip
-    assert uses == [PhoneUse.IN_USE, PhoneUse.PARKED]

@@ -120,10 +120,6 @@ def observe(
         memory = _add(memory, look, at_s, config, thresholds)
     if looks:
         memory = replace(memory, looked_s=at_s, stirred=False)
-    else:
-        memory = replace(
-            memory, tracks=tuple(_aged(t, at_s, settings.rest_s) for t in memory.tracks)
-        )
     views = tuple(
         _seat_view(index, seat, memory, at_s, config) for index, seat in enumerate(config.seats)
     )
@@ -201,13 +197,6 @@ def _after_cut(memory: Memory, at_s: float) -> Memory:
     longer, and whatever is seen has come from somewhere."""
     moving = tuple(track for track in memory.tracks if not track.lies)
     return replace(memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
-
-
-def _aged(track: Track, at_s: float, rest_s: float) -> Track:
-    """A frame without a look: nothing new, but time has passed."""
-    if track.use is PhoneUse.IN_USE and at_s - track.active_s > rest_s:
-        return replace(track, use=PhoneUse.PARKED, use_since_s=at_s, why="lies still", held=0.0)
-    return track
 
 
 # What matters most comes last.
