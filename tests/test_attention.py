@@ -112,6 +112,17 @@ def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
         assert glance.at == at
 
 
+@pytest.mark.parametrize(("seat", "follows"), [(0, True), (1, False)])
+def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
+    low = Box(0.8, 0.45, 0.88, 0.55)  # held below what the upper window shows
+    held = replace(a_track(3.0), box=low, seat=seat)
+    turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0))
+    glance = next_glance((held,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
+    assert glance.at == "upper 0"
+    assert (glance.window == around_upper(PERSON, low)) is follows
+    assert (glance.window == around_upper(PERSON)) is not follows
+
+
 @pytest.mark.parametrize(("last", "eyes", "next_eye"), [(0, 2, 1), (1, 2, 0), (0, 3, 1), (2, 3, 0)])
 def test_the_eyes_take_turns(last, eyes, next_eye):
     assert next_glance((), (), (Turn("", 9.0, last),), eyes, 10.0, closely=True).eye == next_eye

@@ -81,6 +81,14 @@ def test_of_a_whole_database_everything_is_read_whatever_its_pages(tmp_path, siz
     assert len(wanted[0]) > 15
 
 
+def test_a_row_that_fills_many_pages_is_read_in_their_order(tmp_path):
+    path = tmp_path / "h.db"
+    with closing(opened(path, 512)) as db:
+        add(db, 1, " ".join(map(str, range(1000))))
+        wanted = told(db)
+    assert found(path) == wanted
+
+
 def test_a_header_that_lies_about_the_size_of_the_pages_costs_nothing(tmp_path):
     path = tmp_path / "h.db"
     with closing(opened(path)) as db:
@@ -351,6 +359,7 @@ def cell(payload: bytes, rowid: int = 1) -> bytes:
         pytest.param(b"\x03\x10\x0f" + b"ab" + b"c", (b"ab", "c"), id="bytes, then a text"),
         pytest.param(b"\x02\x15ab", ("ab",), id="a text that is cut off"),
         pytest.param(b"\x03\x81\x09" + b"x" * 62, ("x" * 62,), id="a length of two bytes"),
+        pytest.param(b"\x03\x01\x81\x05abc", (5, "abc"), id="a last kind that reaches too far"),
     ],
 )
 def test_a_row_is_read_as_sqlite_writes_it(payload, row):

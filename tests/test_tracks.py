@@ -382,6 +382,20 @@ def test_a_sound_takes_three_seconds_of_evidence_and_not_two_nor_six(plain_s, su
     assert as_judged(track).sure is sure
 
 
+@pytest.mark.parametrize(
+    ("before", "use", "sure"),
+    [
+        (True, PhoneUse.IN_USE, True),
+        (False, PhoneUse.IN_USE, False),
+        (True, PhoneUse.PARKED, False),
+    ],
+)
+def test_what_sounded_once_is_believed_on_as_long_as_it_is_used_and_nothing_else(before, use, sure):
+    enough_to_stay = heard(0.3, -7.0, 0.0)  # less than begins a sound, and more than ends a light
+    track = a_track(held=3.0, confirmed=True, sure=before, use=use, heard=enough_to_stay)
+    assert as_judged(track).sure is sure
+
+
 def test_without_pixels_what_lies_is_known_by_its_box_alone():
     assert still_lies(a_track(), LIES, Pixels(), True)
     assert not still_lies(a_track(), LIES, pixels_still(0.0), True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from edge.desk.attention import around_person, shows_nothing_new
 from edge.desk.evidence import LEAST, NOTHING, log_odds, probability, weight_of
@@ -23,20 +23,19 @@ def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[L
     return looks + [look(Glance(window, eye)) for window in windows for eye in range(eyes)]
 
 
-def _people(looks: Iterable[Look]) -> list[Box]:
+def _people(looks: Sequence[Look]) -> list[Box]:
     people = [d for d in joined(looks, LOOSELY_IOU) if d.label == PERSON and d.score >= SITS]
     people.sort(key=lambda d: -d.score * d.box.area)
     windows = (around_person(d.box) for d in people[:MOST_PEOPLE])
     return [window for window in windows if not shows_nothing_new(window)]
 
 
-def joined(looks: Iterable[Look], same_iou: float = SAME_IOU) -> list[Detection]:
+def joined(looks: Sequence[Look], same_iou: float = SAME_IOU) -> list[Detection]:
     """Best score first: what the looks say together of each thing that any of them saw.
 
     A thing's score is the mean, in log-odds, of the looks that show it: of a phone by all of them,
     of anything else by those at the whole picture. Its edges are the mean of theirs, by score.
     """
-    looks = list(looks)
     seeds = [
         each
         for look in looks
@@ -63,7 +62,7 @@ def _same(one: Detection, other: Detection, same_iou: float) -> bool:
     return one.label == other.label and one.box.iou(other.box) >= least
 
 
-def _together(thing: Detection, looks: list[Look], same_iou: float) -> Detection:
+def _together(thing: Detection, looks: Sequence[Look], same_iou: float) -> Detection:
     total = weights = 0.0
     seen: list[tuple[float, Box]] = []
     for look in looks:
