@@ -42,6 +42,13 @@ def test_another_name_takes_from_a_phone_where_half_of_both_boxes_is_shared(shar
     assert (after[PHONE] < phone.score) is less
 
 
+def test_whatever_else_was_seen_is_left_as_it_is_best_first():
+    names = ("book", "cup", "keyboard", "laptop", "mouse", "person", "remote")
+    others = [Detection(name, 0.1 + 0.1 * k, square(60)) for k, name in enumerate(names)]
+    phone = Detection(PHONE, 0.75, Box(0.0, 0.0, 0.1, 0.1))
+    assert against_rivals([*others, phone]) == (phone, *reversed(others))
+
+
 @pytest.mark.parametrize(
     ("side_px", "least", "most"),
     [
