@@ -123,6 +123,20 @@ def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
     assert (glance.window == around_upper(PERSON)) is not follows
 
 
+@pytest.mark.parametrize(
+    ("box", "at"),
+    [
+        pytest.param(Box(0.7, 0.45, 0.76, 0.52), "upper 0", id="in somebody's lap"),
+        pytest.param(Box(0.7, 0.02, 0.76, 0.09), "thing 1", id="beside them"),
+    ],
+)
+def test_what_a_sitter_s_windows_show_needs_no_look_of_its_own(box, at):
+    thing = replace(a_track(3.0), box=box, seat=1)  # of the next seat, where nobody sits
+    turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0), Turn("upper 0", 9.9, 0))
+    glance = next_glance((thing,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
+    assert glance.at == at
+
+
 @pytest.mark.parametrize(("last", "eyes", "next_eye"), [(0, 2, 1), (1, 2, 0), (0, 3, 1), (2, 3, 0)])
 def test_the_eyes_take_turns(last, eyes, next_eye):
     assert next_glance((), (), (Turn("", 9.0, last),), eyes, 10.0, closely=True).eye == next_eye
