@@ -193,6 +193,7 @@ def test_the_layout_of_the_kernels_structures(tmp_path: Path) -> None:
     source.write_text(
         """
         #include <linux/gpio.h>
+        #include <linux/spi/spidev.h>
         #include <stddef.h>
         #include <stdio.h>
         int main(void) {
@@ -204,8 +205,9 @@ def test_the_layout_of_the_kernels_structures(tmp_path: Path) -> None:
             r.config.attrs[0].mask = 1;
             __builtin_strcpy(r.consumer, "procrastobot-guard");
             fwrite(&r, sizeof r, 1, stdout);
-            fprintf(stderr, "%lu %lu %zu", (unsigned long)GPIO_V2_GET_LINE_IOCTL,
-                    (unsigned long)GPIO_GET_CHIPINFO_IOCTL, sizeof(struct gpiochip_info));
+            fprintf(stderr, "%lu %lu %zu %lu %lu", (unsigned long)GPIO_V2_GET_LINE_IOCTL,
+                    (unsigned long)GPIO_GET_CHIPINFO_IOCTL, sizeof(struct gpiochip_info),
+                    (unsigned long)SPI_IOC_WR_MODE, (unsigned long)SPI_IOC_WR_MAX_SPEED_HZ);
         }""",
         encoding="utf-8",
     )
@@ -215,7 +217,10 @@ def test_the_layout_of_the_kernels_structures(tmp_path: Path) -> None:
     assert says.stdout == bytes(guard.line_request(18, 1))
     assert says.stderr.split() == [
         str(number).encode()
-        for number in (guard._GET_LINE, guard._GET_CHIP_INFO, guard._CHIP_INFO.size)
+        for number in (
+            *(guard._GET_LINE, guard._GET_CHIP_INFO, guard._CHIP_INFO.size),
+            *(guard._SPI_MODE, guard._SPI_SPEED),
+        )
     ]
 
 

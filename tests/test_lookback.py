@@ -246,6 +246,11 @@ def test_a_span_of_days_has_hours_and_the_longest_clean_times(lived):
     assert (thursday[9].focus_s, thursday[9].phone_s, thursday[9].pickups) == (3300, 210, 3)
     assert (thursday[10].focus_s, thursday[10].phone_s) == (1200, 0)
     assert sum(hour.focus_s for hours in found.hours for hour in hours) == 6000
+    told = [tuple(hour.values()) for hour in found.as_json()["hours"]]
+    days = ("Wednesday", "Thursday", "Thursday")
+    assert told == [
+        (days[0], 9, 1500, 0, 0), (days[1], 9, 3300, 210, 3), (days[2], 10, 1200, 0, 0)
+    ]  # fmt: skip
     longest = [(round(each.clean_s), each.end) for each in found.clean[:3]]
     assert longest[0] == (1770, NINE + timedelta(minutes=80))
     assert longest[1] == (1500, NINE + timedelta(days=-1, minutes=25))

@@ -114,8 +114,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
+                errors="replace",  # and so it is text
             )
         except OSError as exc:
             return f"it cannot be started: {exc}"
