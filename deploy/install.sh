@@ -98,7 +98,7 @@ system_packages() {
     [ "$apt" = yes ] || return 0
     wanted=mosquitto # for broker.enabled
     # Who looks for http://NAME.local finds it (edge/page/listen.py tells it what to announce).
-    [ "$with_page" = no ] || wanted="$wanted avahi-daemon"
+    [ "$with_page" = no ] || wanted="$wanted avahi-daemon openssl"
     if grep -qs 'Raspberry Pi' /proc/device-tree/model; then
         # These belong to the system: they fit its kernel and its libcamera.
         wanted="$wanted python3-picamera2 python3-lgpio"

@@ -10,8 +10,6 @@ from edge.domain import Command, SetMode, SetVolume
 
 # What the pure part reads anew at every frame. Everything else has been opened, sent or started.
 LIVE = ("seats", "observe", "policy", "session", "nudge", "modes")
-# What the box has nothing to do with: another process reads it, at a start of its own.
-BESIDE = ("hooks",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,7 @@ def adopted(now: Config, wanted: Config) -> Change:
     if set(now.modes) != set(wanted.modes):
         fixed |= {"modes", "nudge"}
     changed = [
-        each.name
-        for each in fields(Config)
-        if each.name not in BESIDE and _of(now, each.name) != _of(wanted, each.name)
+        each.name for each in fields(Config) if _of(now, each.name) != _of(wanted, each.name)
     ]
     taken = [name for name in changed if name in LIVE and name not in fixed]
     # What was opened stays as it is; what is said of it later is compared with that again.
@@ -66,7 +62,7 @@ def _names(seats: tuple[Any, ...]) -> list[str]:
 
 
 def _paths(now: Config, wanted: Config, section: str) -> list[str]:
-    if section in ("seats", "modes"):
+    if section in ("seats", "modes", "hooks"):
         return [section]
     before, after = _of(now, section), _of(wanted, section)
     return [

@@ -67,6 +67,11 @@ class BoxConfig:
         pattern=r"[A-Za-z0-9_-]{1,32}",
     )
     name: str = setting("Procrastobot", "How the box calls itself, e.g. in Home Assistant.")
+    place: str = setting("", "The room where it stands; Home Assistant puts it there.")
+    timezone: str = setting(
+        "",
+        "Where days begin and quiet hours are meant, as Europe/Vienna; empty: as on this machine.",
+    )
     updates: str = setting(
         "",
         "Notice of the newest version: a file, or an http(s) address that is asked once a day;"

@@ -18,7 +18,7 @@ from dataclasses import Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from edge import toml
+from edge import toml, zone
 from edge.address import HIDDEN, callable_problem
 from edge.address import shown as shown_address
 from edge.config import OLD_NAMES, Config
@@ -221,6 +221,9 @@ def _contradictions(config: Config, reader: toml.Reader) -> list[SettingFault]:
         if config.policy.follow and config.policy.follow not in names and sound("policy.follow"):
             what = f"no such seat; there are {', '.join(names)}"
             wrong("policy.follow", f" = {written(config.policy.follow)}: {what}")
+    timezone = config.box.timezone
+    if timezone and sound("box.timezone") and (problem := zone.problem(timezone)):
+        wrong("box.timezone", f" = {written(timezone)}: {problem}")
     if config.nudge.mode not in config.modes and sound("nudge.mode"):
         what = f"no such mode; there are {', '.join(config.modes)}"
         wrong("nudge.mode", f" = {written(config.nudge.mode)}: {what}")

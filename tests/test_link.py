@@ -348,7 +348,7 @@ def test_a_faulty_file_is_answered_with_what_is_wrong_and_changes_nothing(box):
             [],
             ["experiment.enabled"],
         ),
-        (lambda c: replace(c, hooks=(HookConfig(),)), [], []),  # for a process of its own
+        (lambda c: replace(c, hooks=(HookConfig(),)), [], ["hooks"]),
     ],
 )
 def test_what_other_parts_know_by_name_waits_for_the_next_start(change, taken, waiting):

@@ -402,8 +402,30 @@ def test_the_report_command_knows_days_weeks_and_months(lived, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("more", "lang", "language", "said"),
+    [
+        ([], "de_AT.UTF-8", "de", "Was geschah"),
+        ([], "C.UTF-8", "en", "What happened"),
+        ([], "fr_FR.UTF-8", "en", "What happened"),
+        (["--language", "de"], "C.UTF-8", "de", "Was geschah"),
+        (["--language", "en"], "de_AT.UTF-8", "en", "What happened"),
+    ],
+)
+def test_the_report_as_a_page_is_in_the_language_of_the_terminal(
+    lived, tmp_path, more, lang, language, said
+):
+    page = tmp_path / "r.html"
+    arguments = ["report", "--month", "2026-03", "--html", str(page), *more]
+    done = command(*arguments, "--history", str(lived), LC_ALL="", LC_MESSAGES="", LANG=lang)
+    assert done.returncode == 0, done.stderr
+    assert f'<html lang="{language}">' in page.read_text()
+    assert said in page.read_text()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--html", "x", "--language", "xx"], "--language xx: there are en, de"),
         (["--month", "2026-13"], "--month 2026-13: a month like 2026-11 is wanted"),
         (["--from", "2026-03-05", "--to", "2026-03-04"], "is after --to 2026-03-04"),
         (["--to", "2026-03-05"], "--to needs --from"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import http.client
 import io
 import itertools
@@ -14,6 +15,7 @@ import queue
 import re
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import threading
@@ -49,7 +51,7 @@ from edge.history.report import read_file
 from edge.hooks.ledger import Ledger, path_beside
 from edge.link import LENGTHS
 from edge.page import box as page_box
-from edge.page import past, server, site
+from edge.page import certificate, past, server, site
 from edge.page.box import Box
 from edge.page.hosts import is_ours
 from edge.page.login import Login, Store, code_of
@@ -208,6 +210,7 @@ def test_without_a_session_there_is_the_login_and_nothing_else(stranger):
         "/api/password",
         "/api/restart",
         "/api/erase",
+        "/api/certificate",
     ):
         assert stranger.ask("POST", path, b"on")[0] == 401
     assert stranger.box.inbox.drain() == []
@@ -776,6 +779,68 @@ def test_a_body_that_does_not_come_is_not_waited_for(page, monkeypatch, caplog):
 
 
 # ---------------------------------------------------------------- the process
+
+
+@pytest.mark.skipif(not has_openssl(), reason="needs openssl")
+def test_a_certificate_made_by_the_page_is_one_that_a_client_can_trust(page, tmp_path):
+    status, _, body = page.ask("POST", "/api/certificate", {})
+    assert status == 200, body
+    answer = json.loads(body)
+    web = settings.load(page.box.file).web
+    own = Path(web.cert_file)
+    assert own.parent == page.box.file.parent
+    assert stat.S_IMODE(Path(web.key_file).stat().st_mode) == 0o600
+    assert {"web.cert_file", "web.key_file"} <= set(answer["waiting"])
+    folder = tmp_path / "again"
+    folder.mkdir()
+    served = Served(folder, tls={"ssl_certfile": web.cert_file, "ssl_keyfile": web.key_file})
+    try:
+        for host in ("localhost", "127.0.0.1"):
+            trust = ssl.create_default_context(cafile=str(own))
+            with (
+                socket.create_connection(("127.0.0.1", served.port), 30) as plain,
+                trust.wrap_socket(plain, server_hostname=host) as safe,
+            ):
+                shown = hashlib.sha256(safe.getpeercert(binary_form=True)).digest().hex(":")
+                assert shown.upper() == answer["fingerprint"]
+        with (
+            socket.create_connection(("127.0.0.1", served.port), 30) as plain,
+            pytest.raises(ssl.SSLCertVerificationError, match=r"a\.example"),
+        ):
+            trust.wrap_socket(plain, server_hostname="a.example")
+    finally:
+        served.close()
+
+
+@pytest.mark.skipif(not has_openssl(), reason="needs openssl")
+def test_a_certificate_of_the_owners_is_left_alone_and_what_is_no_name_refused(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("# mine\n")
+    with pytest.raises(certificate.NotMade, match="there is a certificate already: /etc/mine"):
+        certificate.make(config, present="/etc/mine")
+    with pytest.raises(certificate.NotMade, match="no such name"):
+        certificate.make(config, present="", asked=["a,IP:1.2.3.4"])
+    with pytest.raises(certificate.NotMade, match="no configuration file"):
+        certificate.make(None, present="")
+    assert [each.name for each in tmp_path.iterdir()] == ["config.toml"]
+    made = certificate.make(config, present="", asked=["192.0.2.7", "box.lan"])
+    again = certificate.make(config, present=str(made.certificate))
+    assert made.fingerprint != again.fingerprint
+    assert config.read_text().startswith("# mine\n")
+
+
+@pytest.mark.skipif(not has_openssl(), reason="needs openssl")
+def test_one_command_makes_a_certificate(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(f"[history]\npath = '{tmp_path}/history.db'\n")
+    command = [sys.executable, "-m", "edge", "page", "--certificate", "--name", "box.lan"]
+    done = subprocess.run(
+        [*command, "--config", str(config)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "box.lan" in done.stdout
+    assert certificate.fingerprint(tmp_path / "page.crt") in done.stdout
+    assert settings.load(config).web.key_file == str(tmp_path / "page.key")
 
 
 @pytest.mark.skipif(not has_openssl(), reason="needs openssl")

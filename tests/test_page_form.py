@@ -110,6 +110,111 @@ def test_seats_are_changed_in_their_place(file):
     assert config.seats[0].dock is None
 
 
+HOOKED = """\
+[box]
+name = "mine"
+
+# industry baby
+[[hooks]] # loud
+name = "stereo" # in the kitchen
+address = "http://192.0.2.7/play"
+
+# a dollar each
+[[hooks]]
+name = "pledge"
+command = "/usr/local/bin/donate 1"
+pledge = true
+daily_most = 3
+notify = ""
+
+# nobody's business
+[privacy]
+# keep_pictures = 100
+"""
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(HOOKED)
+    return path
+
+
+def test_hooks_are_in_the_form_and_what_runs_a_program_is_shown_to_be_set_by_hand(hooked):
+    shown = form.described(hooked)["hooks"]
+    assert [each["of"] for each in shown] == ["stereo", "pledge", "hook"]
+    settings_ = {each["name"]: each for each in shown[1]["settings"]}
+    assert [name for name, each in settings_.items() if each["by_hand"]] == ["command", "loopback"]
+    assert settings_["command"]["value"] == "/usr/local/bin/donate 1"
+    assert (settings_["daily_most"]["value"], settings_["daily_most"]["set"]) == (3, True)
+    assert (settings_["tries"]["value"], settings_["tries"]["set"]) == (5, False)
+    assert (settings_["notify"]["value"], settings_["notify"]["there"]) == (None, False)
+
+
+def test_a_hook_is_changed_in_its_place(hooked):
+    new = {"address": "http://192.0.2.8/", "tries": 2}
+    kept = {"of": "pledge", "set": {"daily_most": None, "pledge": None}}
+    assert saved(hooked, (["hooks"], [{"of": "stereo", "set": new}, kept])).faults == []
+    wanted = HOOKED.replace("192.0.2.7/play", "192.0.2.8/").replace("# loud", "# loud\ntries = 2")
+    assert hooked.read_text() == wanted.replace("pledge = true\ndaily_most = 3\n", "")
+
+
+@pytest.mark.parametrize("kept", [["pledge"], ["stereo"], []], ids=str)
+def test_a_hook_is_taken_out_and_every_comment_above_the_others_stays(hooked, kept):
+    assert saved(hooked, (["hooks"], [{"of": name, "set": {}} for name in kept])).faults == []
+    assert [hook.name for hook in settings.load(hooked).hooks] == kept
+    for comment in ("# a dollar each", "# nobody's business", "# keep_pictures = 100"):
+        assert comment in hooked.read_text()
+
+
+def test_a_hook_is_added_below_the_others(hooked):
+    there = [{"of": "stereo", "set": {}}, {"of": "pledge", "set": {}}]
+    new = {"name": "phone", "on": "clean_session", "notify": "ntfy://x", "timeout_s": None}
+    assert saved(hooked, (["hooks"], [*there, {"of": None, "set": new}])).faults == []
+    block = '[[hooks]]\nname = "phone"\non = "clean_session"\nnotify = "ntfy://x"\n\n# nobody'
+    assert hooked.read_text() == HOOKED.replace("# nobody", block)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["", "[box]\nname = 'a'", EXAMPLE, "hooks = []\n", "hooks = [{name = 'old'}] # mine\n"],
+    ids=["nothing", "a table", "the example", "none, in a list", "in a list"],
+)
+def test_a_hook_is_added_to_any_file_and_goes_again(tmp_path, before):
+    path = tmp_path / "config.toml"
+    path.write_text(before)
+    there = [{"of": hook.name, "set": {}} for hook in settings.load(path).hooks]
+    new = {"of": None, "set": {"name": "new", "address": "https://a.example/"}}
+    assert saved(path, (["hooks"], [*there, new])).faults == []
+    assert settings.load(path).hooks[-1].address == "https://a.example/"
+    assert saved(path, (["hooks"], [{"of": "new", "set": {"address": "https://b.example/"}}])) == (
+        form.Saved([], [], 1)
+    )
+    assert [hook.address for hook in settings.load(path).hooks] == ["https://b.example/"]
+    assert saved(path, (["hooks"], [])).faults == []
+    assert settings.load(path).hooks == ()
+
+
+@pytest.mark.parametrize(
+    ("new", "fault"),
+    [
+        ({"name": "stereo"}, ("hooks[2].name", "is the name of another hook")),
+        ({"name": "a b"}, ("hooks[2].name", "does not fit")),
+        ({"name": "x", "pledge": True}, ("hooks[2].daily_most", "a pledge needs a daily limit")),
+        ({"name": "x", "address": "http://127.0.0.1/"}, ("hooks[2].address", "this machine")),
+        ({"name": "x", "delay_s": -1}, ("hooks[2].delay_s", "must be from 0 to 3600")),
+        ({"name": "x", "nothing": 1}, ("hooks[2].nothing", "no such setting")),
+    ],
+    ids=str,
+)
+def test_a_wrong_hook_is_refused_in_the_words_of_check(hooked, new, fault):
+    there = [{"of": "stereo", "set": {}}, {"of": "pledge", "set": {}}]
+    found = saved(hooked, (["hooks"], [*there, {"of": None, "set": new}])).faults
+    assert found[0]["where"] == fault[0]
+    assert fault[1] in found[0]["text"]
+    assert hooked.read_text() == HOOKED
+
+
 def test_seats_of_a_file_without_any_are_added(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(EXAMPLE)
@@ -151,6 +256,12 @@ def test_what_check_calls_wrong_is_not_written_and_said_in_its_words(file, where
         [{"path": ["policy"]}],
         [{"path": ["seats", "name"], "value": "x"}],
         [{"path": ["hooks"], "value": [{"command": "/bin/true"}]}],
+        [{"path": ["hooks"], "value": [{"of": "a", "set": {}}, {"of": "a", "set": {}}]}],
+        [{"path": ["hooks"], "value": [{"of": None, "set": {"command": "/bin/true"}}]}],
+        [{"path": ["hooks"], "value": [{"of": "stereo", "set": {"loopback": True}}]}],
+        [{"path": ["hooks"], "value": [{"of": 3, "set": {}}]}],
+        [{"path": ["hooks"], "value": {}}],
+        [{"path": ["hooks"]}],
         [{"path": ["hooks", "command"], "value": "/bin/true"}],
         [{"path": ["a", "b", "c", "d"]}],
         [{"path": ["policy", "\n"]}],

@@ -219,6 +219,28 @@ def test_a_change_is_told_to_systemd_and_the_same_again_is_not(tmp_path: Path) -
     assert asked.calls == []
 
 
+def test_who_reads_the_configuration_once_starts_anew_where_it_has_changed(tmp_path: Path) -> None:
+    page, hooks = tmp_path / "units", tmp_path / "read"
+    web, hook = "[web]\nenabled = true\n", "[[hooks]]\nname = 'a'\n"
+    zone = "[box]\ntimezone = 'Asia/Tokyo'\n"
+    for text, again in (
+        (web, {"page"}),  # the hooks have started with this machine
+        (web, set()),
+        (web + "[policy]\nphone_hold_s = 3\n", set()),
+        (web + hook, {"hooks"}),
+        (web + "cert_file = '/x'\n" + hook, {"page"}),
+        (web + hook + zone, {"page", "hooks"}),
+        (web + zone, {"hooks"}),
+        (web + zone, set()),
+    ):
+        asked = Asked()
+        listen.arrange(text, page, asked)
+        listen.tell_hooks(text, hooks, asked)
+        found = {each.split()[-1] for each in asked.calls if each.startswith(("stop", "restart"))}
+        names = {listen.SERVICE: "page", listen.HOOKS: "hooks"}
+        assert {names[each] for each in found} == again, text
+
+
 @pytest.mark.parametrize(
     ("web", "told"),
     [

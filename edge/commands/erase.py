@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import settings
+    from edge import settings, zone
     from edge.album import folder_of, pictures
     from edge.history.erase import erase, remove
     from edge.history.store import Unusable
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if path is None:
         configuration = args.config or settings.find()
         config = settings.load(configuration)
+        zone.use(config.box.timezone)
         path = history_path(config, configuration)
         kept = pictures(folder_of(config.privacy, state_dir(configuration)), day)
     try:

@@ -40,12 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, configuration: Path | None) -> int:
-    from edge import logs, settings
+    from edge import logs, settings, zone
     from edge.hooks.ledger import path_beside
     from edge.hooks.worker import run_all
     from edge.telling import history_path, local_time
 
     config = settings.load(configuration)
+    zone.use(config.box.timezone)
     hooks = tuple(each for each in config.hooks if each.address or each.command or each.notify)
     if args.wanted:
         return 0 if hooks and config.history.enabled else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from edge.config import Config
     from edge.history.lookback import LookBack
     from edge.history.store import Store
+    from edge.page.words import Words
 
 HELP = "what the history says: focus, phone, pick-ups, streak"
 EPILOG = """examples:
@@ -21,12 +23,14 @@ EPILOG = """examples:
   procrastobot report --month 2026-11        a month; --from and --to: any days
   procrastobot report --day 2026-11-02 --events
   procrastobot report --month --html november.html
+  procrastobot report --html today.html --language de
   procrastobot report --week --json          the same for programs; --csv: a line a day
   procrastobot report --month --events --csv every event, a line each
 
 Reads the history beside a running box, and never writes to it. Times are minutes; those of several
 seats add up, sessions are shared by them. A span of more than six weeks is shown by week, of more
-than half a year by month. The HTML file is complete in itself and needs no network.
+than half a year by month. The HTML file is complete in itself, needs no network,
+and is in the language of your terminal (LANG), where the page speaks it.
 """
 
 
@@ -42,31 +46,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--html", type=Path, metavar="FILE", help="write a page to look at")
+    parser.add_argument("--language", metavar="CODE", help="of --html, as de (default: LANG's)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file")
     parser.add_argument("--history", type=Path, metavar="FILE", help="another history")
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import settings
+    from edge import settings, zone
     from edge.config import Config
     from edge.history.report import from_file
     from edge.history.store import Unusable
     from edge.service import with_sudo
     from edge.telling import history_path, local_time
 
-    now = local_time()
-    try:
-        first, last = days(args, today=now.date())
-    except ValueError as exc:
-        print(exc, file=sys.stderr)
-        return 2
     path, config = args.history, Config()
     if path is None or args.config is not None:
         configuration = args.config or settings.find()
         config = settings.load(configuration)
         path = path or history_path(config, configuration)
+        zone.use(config.box.timezone)
+    now = local_time()
     try:
-        from_file(path, lambda store: told(store, first, last, now=now, args=args, config=config))
+        words = _words(args.language)
+        first, last = days(args, today=now.date())
+    except ValueError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    try:
+        from_file(
+            path,
+            lambda store: told(store, first, last, now=now, args=args, config=config, words=words),
+        )
     except (Unusable, PermissionError) as exc:
         print(f"{exc}{with_sudo(path)}", file=sys.stderr)
         return 1
@@ -74,6 +84,19 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.html} cannot be written: {exc.strerror or exc}", file=sys.stderr)
         return 1
     return 0
+
+
+def _words(asked: str | None) -> Words:
+    """The language that is asked for, or that of the terminal. Raises ValueError, in words."""
+    from edge.page.words import ENGLISH, languages
+
+    known = languages()
+    if asked is not None and asked not in known:
+        raise ValueError(f"--language {asked}: there are {', '.join(known)}")
+    # The first of these that is set counts (locale(7)).
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    spoken = next(filter(None, names), "")
+    return known[asked or (spoken[:2] if spoken[:2] in known else ENGLISH)]
 
 
 def days(args: argparse.Namespace, *, today: date) -> tuple[date, date]:
@@ -113,6 +136,7 @@ def told(
     now: datetime,
     args: argparse.Namespace,
     config: Config,
+    words: Words,
 ) -> None:
     """Print or write what is asked for."""
     from edge.files import whole
@@ -133,15 +157,15 @@ def told(
             for each in lived:
                 at = each.at.astimezone(zone)
                 when = f"{at:%H:%M:%S}" if first == last else f"{at:%d %b %H:%M:%S}"
-                words = [when, each.seat or "", lookback.what(each), lookback.why(each)]
-                print("  ".join(filter(None, words)))
+                parts = [when, each.seat or "", lookback.what(each), lookback.why(each)]
+                print("  ".join(filter(None, parts)))
         return
     found = lookback.look_back(store, first, last, now=now)
     trial = helped(store, config.experiment, now=now)
     if args.html:
         with whole(args.html) as unfinished:
             said = [] if trial is None else [Said("Does it help?", trial.sentences)]
-            text = page(found, box=config.box.name, said=said)
+            text = words.page(page(found, box=config.box.name, said=said))
             unfinished.write_text(text, encoding="utf-8")
         print(f"{args.html}: {first} to {last}" if first != last else f"{args.html}: {first}")
     elif args.json:

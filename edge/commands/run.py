@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, path: Path | None) -> int:
-    from edge import app, logs
+    from edge import app, logs, zone
 
     def read() -> Config:
         return whole(path, assignments(args))
 
     config = read()
+    zone.use(config.box.timezone)
     logs.set_up(config.box.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _request_stop)
@@ -89,6 +90,7 @@ def _run(args: argparse.Namespace, path: Path | None) -> int:
     if box.again:
         # In place: for whoever started this process it goes on, and no second one is beside it.
         sys.stdout.flush()
+        zone.use("")
         os.execv(sys.executable, sys.orig_argv)
     return code
 

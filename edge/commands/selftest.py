@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edge import service, settings
+    from edge import service, settings, zone
 
     wanted: tuple[str, ...] = PARTS
     if args.only:
@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     path = args.config or settings.find()
     config = settings.load(path)
+    zone.use(config.box.timezone)
     if args.source:
         config = settings.override(config, {"camera.source": args.source})
     if args.play:

@@ -44,6 +44,7 @@ def message(config: Config, *, gone: Mapping[str, str] | None = None) -> bytes:
                 "manufacturer": "Procrastobot",
                 "model": "Procrastobot",
                 "sw_version": __version__,
+                **({"suggested_area": config.box.place} if config.box.place else {}),
                 **_page(config),
             },
             "origin": {"name": "procrastobot", "sw_version": __version__},

@@ -19,14 +19,17 @@ from tomlkit.exceptions import TOMLKitError
 
 from edge import checkup, settings, toml, tunes
 from edge.adopt import needs_start
-from edge.config import Config, SeatConfig
+from edge.config import Config, HookConfig, SeatConfig
 from edge.domain import Box
 from edge.files import whole
 from edge.page.words import Text
 
 MOST_CHANGES = 200
-# Seats are drawn; a hook runs commands, and is set by who may edit the file.
+# Not a table each: seats are drawn, hooks are as many as one likes.
 UNTYPED = ("seats", "hooks")
+# Who is logged in may not have this machine run a program, nor be called itself: that is for who
+# may edit the file.
+FILE_ONLY = ("command", "loopback")
 TUNES = (("nudge", "chirp"), ("nudge", "loud"))  # can be listened to
 KINDS = {bool: "switch", int: "whole", float: "number", str: "text"}
 
@@ -51,7 +54,8 @@ def described(path: Path | None, say: Callable[[str], str] = str) -> dict[str, A
     try:
         found = settings.read(path)
     except settings.ConfigUnreadable as exc:
-        return {"sections": [], "seats": [], "faults": [{"where": "", "text": str(exc)}]}
+        fault = {"where": "", "text": str(exc)}
+        return {"sections": [], "seats": [], "hooks": [], "faults": [fault]}
     given = _tree(path)
     sections = []
     for section in fields(Config):
@@ -66,6 +70,7 @@ def described(path: Path | None, say: Callable[[str], str] = str) -> dict[str, A
         "file": str(path) if path else "",
         "sections": sections,
         "seats": [_seat(seat) for seat in found.config.seats],
+        "hooks": _hooks(found.config.hooks, given, say),
         "faults": _faults(found.faults),
     }
 
@@ -76,6 +81,12 @@ def _section(
     for name in where:
         inner = given.get(name, {})
         given = inner if isinstance(inner, Mapping) else {}
+    return _table(where, table, given, say)
+
+
+def _table(
+    where: tuple[str, ...], table: Any, given: Mapping[str, Any], say: Callable[[str], str]
+) -> dict[str, Any]:
     hints = typing.get_type_hints(type(table))
     return {
         "path": where,
@@ -93,11 +104,27 @@ def _section(
                 "there": bool(getattr(table, each.name)) if each.metadata["secret"] else None,
                 "set": each.name in given,
                 "start": needs_start(where[0]),
+                "by_hand": where[0] == "hooks" and each.name in FILE_ONLY,
                 "tunes": list(tunes.LIBRARY) if (*where, each.name) in TUNES else None,
             }
             for each in fields(table)
         ],
     }
+
+
+def _hooks(
+    hooks: Sequence[HookConfig], given: Mapping[str, Any], say: Callable[[str], str]
+) -> list[dict[str, Any]]:
+    """Those there are, and one as it would be when it is added."""
+    there = given.get("hooks")
+    there = there if isinstance(there, list) else []
+    tables = [*hooks, HookConfig()]
+    written = [each if isinstance(each, Mapping) else {} for each in there]
+    written += [{}] * (len(tables) - len(written))
+    return [
+        {"of": table.name, **_table(("hooks",), table, said, say)}
+        for table, said in zip(tables, written, strict=False)
+    ]
 
 
 def about(table: type) -> str:
@@ -139,7 +166,7 @@ def save(path: Path | None, given: Any) -> Saved:
     try:
         changes = _changes(given)
     except ValueError as exc:
-        return Saved([{"where": "", "text": str(exc)}], [])
+        return Saved([{"where": "", "text": exc.args[0]}], [])
     if path is None:
         return Saved(
             [{"where": "", "text": Text("there is no configuration file to write to")}], []
@@ -197,12 +224,28 @@ def _changes(given: Any) -> list[Change]:
             raise ValueError("a change has a path and a value")
         if not all(isinstance(part, str) and part and part.isprintable() for part in path):
             raise ValueError("a change has a path and a value")
+        if (len(path) == 1) != (path[0] in UNTYPED):
+            raise ValueError("a change is of one setting, or of all seats or hooks")
         if path[0] == "hooks":
-            raise ValueError("hooks are set in the file itself ([[hooks]])")
-        if (len(path) == 1) != (path[0] == "seats"):
-            raise ValueError("a change is of one setting, or of all seats")
+            _judge_hooks(each.get("value"))
         found.append((tuple(path), each.get("value")))
     return found
+
+
+def _judge_hooks(value: Any) -> None:
+    """All hooks that there are to be: each one that is there, by its name, or a new one, and what
+    of it changes. Raises ValueError."""
+    seen = set()
+    for hook in value if isinstance(value, list) else [None]:
+        of, new = (hook.get("of"), hook.get("set")) if isinstance(hook, dict) else (0, None)
+        if not (of is None or isinstance(of, str)) or of in seen or not isinstance(new, dict):
+            raise ValueError("a hook has a name that it goes by, or none, and what changes")
+        seen |= {of} - {None}
+        for name in FILE_ONLY:
+            if name in new:
+                raise ValueError(
+                    Text("hooks: {name} is set in the file itself, by who may edit it", name=name)
+                )
 
 
 # ---------------------------------------------------------------- the text of the file
@@ -213,6 +256,8 @@ def changed(text: str, changes: Sequence[Change]) -> str:
     for path, value in changes:
         if path == ("seats",):
             text = _with_seats(text, value)
+        elif path == ("hooks",):
+            text = _with_hooks(text, value)
         elif value is None:
             text = _without(text, path)
         else:
@@ -291,16 +336,117 @@ def _with_seats(text: str, value: Any) -> str:
                 seat[name] = given
     for wanted in value[len(there) :]:
         table = tomlkit.table() if isinstance(there, tomlkit.items.AoT) else tomlkit.inline_table()
-        table.update({name: given for name, given in wanted.items() if given is not None})
+        table.update(_given(wanted))
         there.append(table)
     return tomlkit.dumps(document)
+
+
+def _with_hooks(text: str, value: Sequence[Mapping[str, Any]]) -> str:
+    """Those that are not named are taken out; new ones come last. Comments stay with what they
+    stand in or above."""
+    there = tomllib.loads(text).get("hooks", [])
+    names = [each.get("name", HookConfig().name) for each in there]
+    kept = {names.index(each["of"]): each["set"] for each in value if each["of"] in names}
+    for number in reversed(range(len(names))):
+        if number not in kept:
+            text = _without_hook(text, number)
+    for number, (_, new) in enumerate(sorted(kept.items())):
+        for name, given in new.items():
+            text = _with_in_hook(text, number, name, given)
+    for each in value:
+        if each["of"] not in names:
+            text = _with_new_hook(text, each["set"])
+    return text
+
+
+def _without_hook(text: str, number: int) -> str:
+    wanted = tomllib.loads(text)
+    del wanted["hooks"][number]
+    if not wanted["hooks"]:
+        del wanted["hooks"]
+    lines = text.split("\n")
+    if (begins := _hook_begins(lines, number)) is not None:
+        ends = _table_ends(lines, begins)
+        tried = "\n".join([*lines[:begins], *lines[ends:]])
+        if _says(tried, wanted):
+            return tried
+    document = tomlkit.parse(text)
+    hooks: Any = document["hooks"]
+    del hooks[number]
+    if not hooks:
+        del document["hooks"]
+    return tomlkit.dumps(document)
+
+
+def _with_in_hook(text: str, number: int, name: str, value: Any) -> str:
+    wanted = tomllib.loads(text)
+    hook = wanted["hooks"][number]
+    there = name in hook
+    if value is None:
+        hook.pop(name, None)
+    else:
+        hook[name] = value
+    lines = text.split("\n")
+    if not there and value is not None and (begins := _hook_begins(lines, number)) is not None:
+        line = _lines({name: value}).splitlines()
+        tried = "\n".join([*lines[: begins + 1], *line, *lines[begins + 1 :]])
+        if _says(tried, wanted):
+            return tried
+    document = tomlkit.parse(text)
+    hooks: Any = document["hooks"]
+    if value is None:
+        hooks[number].pop(name, None)
+    else:
+        hooks[number][name] = value
+    return tomlkit.dumps(document)
+
+
+def _with_new_hook(text: str, hook: Mapping[str, Any]) -> str:
+    """Below those that there are, else at the end."""
+    tree = tomllib.loads(text)
+    wanted = {**tree, "hooks": [*tree.get("hooks", []), _given(hook)]}
+    lines = text.rstrip().split("\n")
+    last = _hook_begins(lines, len(wanted["hooks"]) - 2)
+    ends = len(lines) if last is None else _table_ends(lines, last)
+    rest = ["", *lines[ends:]] if ends < len(lines) else []
+    while ends and not lines[ends - 1].strip():
+        ends -= 1
+    block = ["", "[[hooks]]", *_lines(hook).splitlines()]
+    tried = "\n".join([*lines[:ends], *block, *rest, ""]).lstrip("\n")
+    if _says(tried, wanted):
+        return tried
+    document = tomlkit.parse(text)
+    hooks: Any = document.setdefault("hooks", tomlkit.array())
+    table = tomlkit.table() if isinstance(hooks, tomlkit.items.AoT) else tomlkit.inline_table()
+    table.update(_given(hook))
+    hooks.append(table)
+    return tomlkit.dumps(document)
+
+
+def _hook_begins(lines: Sequence[str], number: int) -> int | None:
+    heads = [i for i, each in enumerate(lines) if _bare(each) == "[[hooks]]"]
+    return heads[number] if 0 <= number < len(heads) else None
+
+
+def _table_ends(lines: Sequence[str], begins: int) -> int:
+    """The line after it; a comment right above the next one belongs to that."""
+    ends = begins + 1
+    while ends < len(lines) and not lines[ends].lstrip().startswith("["):
+        ends += 1
+    if ends < len(lines):
+        while ends > begins + 1 and lines[ends - 1].startswith("#"):
+            ends -= 1
+    return ends
+
+
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value is not None}
 
 
 def _lines(seat: Mapping[str, Any]) -> str:
     return "".join(
         f"{toml.key(name)} = {tomlkit.item(value).as_string()}\n"
-        for name, value in seat.items()
-        if value is not None
+        for name, value in _given(seat).items()
     )
 
 

@@ -3,14 +3,19 @@ it is installed, tell the network of it.
 
     python -I -m edge.page.listen --config FILE     as root, before the box starts
 
+The page and the hooks read the configuration when they start; with a start of the box they start
+anew, if what they read there has changed.
+
 The configuration is the service's to write, and this runs as root: nothing of it is passed on but
-an address and a number. Standard library only: it runs at every start of the box.
+an address and numbers. Standard library only: it runs at every start of the box.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import ipaddress
+import json
 import subprocess
 import sys
 import tomllib
@@ -19,6 +24,8 @@ from pathlib import Path
 
 SOCKET = "procrastobot-page.socket"
 SERVICE = "procrastobot-page.service"
+HOOKS = "procrastobot-hooks.service"
+HOOKS_READ = Path("/run/procrastobot-hooks-read")
 UNITS = Path("/run/systemd/system")
 # Where Avahi looks for what it is to announce; without it nothing is.
 ANNOUNCED = Path("/etc/avahi/services/procrastobot.service")
@@ -75,6 +82,13 @@ def announce(text: str, path: Path) -> None:
         path.write_text(wanted)
 
 
+def read_from(text: str, *names: str) -> str:
+    """These tables as a number, which is another one where one of them has changed."""
+    tree = tomllib.loads(text.removeprefix("\ufeff"))
+    read = json.dumps([tree.get(name) for name in names], sort_keys=True, default=str)
+    return hashlib.sha256(read.encode()).hexdigest()
+
+
 def arrange(text: str, units: Path, systemctl: Systemctl) -> None:
     """Raises ValueError, OSError."""
     wanted = stream(text)
@@ -86,7 +100,8 @@ def arrange(text: str, units: Path, systemctl: Systemctl) -> None:
             systemctl(["stop", SOCKET, SERVICE])
             systemctl(["daemon-reload"])
         return
-    after = f"[Socket]\nListenStream=\nListenStream={wanted}\n"
+    number = read_from(text, "box", "web", "history")
+    after = f"# {number}\n[Socket]\nListenStream=\nListenStream={wanted}\n"
     if after != before:
         drop_in.parent.mkdir(parents=True, exist_ok=True)
         drop_in.write_text(after)
@@ -94,6 +109,16 @@ def arrange(text: str, units: Path, systemctl: Systemctl) -> None:
         # Who looks now has to look elsewhere.
         systemctl(["stop", SOCKET, SERVICE])
     systemctl(["start", SOCKET])
+
+
+def tell_hooks(text: str, read: Path, systemctl: Systemctl) -> None:
+    """Raises ValueError, OSError."""
+    wanted = read_from(text, "hooks", "box", "history")
+    if not read.exists():
+        read.write_text(wanted)  # this machine has just started, and they with it
+    elif read.read_text() != wanted:
+        read.write_text(wanted)
+        systemctl(["restart", HOOKS])
 
 
 def call(arguments: Sequence[str]) -> None:
@@ -110,6 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = args.config.read_text(encoding="utf-8")
         arrange(text, UNITS, call)
         announce(text, ANNOUNCED)
+        tell_hooks(text, HOOKS_READ, call)
     except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
         # The box itself says what is wrong with its configuration.
         sys.stderr.write(f"the page: {exc}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,17 +22,20 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge import logs
+from edge.address import host_of
 from edge.config import Config
 from edge.history.page import STYLE
 from edge.history.report import read_file
 from edge.history.store import Unusable
-from edge.page import form, past
+from edge.page import certificate, form, past
 from edge.page.box import Away, Box, Looking
 from edge.page.doors import COOKIE, Doors, Refusals
 from edge.page.hosts import is_ours
 from edge.page.login import SESSION_S, Login, Refused
 from edge.page.words import Text, Words, chosen, languages
 from edge.wire.commands import MAX_PAYLOAD_BYTES
+
+log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -131,6 +135,7 @@ class Site:
             Route("/api/taught/file", self._taught_file, methods=["GET"]),
             Route("/api/box", self._of_box, methods=["GET"]),
             Route("/api/settings", self._settings, methods=["GET", "POST"]),
+            Route("/api/certificate", self._certificate, methods=["POST"]),
             Route("/api/aim", self._aim, methods=["POST"]),
             Route("/api/play", self._play, methods=["POST"]),
             Route("/api/restart", self._restart, methods=["POST"]),
@@ -359,11 +364,30 @@ class Site:
             say = self._words(request).of
             faults = [{**each, "text": say(each["text"])} for each in saved.faults]
             return JSONResponse({"faults": faults}, 400)
+        return JSONResponse({"saved": saved.changed, "notes": saved.notes, **await self._adopted()})
+
+    async def _adopted(self) -> dict[str, Any]:
+        """What the box makes of the file as it is now."""
         try:
-            answer, _ = await self._box.ask({"ask": "adopt"})
+            return (await self._box.ask({"ask": "adopt"}))[0]
         except Away:
-            answer = {"away": True}
-        return JSONResponse({"saved": saved.changed, "notes": saved.notes, **answer})
+            return {"away": True}
+
+    async def _certificate(self, request: Request) -> Response:
+        """Also for the name by which this browser has come."""
+        name = host_of(request.headers.get("host", "")) or "localhost"
+        async with self._one_at_a_time:
+            try:
+                made = await asyncio.to_thread(
+                    certificate.make,
+                    self._configuration,
+                    present=self._config().web.cert_file,
+                    asked=[name],
+                )
+            except certificate.NotMade as exc:
+                raise Wrong(exc.args[0]) from exc
+        log.info("a certificate was made for %s", ", ".join(made.names))
+        return JSONResponse({"fingerprint": made.fingerprint, **await self._adopted()})
 
     async def _aim(self, request: Request) -> Response:
         seconds = AIM_S if (await _json(request)).get("on") is True else 0

@@ -36,11 +36,12 @@ const SESSIONS = { idle: t("Nothing runs"), focus: t("Focus"), break: t("Break")
 
 function show() {
   say("box", state.box || "Procrastobot");
-  at("now").dataset.look = look();
-  onChange("session", state.session, (place) => {
+  onChange("session", state.session, async (place) => {
     place.textContent = SESSIONS[state.session] || state.session;
-    refreshDays();
+    await refreshDays();
+    at("now").dataset.look = look();
   });
+  if ("look" in at("now").dataset) at("now").dataset.look = look();
   say("clock", state.until ? countdown(state.until) : "");
   say("reason", reason());
   const seats = Object.entries(state.seats || {}).map(([name, seat]) =>
@@ -124,6 +125,7 @@ async function refresh() {
     show();
   } catch (error) {
     connected(false); // what is shown is how it was
+    at("now").dataset.look ??= "";
   }
 }
 

@@ -8,7 +8,7 @@ const changes = new Map(); // path -> value; null: back to the default
 const keyOf = (path) => path.join(".");
 const idOf = (path) => `s-${keyOf(path)}`;
 
-function field(path, setting) {
+function field(path, setting, noted = note) {
   const id = idOf(path);
   const row = element("div", "", { class: "setting" });
   row.dataset.words = `${keyOf(path)} ${setting.help}`.toLowerCase();
@@ -20,16 +20,17 @@ function field(path, setting) {
   input.setAttribute("aria-describedby", `${id}-help ${id}-wrong`);
   const back = element("button", t("Default"), { type: "button", class: "quiet",
     "aria-label": t("{setting}: back to the default", { setting: keyOf(path) }) });
-  back.hidden = !setting.set;
+  back.hidden = !setting.set || setting.by_hand;
+  input.disabled = setting.by_hand;
   back.addEventListener("click", () => {
     show(input, setting, setting.default);
-    note(path, null);
+    noted(path, null);
     back.hidden = true;
   });
   input.addEventListener("input", () => {
     input.removeAttribute("aria-invalid");
     wrong.textContent = "";
-    note(path, valueOf(input, setting));
+    noted(path, valueOf(input, setting));
     back.hidden = false;
   });
   show(input, setting, setting.value);
@@ -58,7 +59,8 @@ function helpOf(setting) {
   const parts = [setting.help];
   if (setting.low !== null) parts.push(t("{low} to {high}.", setting));
   if (setting.kind === "secret") parts.push(setting.there ? t("One is set.") : t("None is set."));
-  if (setting.start) parts.push(t("In force after the next start."));
+  if (setting.by_hand) parts.push(t("Set in the file itself."));
+  else if (setting.start) parts.push(t("In force after the next start."));
   return parts.join(" ");
 }
 
@@ -94,9 +96,57 @@ function note(path, value) {
   say("count", tn("{n} change", "{n} changes", changes.size));
 }
 
+// Hooks: those there are, each by its name in the file, with what of it changes, and new ones.
+let hooks = [];
+
+function hooksChanged() {
+  note(["hooks"], hooks.map(({ of, set }) => ({ of, set })));
+}
+
+function hookPart(hook, number) {
+  const part = element("details", "", { class: "section" });
+  const now = (setting) => {
+    if (!(setting.name in hook.set)) return setting;
+    const given = hook.set[setting.name];
+    const secret = setting.kind === "secret";
+    return { ...setting, value: secret ? "" : given ?? setting.default, there: secret && Boolean(given), set: given !== null };
+  };
+  const out = element("button", t("Take it out"), { type: "button", "aria-label": t("{name}: take it out", { name: hook.name }) });
+  out.addEventListener("click", () => {
+    hooks.splice(number, 1);
+    hooksChanged();
+    showHooks();
+    at("add").focus();
+  });
+  part.append(element("summary", hook.name), ...hook.settings.map((setting) =>
+    field([`hooks[${number}]`, setting.name], now(setting), (_, value) => {
+      hook.set[setting.name] = value;
+      hooksChanged();
+    })), out);
+  part.open = hook.open;
+  part.addEventListener("toggle", () => { hook.open = part.open; });
+  return part;
+}
+
+function showHooks() {
+  at("hooks").replaceChildren(...hooks.map(hookPart));
+}
+
+at("add").addEventListener("click", () => {
+  const made = declared.hooks.at(-1);
+  let name = made.of;
+  for (let n = 2; hooks.some((each) => each.name === name); n += 1) name = `${made.of}-${n}`;
+  hooks.push({ of: null, name, set: { name }, settings: made.settings, open: true });
+  hooksChanged();
+  showHooks();
+  at(`s-hooks[${hooks.length - 1}].name`).focus();
+});
+
 async function load() {
   declared = await ask("/api/settings");
   connected(true);
+  hooks = declared.hooks.slice(0, -1).map((hook) => ({ ...hook, name: hook.of, set: {}, open: false }));
+  showHooks();
   changes.clear();
   at("bar").hidden = true;
   say("file", declared.file ? t("These are the settings in {file}; it can be edited by hand too.", { file: declared.file })
@@ -153,7 +203,8 @@ async function save() {
 at("find").addEventListener("input", find);
 at("save").addEventListener("click", save);
 at("leave").addEventListener("click", load);
-at("sections").addEventListener("submit", (event) => { event.preventDefault(); save(); });
+for (const id of ["sections", "hooks"])
+  at(id).addEventListener("submit", (event) => { event.preventDefault(); save(); });
 at("restart").addEventListener("click", async () => {
   const answer = await post("/api/restart");
   at("answer").textContent = answer.ok ? t("The box starts again; that takes some seconds.") : said(answer.error);
@@ -164,6 +215,16 @@ at("password").addEventListener("submit", async (event) => {
   const answer = await post("/api/password", { new: at("new").value });
   at("password-answer").textContent = answer.ok ? t("Set. Other browsers have to log in again.") : answer.error;
   if (answer.ok) at("new").value = "";
+});
+at("plain").hidden = location.protocol === "https:";
+at("certificate").addEventListener("click", async () => {
+  const answer = await post("/api/certificate");
+  const there = location.href.replace(/^http:/, "https:");
+  at("fingerprint").textContent = answer.ok
+    ? t("Made. After the next start of the box the page is at {address}, and the browser warns once. It is the right one with the fingerprint (SHA-256) {fingerprint}.", { address: there, fingerprint: answer.fingerprint })
+    : said(answer.error);
+  if (answer.ok) await load();
+  at("restart").hidden = !answer.ok;
 });
 // What the box refuses to play: it is muted, or the hours are quiet.
 setInterval(async () => {

@@ -65,6 +65,20 @@ function settingsStep(title, words, paths) {
   };
 }
 
+// The zones that this browser knows, and its own to be taken with one press.
+function zones(input) {
+  const known = element("datalist", "", { id: "zones" });
+  known.append(...Intl.supportedValuesOf("timeZone").map((name) => element("option", "", { value: name })));
+  input.setAttribute("list", known.id);
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const take = element("button", t("Take {zone}", { zone: here }), { type: "button" });
+  take.addEventListener("click", () => {
+    input.value = here;
+    input.dispatchEvent(new Event("input"));
+  });
+  input.after(known, take);
+}
+
 const PARTS = [["lights", t("Show the lights")], ["buzzer", t("Play the sound")], ["chirp", t("Play a chirp")]];
 
 const STEPS = [
@@ -83,8 +97,11 @@ const STEPS = [
       return answer.ok;
     },
   },
-  () => settingsStep(t("Its name and its time"), t("The box goes by this name, here and in Home Assistant. Its clock says {time}, {hours} h from world time (UTC); where that is wrong, its zone is set at the box itself: sudo timedatectl set-timezone Europe/Vienna.", { time: clock(), hours: ahead() }),
-    [[["box", "name"], t("Name")], [["box", "id"], t("Id, for more than one box on a broker")]]),
+  () => {
+    const step = settingsStep(t("Its name, its place and its time"), t("The box goes by this name, here and in Home Assistant. Its clock says {time}, {hours} h from world time (UTC).", { time: clock(), hours: ahead() }),
+      [[["box", "name"], t("Name")], [["box", "place"], t("Place")], [["box", "timezone"], t("Time zone")], [["box", "id"], t("Id, for more than one box on a broker")]]);
+    return { ...step, show: (body) => { step.show(body); zones(at("s-box.timezone")); } };
+  },
   {
     title: t("The camera and the seats"),
     done: t("Go on"),
