@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gzip
 import hashlib
 import http.client
 import io
@@ -267,6 +268,19 @@ def test_pages_are_whole_small_and_from_here_only(page):
         ]
         assert len(body) + sum(map(len, parts)) < 60 * 1024, "a first view stays small"
         assert all(parts)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"), [("gzip, deflate, br", True), ("br", False), ("gzip;q=0", False)]
+)
+def test_files_are_packed_for_who_can_unpack_them(page, accepted, packed):
+    plain = page.ask("GET", "/common.js")[2]
+    _, headers, body = page.ask("GET", "/common.js", Accept_Encoding=accepted)
+    assert (headers.get("content-encoding") == "gzip") is packed
+    assert "Accept-Encoding" in headers["vary"]
+    assert (gzip.decompress(body) if packed else body) == plain
+    assert int(headers["content-length"]) == len(body)
+    assert (len(body) < len(plain) / 2) is packed
 
 
 @pytest.mark.parametrize("cookie", ["an owner's", ""])

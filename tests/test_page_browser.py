@@ -34,6 +34,14 @@ pytestmark = [
 PASSWORD = "a long password"
 SIZES = {"phone": (390, 844), "desk": (1280, 800)}
 MOST_FIRST_VIEW_BYTES = 60 * 1024
+MOST_MOVED = 0.1  # what web.dev calls a good layout shift
+MOVED = """
+window.moved = 0;
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.moved += each.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+A_SECOND = "new Promise((done) => setTimeout(done, 1000))"  # what comes later moves nothing
 
 
 class House:
@@ -103,10 +111,12 @@ class Visit:
             viewport={"width": width, "height": height},
             bypass_csp=not strict,
             locale=language,
+            timezone_id="Asia/Tokyo",
             accept_downloads=True,
         )
         self.strict = strict
         self.page = self.context.new_page()
+        self.page.add_init_script(MOVED)
         self.page.set_default_timeout(60_000)
         self.size, self.house = size, house
         self.wrong: list[str] = []
@@ -198,13 +208,18 @@ def test_the_first_run_sets_a_password_and_can_be_left_at_any_step(visit: Visit)
     visit.reads("#faulty", "8 to 256")
     page.fill("#password-new", PASSWORD)
     page.click("#do")
-    visit.reads("#title", "Its name and its time")
+    visit.reads("#title", "Its name, its place and its time")
     assert re.search(r"Its clock says \d{4}-.*, [+−]\d\d(:\d\d)? h from", visit.text("#body"))
     page.fill("#s-box\\.id", "not a name!")
+    page.fill("#s-box\\.timezone", "Europe/Nowhere")
     page.click("#do")
     visit.reads("#s-box\\.id-wrong", "does not fit")
     visit.shot("setup-name")
     page.fill("#s-box\\.id", "desk")
+    page.click("#do")
+    visit.reads("#s-box\\.timezone-wrong", "no such time zone")
+    page.fill("#s-box\\.place", "study")
+    page.click("text=Take Asia/Tokyo")
     page.click("#do")
     visit.reads("#title", "The camera")
     visit.shot("setup-camera")
@@ -222,6 +237,8 @@ def test_the_first_run_sets_a_password_and_can_be_left_at_any_step(visit: Visit)
     page.click("#do")
     visit.reads("#session", "")
     page.wait_for_url(lambda url: url.endswith("/"))
+    config = settings.load(house.config)
+    assert (config.box.place, config.box.timezone) == ("study", "Asia/Tokyo")
 
 
 def test_the_camera_is_opened_to_aim_and_closed_again(visit: Visit) -> None:
@@ -340,6 +357,37 @@ def test_settings_are_found_changed_and_refused_in_the_words_of_check(visit: Vis
     visit.reads("#answer", "Saved.")
     page.fill("#find", "")
     visit.shot("settings")
+
+
+def test_a_hook_is_added_refused_changed_and_taken_out(visit: Visit) -> None:
+    page, config = visit.page, visit.house.config
+    visit.go("/settings")
+    page.click("#add")
+    page.fill("#s-hooks\\[0\\]\\.name", "stereo")
+    page.fill("#s-hooks\\[0\\]\\.address", "http://127.0.0.1/play")
+    page.click("#save")
+    visit.reads("#s-hooks\\[0\\]\\.address-wrong", "this machine")
+    assert page.is_disabled("#s-hooks\\[0\\]\\.command")
+    visit.shot("hook-wrong")
+    page.fill("#s-hooks\\[0\\]\\.address", "https://music.example/play")
+    page.select_option("#s-hooks\\[0\\]\\.on", "broken_streak")
+    page.click("#save")
+    visit.reads("#answer", "hooks.")  # after the next start, as what was changed before
+    assert [(each.name, each.on) for each in settings.load(config).hooks] == [
+        ("stereo", "broken_streak")
+    ]
+    page.click("summary:has-text('stereo')")
+    page.fill("#s-hooks\\[0\\]\\.daily_most", "3")
+    visit.shot("hook")
+    page.click("#save")
+    wait_for(lambda: settings.load(config).hooks[0].daily_most == 3, visit.house.said)
+    sync_api.expect(page.locator("#bar")).to_be_hidden()
+    page.click("summary:has-text('stereo')")
+    page.click("text=Take it out")
+    page.click("#save")
+    sync_api.expect(page.locator("#hooks details")).to_have_count(0)
+    assert settings.load(config).hooks == ()
+    assert config.read_text().startswith("# Mine.\n"), "comments stay"
 
 
 def test_a_phone_is_shown_listed_taken_along_and_forgotten(visit: Visit) -> None:
@@ -572,7 +620,8 @@ def test_the_rules_for_scripts_and_styles_hold_on_every_page(
     strict.close()
 
 
-def test_a_first_view_is_small(visit: Visit) -> None:
+def test_a_first_view_is_small_and_nothing_moves_under_a_finger(visit: Visit) -> None:
+    moved = {}
     for path in ("/login", "/", "/view", "/history", "/teach", "/settings", "/box", "/setup"):
         bodies: list[Any] = []
         seen = lambda answer, to=bodies: to.append(answer)  # noqa: E731
@@ -581,8 +630,13 @@ def test_a_first_view_is_small(visit: Visit) -> None:
         if path != "/login":
             visit.reads("#connection", "connected")
         visit.page.remove_listener("response", seen)
-        sent = sum(len(each.body()) for each in bodies if "/api/look" not in each.url)
+        parts = [each for each in bodies if not re.search("/api/(look|state)", each.url)]
+        sent = sum(each.request.sizes()["responseBodySize"] for each in parts)
         assert 0 < sent < MOST_FIRST_VIEW_BYTES, path
+        visit.page.evaluate(A_SECOND)
+        moved[path] = visit.page.evaluate("window.moved")
+    print(moved)
+    assert {path: each for path, each in moved.items() if each > MOST_MOVED} == {}
 
 
 def test_logging_out_leaves_nothing_behind(visit: Visit) -> None:

@@ -288,4 +288,4 @@ def test_what_avahi_tells_follows_the_configuration_and_waits_for_avahi(tmp_path
 def test_the_installer_brings_avahi_with_the_page_and_takes_along_what_it_tells() -> None:
     text = (ROOT / "deploy" / "install.sh").read_text()
     assert str(listen.ANNOUNCED) in text.partition("remove() {")[2].partition("\n}")[0]
-    assert re.search(r'\$with_page" = no \] \|\| wanted="\$wanted avahi-daemon"', text)
+    assert re.search(r'\$with_page" = no \] \|\| wanted="\$wanted avahi-daemon openssl"', text)

@@ -96,19 +96,30 @@ def _table(
                 "name": each.name,
                 "kind": _kind(hints[each.name], each.metadata),
                 "help": say(each.metadata["help"]),
-                "low": each.metadata["low"],
-                "high": each.metadata["high"],
-                "choices": list(each.metadata["choices"]),
                 "default": None if each.default is MISSING else each.default,
                 "value": None if each.metadata["secret"] else getattr(table, each.name),
-                "there": bool(getattr(table, each.name)) if each.metadata["secret"] else None,
-                "set": each.name in given,
-                "start": needs_start(where[0]),
-                "by_hand": where[0] == "hooks" and each.name in FILE_ONLY,
-                "tunes": list(tunes.LIBRARY) if (*where, each.name) in TUNES else None,
             }
+            | _said(
+                low=each.metadata["low"],
+                high=each.metadata["high"],
+                choices=list(each.metadata["choices"]),
+                there=each.metadata["secret"] and bool(getattr(table, each.name)),
+                set=each.name in given,
+                start=needs_start(where[0]),
+                by_hand=where[0] == "hooks" and each.name in FILE_ONLY,
+                tunes=list(tunes.LIBRARY) if (*where, each.name) in TUNES else None,
+            )
             for each in fields(table)
         ],
+    }
+
+
+def _said(**what: Any) -> dict[str, Any]:
+    """What there is to say: a hundred settings of which nothing is said are sent for nothing."""
+    return {
+        name: value
+        for name, value in what.items()
+        if value is not None and value is not False and value != []
     }
 
 

@@ -4,6 +4,7 @@ box goes to it over the link, what changes its settings into their file."""
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import re
@@ -11,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,10 @@ class Site:
     def _answering(self, answers: Mapping[str, Response]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             answer = answers[self._words(request).language]
-            headers = {**answer.headers, "Vary": "Accept-Language"}
-            return Response(answer.body, media_type=answer.media_type, headers=headers)
+            body, headers = bytes(answer.body), {"Vary": "Accept-Language, Accept-Encoding"}
+            if "gzip" in re.split(r"\s*,\s*", request.headers.get("accept-encoding", "")):
+                body, headers = packed(body), headers | {"Content-Encoding": "gzip"}
+            return Response(body, media_type=answer.media_type, headers=headers)
 
         return endpoint
 
@@ -413,10 +416,18 @@ class Site:
 # ---------------------------------------------------------------- small things
 
 
+@cache
+def packed(body: bytes) -> bytes:
+    """One of the files, which are few."""
+    return gzip.compress(body, mtime=0)
+
+
 def framed(source: str, path: str) -> str:
     """A page of `static` with what all of them have: `source` is what is its own of head and body,
     `path` where it is found."""
     frame = (STATIC / FRAME).read_text(encoding="utf-8")
+    if path in PAGES and path != "/history":  # whose content is in it
+        frame = frame.replace("<body>", '<body class="waiting">')
     if path not in PAGES:  # who is not logged in has nowhere to go
         frame = re.sub(r"  <nav.*(?=</header>)", "", frame, flags=re.DOTALL)
     head, main, body = source.partition("<main>")

@@ -77,6 +77,7 @@ async function post(path, body = "") {
 
 function connected(well, why = t("the box does not answer")) {
   document.body.classList.toggle("lost", !well);
+  document.body.classList.remove("waiting");
   if (at("connection")) say("connection", well ? t("connected") : why);
 }
 

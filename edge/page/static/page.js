@@ -36,12 +36,11 @@ const SESSIONS = { idle: t("Nothing runs"), focus: t("Focus"), break: t("Break")
 
 function show() {
   say("box", state.box || "Procrastobot");
-  onChange("session", state.session, async (place) => {
+  at("now").dataset.look = look();
+  onChange("session", state.session, (place) => {
     place.textContent = SESSIONS[state.session] || state.session;
-    await refreshDays();
-    at("now").dataset.look = look();
+    refreshDays();
   });
-  if ("look" in at("now").dataset) at("now").dataset.look = look();
   say("clock", state.until ? countdown(state.until) : "");
   say("reason", reason());
   const seats = Object.entries(state.seats || {}).map(([name, seat]) =>
@@ -125,7 +124,6 @@ async function refresh() {
     show();
   } catch (error) {
     connected(false); // what is shown is how it was
-    at("now").dataset.look ??= "";
   }
 }
 
@@ -140,6 +138,5 @@ async function refreshDays() {
 document.addEventListener("told", () => setTimeout(refresh, 250));
 at("mode").addEventListener("change", (event) => tell("mode", event.target.value));
 at("volume").addEventListener("change", (event) => tell("volume", event.target.value));
-refresh();
-setInterval(refresh, 1000);
+refreshDays().then(refresh).then(() => setInterval(refresh, 1000));
 setInterval(refreshDays, 60000);

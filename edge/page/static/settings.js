@@ -57,7 +57,7 @@ function listening(path, tunes, input, wrong) {
 
 function helpOf(setting) {
   const parts = [setting.help];
-  if (setting.low !== null) parts.push(t("{low} to {high}.", setting));
+  if ("low" in setting) parts.push(t("{low} to {high}.", setting));
   if (setting.kind === "secret") parts.push(setting.there ? t("One is set.") : t("None is set."));
   if (setting.by_hand) parts.push(t("Set in the file itself."));
   else if (setting.start) parts.push(t("In force after the next start."));
@@ -118,9 +118,11 @@ function hookPart(hook, number) {
     showHooks();
     at("add").focus();
   });
-  part.append(element("summary", hook.name), ...hook.settings.map((setting) =>
+  const summary = element("summary", hook.name);
+  part.append(summary, ...hook.settings.map((setting) =>
     field([`hooks[${number}]`, setting.name], now(setting), (_, value) => {
       hook.set[setting.name] = value;
+      if (setting.name === "name") summary.textContent = hook.name = value ?? setting.default;
       hooksChanged();
     })), out);
   part.open = hook.open;

@@ -14,7 +14,7 @@ function asked(path, words, values) {
   const setting = settingOf(path);
   const id = `s-${path.join(".")}`;
   const row = element("div", "", { class: "setting" });
-  const choices = setting.choices.length ? setting.choices : null;
+  const choices = setting.choices;
   const kind = { switch: "checkbox", secret: "password" }[setting.kind] || "text";
   const input = choices ? element("select") : element("input", "", { type: kind, autocomplete: "off" });
   input.id = id;
@@ -24,7 +24,7 @@ function asked(path, words, values) {
   else input.value = setting.value === null ? "" : String(setting.value);
   input.addEventListener("input", () => {
     const text = input.value.trim();
-    const number = setting.kind === "whole" || setting.kind === "number" || typeof setting.choices[0] === "number";
+    const number = setting.kind === "whole" || setting.kind === "number" || choices && typeof choices[0] === "number";
     values.set(path, kind === "checkbox" ? input.checked : number && text && Number.isFinite(Number(text)) ? Number(text) : input.value);
   });
   row.append(element("label", words, { for: id }), input,
@@ -204,10 +204,10 @@ async function refresh() {
 }
 
 async function begin() {
-  await refresh();
   declared = await ask("/api/settings");
   if (declared.faults.length) at("faulty").replaceChildren(...declared.faults.map((each) => element("li", `${each.where} ${each.text}`)));
   if (declared.sections.length) show(0, false);
+  await refresh();
   setInterval(refresh, 1000);
 }
 
