@@ -642,7 +642,7 @@ def test_without_a_session_nothing_of_that_is_told(stranger):
 def test_the_page_speaks_as_the_browser_asks(page):
     german = {"Accept_Language": "de-AT,de;q=0.9,en;q=0.5"}
     status, headers, body = page.ask("GET", "/", **german)
-    assert (status, headers["vary"]) == (200, "Accept-Language")
+    assert (status, headers["vary"]) == (200, "Accept-Language, Accept-Encoding")
     assert '<html lang="de">' in body.decode()
     assert "Das war kein Handy" in body.decode()
     assert "That was not a phone" in page.ask("GET", "/")[2].decode()

@@ -385,8 +385,8 @@ def test_a_hook_is_added_refused_changed_and_taken_out(visit: Visit) -> None:
     page.click("summary:has-text('stereo')")
     page.click("text=Take it out")
     page.click("#save")
+    wait_for(lambda: settings.load(config).hooks == (), visit.house.said)
     sync_api.expect(page.locator("#hooks details")).to_have_count(0)
-    assert settings.load(config).hooks == ()
     assert config.read_text().startswith("# Mine.\n"), "comments stay"
 
 
@@ -587,6 +587,7 @@ def test_in_german_everything_is_german(browser: Any, house: House, visit: Visit
     german.shot("de-box")
     # What the loop of the box refuses later is English on the wire.
     german.go("/")
+    german.reads("#session", "Nichts läuft")
     page.evaluate("() => tell('snooze', '')")
     german.reads("#answer", "Abgelehnt: keine Fokuszeit läuft")
     german.go("/view")
