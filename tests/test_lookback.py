@@ -599,16 +599,18 @@ def test_all_that_is_erased_cannot_be_found_and_numbers_go_on(tmp_path):
     assert new.number > 1200
 
 
-def test_what_tells_the_next_day_of_a_session_that_was_cut_off_goes_with_its_day(tmp_path):
+@pytest.mark.parametrize("days_later", [1, 2000])
+def test_what_tells_later_of_a_session_that_was_cut_off_goes_with_its_day(tmp_path, days_later):
     path = tmp_path / "history.db"
     box = Lived(path, NINE)
     box.state = replace(box.state, session=Session.FOCUS)
     box.tell(E.SESSION_START, minutes=25.0)
     box.recorder.drain()
     box.recorder._store._db.close()  # the plug
-    again = Lived(path, NINE + timedelta(days=1))
+    again = Lived(path, NINE + timedelta(days=days_later))
     again.tell(E.STARTED)
     again.close()
+    assert b"2026-03-05" in bytes_of(path)
     erase(path, NINE.date(), now=NINE)
     assert b"2026-03-05" not in bytes_of(path)
 

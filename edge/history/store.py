@@ -426,7 +426,7 @@ class Store:
                 # What tells at the next start of the session that was cut off belongs to its day.
                 later = self.each(
                     since=since,
-                    until=until + timedelta(days=999),
+                    until=datetime.max.replace(tzinfo=UTC),
                     types={EventType.INTERRUPTED},
                 )
                 cut = [each.number for each in later if since <= last_seen(each) < until]
