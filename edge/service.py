@@ -7,10 +7,12 @@ root may look, it says in one line which `sudo` is missing.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import grp
 import os
 import pwd
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -95,6 +97,11 @@ def acting(configuration: Path | None) -> Iterator[None]:
             shutil.rmtree(secrets, ignore_errors=True)
 
 
+# <linux/prctl.h>, <linux/capability.h>
+_KEEP_CAPS, _AMBIENT, _AMBIENT_RAISE = 8, 47, 2
+_CAPABILITY_VERSION_3, _NET_BIND_SERVICE = 0x20080522, 10
+_BIND = (1 << _NET_BIND_SERVICE,) * 3  # effective, permitted, inheritable
+
 OURS = "procrastobot-acting-"  # copies of secrets, for who has no way to the service's
 
 
@@ -112,7 +119,8 @@ def _become(user: pwd.struct_passwd) -> str:
     there = {each.gr_name: each.gr_gid for each in grp.getgrall()}
     os.setgroups([there[name] for name in GROUPS if name in there])
     os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
+    with _low_ports():
+        os.setuid(user.pw_uid)
     os.environ |= {
         "STATE_DIRECTORY": str(STATE),
         "CREDENTIALS_DIRECTORY": folder,
@@ -121,6 +129,18 @@ def _become(user: pwd.struct_passwd) -> str:
     if BROKER.is_dir():
         os.environ.setdefault("PROCRASTOBOT_BROKER", str(BROKER))
     return folder
+
+
+@contextlib.contextmanager
+def _low_ports() -> Iterator[None]:
+    """Who becomes somebody else within this, and whoever it starts, may still listen below port
+    1024, where systemd listens for the service's page. See capabilities(7)."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_KEEP_CAPS, 1, 0, 0, 0)
+    yield
+    # Of this process; of each set the lower word, then the upper.
+    libc.capset(struct.pack("Ii", _CAPABILITY_VERSION_3, 0), struct.pack("6I", *_BIND, 0, 0, 0))
+    libc.prctl(_AMBIENT, _AMBIENT_RAISE, _NET_BIND_SERVICE, 0, 0)
 
 
 def may(path: Path, mode: int, *, beside: bool) -> bool:

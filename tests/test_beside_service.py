@@ -6,6 +6,7 @@ import importlib
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -253,6 +254,22 @@ def test_root_who_runs_the_box_beside_the_service_is_the_service(
     assert (code, said.splitlines()) == (0, ["True True", "hush", "False False"])
     assert (installed.state / "written").stat().st_uid == NOBODY
     assert (tmp_path / "run").stat().st_uid == NOBODY
+
+
+@needs_root
+@pytest.mark.usefixtures("as_nobody")
+def test_root_who_runs_the_box_serves_its_page_at_port_80_and_may_nothing_else(
+    installed: Installed, tmp_path: Path
+) -> None:
+    def act() -> int:
+        with service.acting(installed.configuration):
+            socket.create_server(("127.0.0.93", 80)).close()
+            return subprocess.run(["/bin/cat", "/proc/self/status"], cwd="/").returncode
+
+    code, said = in_a_child(act, tmp_path)
+    assert code == 0, said
+    given = dict(line.split(":\t") for line in said.splitlines() if line.startswith("Cap"))
+    assert {given[name] for name in ("CapEff", "CapPrm", "CapAmb")} == {f"{1 << 10:016x}"}
 
 
 @needs_root
