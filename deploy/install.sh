@@ -288,6 +288,8 @@ else
     fi
     systemctl restart "$hooks" || true
     say "running: systemctl status $unit"
+    # Idle it needs none: whether there is one shows here, and not only in the first session.
+    timeout 60 procrastobot selftest --only camera 2>/dev/null | grep '^camera' || true
     if [ -e "/run/systemd/system/$page.socket.d" ]; then
         say "the page: http://$(hostname).local/, the code for the first login: $(procrastobot page --code)"
     fi

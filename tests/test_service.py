@@ -534,6 +534,7 @@ def test_installed_again_nothing_changes(running: Service) -> None:
     config = running.container.run("cat", "/etc/procrastobot/config.toml").stdout
     again = running.container.run("/srv/bundle/install.sh", "--no-apt").stdout
     assert "is in place already" in again
+    assert re.search("^camera .*stream address, 64x48", again, re.MULTILINE)
     after = running.container.run("find", "/opt/procrastobot", "-newer", "/srv/camera.py").stdout
     assert set(before.split()) == set(after.split())
     assert running.container.run("cat", "/etc/procrastobot/config.toml").stdout == config

@@ -422,6 +422,8 @@ def test_a_name_that_is_unmistakable_is_taken(card: Card, name: str, meant: str)
         ("config.toml", "are read from procrastobot.toml"),
         ("ssh", "ssh opens to keys only"),
         ("ssh.txt", "ssh opens to keys only"),
+        ("authorized_keys", "goes into [ssh] authorized_keys of rpi-preseed.toml"),
+        ("timezone.txt", "goes into [locale] timezone of rpi-preseed.toml"),
         ("userconf.txt", "there is no login with a password"),
         ("custom.toml", "a newer one writes rpi-preseed.toml"),
         ("firstrun.sh", "is not run here"),

@@ -75,6 +75,7 @@ READS = "tests.test_architecture.test_values_are_frozen_and_slotted"
 SAME = {"Is_Eq", "Eq_Is", "IsNot_NotEq", "NotEq_IsNot"}
 LEFT_OUT = ("core/VariableReplacer", "core/VariableInserter")  # they want to be told of variables
 LONGEST_TEST_S = 10.0  # a test that takes longer judges no fault
+HANGS_S = 60  # so long no such test takes, on a busy machine either
 NOTICERS = 40  # tests that noticed a fault of late go first
 STARS = ("parameters", "param", "argument", "star_expr")
 Place = tuple[int, int]
@@ -333,9 +334,16 @@ class _Contexts:
             self._measured.switch_context("")
 
 
+class _Impatient:
+    """A test that hangs is a fault noticed, and ends this process: there may be many to come."""
+
+    def pytest_runtest_logstart(self) -> None:
+        signal.alarm(HANGS_S)
+
+
 def _pytest(words: list[str], settings: str) -> int:
     if not settings:
-        return pytest.main(words)
+        return pytest.main(words, plugins=[_Impatient()])
     measured = coverage.Coverage(config_file=settings)
     measured.start()
     try:
