@@ -83,7 +83,7 @@ def test_a_closer_look_is_for_people_and_where_it_shows_more(person, closer):
 
 def test_a_phone_is_as_sure_as_all_looks_that_show_it_on_average():
     phone = Detection(PHONE, 0.8, square(0.3, 0.3))
-    (found,) = joined(iter([at_whole(phone), at_whole(eye=1)]))
+    (found,) = joined([at_whole(phone), at_whole(eye=1)])
     assert found.score == pytest.approx(mean_of(odds(0.8), LEAST))
     shown, beside = square(0.2, 0.2, 0.5), square(0.3, 0.5, 0.4)  # beside: a third of it
     (found,) = joined([at_whole(phone), at(shown), at(beside)])
