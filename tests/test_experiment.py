@@ -278,6 +278,10 @@ def test_the_quantile_is_that_of_the_tables(freedom, expected):
     assert student(0.975, freedom) == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_quantile_of_a_few_is_nearly_that_of_the_tables():
+    assert student(0.975, 6) == pytest.approx(2.44691, abs=2e-4)
+
+
 def test_the_ratio_is_that_of_the_sums_and_turns_over_with_its_interval():
     first = [(float(n % 4), 0.5) for n in range(40)]
     second = [(float(n % 3), 0.4) for n in range(40)]
