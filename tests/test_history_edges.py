@@ -372,6 +372,7 @@ def row(**changes: object) -> Record | None:
         ({"details": '{"a": "' + "x" * 4089 + '"}'}, "details", {"damaged": '{"a": "' + "x" * 193}),
         ({"details": "[1]"}, "details", {"damaged": "[1]"}),
         ({"details": '{"a": [NaN, Infinity, 2.5]}'}, "details", {"a": [None, None, 2.5]}),
+        ({"details": '{"a": [1, true, null]}'}, "details", {"a": [1, True, None]}),
         ({"details": '{"a": "\\ud800"}'}, "details", {"a": "?"}),
         ({"details": '{"replay": true, "b": 1}'}, "details", {"b": 1}),
         ({"details": '{"replay": true}'}, "replay", True),

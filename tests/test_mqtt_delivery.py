@@ -138,6 +138,16 @@ def test_online_comes_last_and_events_after_it():
     assert desk.outbox.queued == 0
 
 
+def test_who_connects_again_hears_how_much_waits_by_then():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.outbox.add(3)
+    desk.reconnect()
+    (health,) = [each for each in desk.pump() if each.topic == f"{BASE}/health"]
+    assert json.loads(health.payload)["queued"] == 3
+
+
 def test_nothing_is_told_by_a_box_that_has_nothing_to_say_yet():
     desk = Desk()
     desk.delivery._state = None
