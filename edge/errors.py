@@ -19,6 +19,7 @@
         BrokerFailed              1   mqtt/broker
         NoBroker                  1   demo/broker
         UnreadablePicture         1   devices/camera_picture
+        NotMade                   1   page/certificate
 
 What ends a run and is no trouble (the end of a film, a signal, a key pressed) is not among them,
 nor what is told to the sender of a command.

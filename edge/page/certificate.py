@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.address import host_of
+from edge.errors import Trouble
 from edge.files import whole
 from edge.page import form
 from edge.page.words import Text
@@ -28,7 +29,7 @@ MAKE = (
 ).split()
 
 
-class NotMade(Exception):
+class NotMade(Trouble):
     """It cannot be made, or not be used; the text says why."""
 
 

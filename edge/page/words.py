@@ -299,6 +299,9 @@ class _Page(HTMLParser):
             data = data.replace(data.strip(), escape(said, quote=False))
         self._parts.append(data)
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)  # and no end
+
     def handle_endtag(self, tag: str) -> None:
         self._parts.append(f"</{tag}>")
 
