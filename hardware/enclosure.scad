@@ -44,6 +44,12 @@ if (needed > sees)
     echo(str("TOO NEAR: hands and head span ", needed, " degrees, the camera sees ", sees));
 lean = -min(max(tilt, -20), 20);        // what fits between lid and camera; the rest: lean the foot
 
+// A camera's board, its lens in the middle and the ribbon down: two holes beside the lens, two above.
+camera_holes = [for (x = [-10.5, 10.5], y = [0, 12.5]) [x, y]];
+camera_board = [25, 24];
+below_lens = 9.5;       // so far the board goes down
+stand = 7.5;            // its front above the lid: as high as a lens
+
 board_x = board == "zero" ? 65 : 85;
 board_y = board == "zero" ? 30 : 56;
 holes_x = 58;
@@ -109,8 +115,8 @@ module tray() {
 // A post for the camera, from the lid up to a plane that leans.
 module camera_post(x, y) {
     hull() {
-        rotate([lean, 0, 0]) translate([x, y, 5.5]) cylinder(d = 4.6, h = 1.2);
-        translate([x, y * cos(lean) - 6 * sin(lean), -0.5]) cylinder(d = 5.2, h = 0.5);
+        rotate([lean, 0, 0]) translate([x, y, stand - 1.2]) cylinder(d = 4.6, h = 1.2);
+        translate([x, y * cos(lean) - stand * sin(lean), -0.5]) cylinder(d = 5.2, h = 0.5);
     }
 }
 
@@ -147,7 +153,7 @@ module lid() {
                     plate(inner_x - 2 * gap - 3.2, inner_y - 2 * gap - 3.2, 6, 1);
             }
             translate([middle, camera_y, front])
-                for (x = [-10.5, 10.5], y = [-6.25, 6.25]) camera_post(x, y);
+                for (at = camera_holes) camera_post(at.x, at.y);
             translate([middle - camera_x_off(), camera_y, front - 0.01]) tube(status_led, guide);
             for (n = [0 : warning_leds - 1])
                 translate([warning_x(n), light_y, front - 0.01]) tube(warning_led, guide);
@@ -155,10 +161,12 @@ module lid() {
         }
         groove(gap / 2);
         // What the lens sees, leaning with it.
-        translate([middle, camera_y, front]) rotate([lean, 0, 0])
+        translate([middle, camera_y, front]) rotate([lean, 0, 0]) {
             translate([0, 0, -8]) cylinder(d1 = lens + 6, d2 = lens, h = 8);
-        translate([middle, camera_y, front]) for (x = [-10.5, 10.5], y = [-6.25, 6.25])
-            rotate([lean, 0, 0]) translate([x, y, 1.2]) cylinder(d = 1.7, h = 8);  // M2
+            translate([0, 0, -0.01]) cylinder(d = lens, h = 4);
+        }
+        translate([middle, camera_y, front]) for (at = camera_holes)       // M2, 5 mm deep
+            rotate([lean, 0, 0]) translate([at.x, at.y, stand - 5]) cylinder(d = 1.7, h = 8);
         translate([middle - camera_x_off(), camera_y, -1]) cylinder(d = status_led, h = front + 2);
         for (n = [0 : warning_leds - 1])
             translate([warning_x(n), light_y, -1]) cylinder(d = warning_led, h = front + 2);
@@ -255,8 +263,9 @@ if (part == "assembly") rotate([90, 0, 0]) {
         translate([0, 0, 3]) sphere(d = 5);
     }
     color("#212121") translate([middle, camera_y, -front]) rotate([-lean, 0, 0]) {
-        translate([0, 0, -7]) cylinder(d = 7.4, h = 7.4);
-        translate([-12.5, -14, -8]) cube([25, 24, 1]);
+        translate([0, 0, -stand]) cylinder(d = 7.4, h = stand + 0.4);
+        translate([-camera_board.x / 2, -below_lens, -stand - 1])
+            cube([camera_board.x, camera_board.y, 1]);
     }
     color("#78909c") translate([middle - 23, bolts_y, back]) rotate([0, 90, 0]) foot();
 }

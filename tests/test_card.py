@@ -28,7 +28,7 @@ from edge.domain import (
     SetSession,
 )
 from edge.errors import EX_CONFIG, Trouble
-from edge.vision.card import NO_DIGIT, FileDigits, Mark, cards, connected
+from edge.vision.card import NO_DIGIT, FileDigits, Levels, Mark, _ink, cards, connected
 from edge.vision.manifest import load_eyes
 from tests.test_loop import Bench
 
@@ -307,7 +307,7 @@ def test_where_it_is_is_said(digits):
     assert seen.box.height == pytest.approx(0.2, abs=0.05)
 
 
-@pytest.mark.parametrize("text", ["", "0", "1", "00", "125", "A4", "K", "x2", "R", "M", "#"])
+@pytest.mark.parametrize("text", ["", "0", "1", "11", "00", "125", "A4", "K", "x2", "R", "M", "#"])
 def test_what_is_no_number_from_2_to_99_is_not_read(digits, text):
     assert numbers(digits, held_up(text)) == []
 
@@ -344,3 +344,9 @@ def test_in_pictures_of_rooms_and_people_no_card_is_read(digits, shared_data):
     read = {path.name: numbers(digits, load_picture(path)) for path in paths}
     assert len(read) > 50
     assert {name: found for name, found in read.items() if found} == {}
+
+
+def test_a_mark_no_darker_than_its_paper_is_no_ink():
+    grey = np.full((40, 40), 90.0, np.float32)
+    ink = _ink(grey, Mark(10, 10, 30, 20), Levels(90.0, 90.0))
+    assert np.array_equal(ink, np.zeros((28, 28)))

@@ -67,6 +67,28 @@ def test_hardly_any_of_a_part_is_thinner_than_two_lines(bodies: Any) -> None:
         assert thin.mean() < 0.05, f"{part}: {thin.mean():.1%}"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lean", [-20, 0, 20])
+def test_the_lens_is_before_its_opening(tmp_path: Path, lean: int) -> None:
+    # Raspberry Pi's drawing: the lens is in the middle between two holes that are 21 mm apart, the
+    # other two are 12.5 mm above those.
+    path = tmp_path / "lid.stl"
+    enclosure.stl("lid", path, lean=f"{lean}", guide="3", **{"$fn": "16"})
+    lid = trimesh.load(path)
+    x, y, z = lid.vertices.T - [[lid.extents[0] / 2], [lid.extents[1] - 21], [3.2]]
+    inside = np.abs(z) < 0.01
+    turn = math.radians(-lean)  # back to where the camera's board lies flat
+    y, z = y * math.cos(turn) - z * math.sin(turn), y * math.sin(turn) + z * math.cos(turn)
+    for side in (-1, 1):
+        for row in (0, 12.5):
+            ring = np.abs(np.hypot(x - side * 10.5, y - row) - 1.7 / 2) < 0.002
+            assert np.sum(ring & (np.abs(z - 7.5) < 0.01)) == 16
+    opening = inside & (np.hypot(x, y) < 6)
+    assert opening.any()
+    assert np.hypot(x, y)[opening].min() == pytest.approx(4.5, abs=0.1)
+    assert np.hypot(x, y)[opening].max() < 5.3
+
+
 def thickness(triangles: Any, origins: Any, directions: Any) -> Any:
     """How far each ray goes until it leaves the body (Moeller and Trumbore)."""
     a = triangles[:, 0]

