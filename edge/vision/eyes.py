@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge.config import ModelConfig
 from edge.desk.evidence import LEAST, against_rivals
 from edge.desk.still import joined, still
-from edge.domain import Box, Detection, Frame, Glance, Look
+from edge.domain import WHOLE_PICTURE, Box, Detection, Frame, Glance, Look
 from edge.vision.manifest import EyeSet
 from edge.vision.tflite import TfliteDetector, load_detector
 
@@ -46,7 +46,9 @@ class Eyes:
         part = replace(frame, image=frame.image[top:bottom, left:right])
         seen = self.eyes[glance.eye].detect(part)
         self.looks += 1
-        found = tuple(Detection(d.label, d.score, _back(d.box, shown)) for d in seen)
+        found = seen
+        if shown != WHOLE_PICTURE:
+            found = tuple(Detection(d.label, d.score, _back(d.box, shown)) for d in seen)
         return Look(against_rivals(found), replace(glance, window=shown))
 
     def detect(
