@@ -70,8 +70,8 @@ def test_hardly_any_of_a_part_is_thinner_than_two_lines(bodies: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("lean", [-20, 0, 20])
 def test_the_lens_is_before_its_opening(tmp_path: Path, lean: int) -> None:
-    # Raspberry Pi's drawing: the lens is in the middle between two holes that are 21 mm apart, the
-    # other two are 12.5 mm above those.
+    # By published models of the boards 1.3 and 2 (no drawing was at hand): the lens is between two
+    # holes that are 21 mm apart, the other two are 12.5 mm above those.
     path = tmp_path / "lid.stl"
     enclosure.stl("lid", path, lean=f"{lean}", guide="3", **{"$fn": "16"})
     lid = trimesh.load(path)
