@@ -87,14 +87,15 @@ class Pixels:
 
 def differing(now: Grid, then: Grid, box: Box) -> float:
     """Share of the cells in a box that are lighter or darker than before, less what the light did,
-    0..1: in the whole picture, or just there. Grids hold logarithms of grey."""
+    0..1: just there or, where that leaves it another thing, in the whole picture if it is less.
+    Grids hold logarithms of grey."""
     y, x = AROUND * box.height, AROUND * box.width
     around = _within(Box(box.ymin - y, box.xmin - x, box.ymax + y, box.xmax + x), now)
     inside = _within(box, now)
     change = now[inside] - then[inside]
     beside = _changed(change, now[around] - then[around])
-    # Nothing is less than nothing, which is what lies shows nearly always.
-    return min(beside, _changed(change, now - then)) if beside else 0.0
+    # Less is the same all the same, which is what lies shows nearly always.
+    return beside if beside < OTHER else min(beside, _changed(change, now - then))
 
 
 def _changed(inside: Grid, seen: Grid) -> float:

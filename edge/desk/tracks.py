@@ -103,9 +103,8 @@ def bounds_of(settings: ObserveConfig, thresholds: Thresholds) -> Bounds:
 def candidates(look: Look, floor: float) -> list[Detection]:
     """The phones of one look, best first, without second boxes of one."""
     found: list[Detection] = []
-    for each in sorted(look.detections, key=lambda d: -d.score):
-        if each.label != PHONE or each.score < floor:
-            continue
+    phones = [d for d in look.detections if d.label == PHONE and d.score >= floor]
+    for each in sorted(phones, key=lambda d: -d.score):
         if not any(of_one(other.box, each.box) for other in found):
             found.append(each)
         if len(found) == MOST_PHONES:
@@ -206,9 +205,10 @@ def seen(
     far = min((moved(outline, box) for outline in track.outlines), default=0.0)
     covered = track.lies and is_covered(track, box, pixels)
     noise, outlines, moved_s, laid = track.noise, track.outlines, track.moved_s, track.laid
-    still_s = pixels.still_s(box)
-    if rests or still_s > LONG_S:
-        says = motion.LIES  # as it lay before: nothing moved, wherever its box went
+    # What lies as it did has not moved, wherever its box went.
+    still_s = inf if rests else pixels.still_s(box)
+    if still_s > LONG_S:
+        says = motion.LIES
     elif still_s > SHORT_S:
         says = motion.STILL
     elif covered:

@@ -60,13 +60,9 @@ class Scene:
         logs = np.log(grid + np.float32(DARK_OFFSET))
         detail = _detail(grid)
         before = self._lines
-        same_shape = before is not None and before.shape == lines.shape
-        changed = np.zeros((ROWS, COLUMNS), np.bool_)
+        change = float(another)
         if self._logs is not None:
-            changed = _changed(logs, self._logs)
-        elif another:
-            changed[:] = True
-        change = float(changed.mean())
+            change = int(np.count_nonzero(_changed(logs, self._logs))) / logs.size
         flat = grid.ravel()
         mean = float(flat.sum()) / flat.size
         deviation = flat - np.float32(mean)
@@ -77,7 +73,7 @@ class Scene:
             glare=_glare(lines),
             change=change,
             shift=self._shift(logs, detail, frame.at_s),
-            identical=same_shape and before is not None and bool(np.array_equal(lines, before)),
+            identical=change == 0 and before is not None and np.array_equal(lines, before),
             grid=np.log(fine + np.float32(DARK_OFFSET)),
         )
         self._lines, self._logs, self._at_s = lines, logs, frame.at_s
@@ -117,7 +113,10 @@ def _cells(lines: NDArray[np.uint8]) -> Grid:
 
 def _coarser(fine: Grid) -> Grid:
     """(ROWS, COLUMNS)"""
-    return np.asarray(fine.reshape(ROWS, FINER, COLUMNS, FINER).mean(axis=(1, 3)))
+    # Written out, which is several times as fast as numpy's mean over two axes of so few.
+    upper = fine[::2, ::2] + fine[::2, 1::2]
+    lower = fine[1::2, ::2] + fine[1::2, 1::2]
+    return np.asarray((upper + lower) * np.float32(0.25))
 
 
 def _detail(grid: Grid) -> float:
