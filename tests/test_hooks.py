@@ -208,13 +208,16 @@ def test_what_certainly_did_not_arrive_is_tried_again_and_then_given_up(desk):
 @pytest.mark.parametrize(
     ("answer", "result"), [(WHO_KNOWS, Result.UNKNOWN), (NEVER, Result.REFUSED)]
 )
-def test_what_may_have_arrived_and_what_never_will_is_not_tried_again(desk, answer, result):
+def test_what_may_have_arrived_and_what_never_will_is_not_tried_again(
+    desk, answer, result, caplog
+):
     box = desk(answer)
     box.tell(E.PICKUP)
     for _ in range(5):
         box.after(3600)
     assert len(box.heard) == 1
     assert box.results == [result]
+    assert f"event 1: {result} ({answer.why}" in caplog.text
 
 
 def test_a_process_that_ends_while_it_tells_does_not_tell_that_again(desk):
