@@ -208,9 +208,7 @@ def test_what_certainly_did_not_arrive_is_tried_again_and_then_given_up(desk):
 @pytest.mark.parametrize(
     ("answer", "result"), [(WHO_KNOWS, Result.UNKNOWN), (NEVER, Result.REFUSED)]
 )
-def test_what_may_have_arrived_and_what_never_will_is_not_tried_again(
-    desk, answer, result, caplog
-):
+def test_what_may_have_arrived_and_what_never_will_is_not_tried_again(desk, answer, result, caplog):
     box = desk(answer)
     box.tell(E.PICKUP)
     for _ in range(5):

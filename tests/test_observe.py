@@ -59,6 +59,19 @@ def test_a_look_that_saw_nothing_confirms_nothing():
     assert first > 0
 
 
+def test_what_is_shown_of_a_phone_is_the_score_of_this_look_and_the_mean_of_the_recent_ones():
+    desk = Desk().focus().using(2, score=0.7)
+    for score in (0.8, 0.6, 0.8, 0.6):
+        desk.frame((SITTER, phone(swaying(AT_CHEST, desk.now_s), score)))
+        shown = desk.seen.seats[0].phone
+        assert shown.score == pytest.approx(score)
+    assert 0.6 < shown.median < 0.8
+    desk.frame((SITTER,))
+    missed = desk.seen.seats[0].phone
+    assert (missed.track, missed.score, missed.box) == (shown.track, 0.0, shown.box)
+    assert missed.median < shown.median
+
+
 def test_one_look_a_second_confirms_a_phone_all_the_same():
     desk = Desk().focus()
     for second in range(20):

@@ -117,6 +117,22 @@ def test_what_has_lain_for_a_while_is_known_to_have_lain_for_a_good_part_of_it(
     assert least_s <= pixels.still_s(PHONE) <= most_s
 
 
+@pytest.mark.parametrize("period_s", [0.2, 0.6, 2.4, 9.6])
+def test_what_has_lain_for_twice_a_period_is_known_to_have_lain_for_one(period_s):
+    """Whenever it came: what is kept may be as old as two periods, and is not older."""
+    step_s = period_s / 6
+    for before in range(20, 36):
+        pixels = played(*[grey()] * before, *[grey([PHONE])] * 14, period_s=step_s)
+        assert period_s - step_s <= pixels.still_s(PHONE) <= 2 * period_s + step_s
+
+
+@pytest.mark.parametrize("count", [48, 64])
+def test_a_box_smaller_than_a_cell_is_the_cell_it_lies_in(count):
+    for cell in range(count):
+        low = (cell + 0.1) / count
+        assert _cells(low, low + 0.2 / count, count) == slice(cell, cell + 1)
+
+
 def test_what_was_put_there_ten_seconds_ago_has_not_come_with_the_hand_that_left_it():
     hands = [grey([PHONE], [PHONE], tick) for tick in range(1, 6)]
     pixels = played(*[grey()] * 400, *[grey([PHONE])] * 50, *hands, grey([PHONE]))

@@ -20,6 +20,26 @@ def after(box: Box, score: float, window: Box = WHOLE_PICTURE) -> Sitter:
     return sitter
 
 
+def test_of_all_that_is_seen_the_surest_person_of_each_seat_sits_there():
+    seats = (
+        SeatConfig(name="left", box=Box(0, 0, 1, 0.5)),
+        SeatConfig(name="right", box=Box(0, 0.5, 1, 1)),
+    )
+    left, right = Box(0.1, 0.05, 0.9, 0.4), Box(0.2, 0.6, 0.9, 0.95)
+    found = [
+        Detection("chair", 0.95, Box(0.1, 0.1, 0.9, 0.3)),
+        Detection(PERSON, 0.05, right),
+        Detection(PERSON, 0.3, Box(0.3, 0.7, 0.5, 0.9)),
+        Detection(PERSON, 0.6, left),
+        Detection(PERSON, 0.9, right),
+        Detection(PERSON, 0.7, Box(0.4, 0.6, 0.9, 0.8)),
+    ]
+    sitters = (Sitter(),) * 2
+    for order in (found, found[::-1]):
+        seen = seated(sitters, order, WHOLE_PICTURE, 1.0, Config(seats=seats), EYES)
+        assert seen == (Sitter(left, 1.0), Sitter(right, 1.0))
+
+
 @pytest.mark.parametrize(("passed_s", "there"), [(2.0, True), (5.0, False)])
 def test_somebody_sits_there_through_two_seconds_of_misses_and_not_through_five(passed_s, there):
     assert (SOMEBODY.at(passed_s) is not None) is there

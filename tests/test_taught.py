@@ -66,6 +66,37 @@ def test_nothing_shown_is_nothing_known():
     assert learn(BANK, []) is None
 
 
+@pytest.mark.parametrize("things", [[MINE], [MINE, WALLET], [WALLET], [WALLET, MINE, MINE]])
+def test_what_is_learnt_is_the_most_probable_of_all_weights(things):
+    """The slope of the posterior is nothing there, taken by finite differences."""
+    kinds = {thing.phone for thing in things}
+    views = {kind: sum(t.views for t in things if t.phone is kind) for kind in kinds}
+
+    def improbable(weights: np.ndarray) -> float:
+        away = weights - BANK.weights
+        total = 0.5 * float(away @ BANK.precision @ away)
+        for thing in things:
+            odds = thing.vectors @ weights[:-1] + weights[-1]
+            # Each kind counts half of all views, however many of them are its.
+            share = sum(views.values()) / len(kinds) / views[thing.phone]
+            total += share * float(np.logaddexp(0, -odds if thing.phone else odds).sum())
+        return total
+
+    known = learn(BANK, things)
+    assert known is not None
+    weights = known.weights.astype(float)
+    free = len(weights) if len(kinds) == 2 else len(weights) - 1
+    for axis in range(free):
+        step = np.zeros(len(weights))
+        step[axis] = 1e-3
+        slope = (improbable(weights + step) - improbable(weights - step)) / 2e-3
+        assert slope == pytest.approx(0, abs=1e-4)
+    assert free == len(weights) or weights[-1] == BANK.weights[-1], "one kind moves no bias"
+    assert known.slope == BANK.slope
+    unit = np.concatenate([t.vectors / np.linalg.norm(t.vectors, axis=1)[:, None] for t in things])
+    assert known.directions == pytest.approx(unit, abs=1e-6)
+
+
 def test_what_was_shown_is_told_apart_in_new_views():
     known = learn(BANK, [MINE, WALLET])
     assert (known.log_odds(vectors(3, seed=7)) > 0).all()
