@@ -74,9 +74,14 @@ def syntax(
     A faulty line is taken out and the rest read again, so that one fault hides no others. `paths`
     gives the dotted names there are: a word alone on its line is repeated only if it is one.
     """
-    lines = text.replace("\r\n", "\n").removeprefix(BYTE_ORDER_MARK).split("\n")
-    lines.append("")  # so that a fault of the last line is told with its number
+    text = text.replace("\r\n", "\n").removeprefix(BYTE_ORDER_MARK)
     faults: list[SettingFault] = []
+    if "\r" in text:
+        before, *_ = text.partition("\r")
+        words = ": ends with a carriage return alone; save the file with line ends of Unix"
+        faults.append(SettingFault(f"line {before.count(chr(10)) + 1}", words))
+    lines = text.replace("\r", "\n").split("\n")
+    lines.append("")  # so that a fault of the last line is told with its number
     while True:
         try:
             return _joined(tomllib.loads("\n".join(lines))), faults

@@ -152,6 +152,13 @@ def test_a_text_of_another_encoding_is_called_one(check, content, expected):
     assert expected in said
 
 
+def test_lines_that_end_with_a_carriage_return_alone_are_read_and_said(check):
+    code, said = check(b"[mqtt]\nhost = 'nas'\rport = 99999\r\n")
+    assert code == 78
+    assert "line 2: ends with a carriage return alone; save" in said
+    assert "mqtt.port = 99999: must be" in said
+
+
 def test_a_byte_order_mark_is_passed_over_and_said(check, caplog):
     code, _ = check(b"\xef\xbb\xbf[mqtt]\r\nhost = 'nas'\r\n")
     assert code == 0

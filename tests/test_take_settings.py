@@ -423,6 +423,8 @@ def test_a_name_that_is_unmistakable_is_taken(card: Card, name: str, meant: str)
         ("ssh", "ssh opens to keys only"),
         ("ssh.txt", "ssh opens to keys only"),
         ("authorized_keys", "goes into [ssh] authorized_keys of rpi-preseed.toml"),
+        ("authorized_keys.pub", "goes into [ssh] authorized_keys of rpi-preseed.toml"),
+        ("id_ed25519.pub", "goes into [ssh] authorized_keys of rpi-preseed.toml"),
         ("timezone.txt", "goes into [locale] timezone of rpi-preseed.toml"),
         ("userconf.txt", "there is no login with a password"),
         ("custom.toml", "a newer one writes rpi-preseed.toml"),
@@ -438,6 +440,14 @@ def test_a_name_that_is_nearly_right_is_named_and_stays(card: Card, name: str, w
     assert faults.startswith(f"{name}: ")
     assert words in faults
     assert list(card.etc.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["procrastobot.toml", "procrastobot.rtfd", "hostname.txt"])
+def test_a_folder_by_the_name_of_a_file_is_named(card: Card, name: str) -> None:
+    (card.boot / name).mkdir()
+    card.take()
+    faults = (card.boot / "procrastobot-faults.txt").read_text()
+    assert faults == f"{name}: is a folder; a file is read here\n"
 
 
 def test_what_belongs_on_a_boot_partition_is_not_named(card: Card) -> None:
