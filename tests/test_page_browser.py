@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from edge import __version__, settings
+from tests.certificates import has_openssl
 from tests.process import Process
 from tests.waiting import wait_for
 
@@ -646,3 +648,35 @@ def test_logging_out_leaves_nothing_behind(visit: Visit) -> None:
     visit.page.wait_for_url("**/login")
     visit.go("/view")
     assert visit.page.url.endswith("/login")
+
+
+@pytest.mark.skipif(not has_openssl(), reason="needs the openssl command")
+def test_with_a_certificate_of_its_own_the_login_and_its_cookie_are_encrypted(
+    browser: Any, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"[web]\nenabled = true\nport = {port}\n[history]\npath = '{tmp_path}/history.db'\n"
+    )
+    command = [sys.executable, "-m", "edge", "page", "--config", str(config)]
+    made = subprocess.run([*command, "--certificate"], capture_output=True, text=True, check=True)
+    page = Process(tmp_path / "page.log")
+    page.begin(command)
+    try:
+        wait_for(lambda: "first login is" in page.log_path.read_text(), page.log_path.read_text)
+        code = page.log_path.read_text().partition("first login is ")[2].split("\n")[0]
+        # Whether to trust a certificate that nobody signed is asked of the owner, once.
+        context = browser.new_context(ignore_https_errors=True)
+        visit = context.new_page()
+        shown = visit.goto(f"https://127.0.0.1:{port}/login")
+        assert shown.security_details()["protocol"].startswith("TLS 1.")
+        assert shown.security_details()["subjectName"] in made.stdout
+        visit.fill("#given", code)
+        visit.click("form button")
+        visit.wait_for_url("**/setup")
+        assert [each["secure"] for each in context.cookies()] == [True]
+        context.close()
+    finally:
+        page.kill()
