@@ -112,14 +112,12 @@ def observe(
         sitters=memory.sitters or (Sitter(),) * len(config.seats),
         docked=memory.docked or (Docked(began_s),) * len(config.seats),
         stirred=memory.stirred or stats is None or stats.change >= settings.gate_change,
+        pixels=memory.pixels.at(at_s, None if stats is None else stats.grid)
+        if looks
+        else memory.pixels,
     )
-    if looks:
-        grid = None if stats is None else stats.grid
-        memory = replace(memory, pixels=memory.pixels.at(at_s, grid))
     for look in looks:
         memory = _add(memory, look, at_s, config, thresholds)
-    if looks:
-        memory = replace(memory, looked_s=at_s, stirred=False)
     views = tuple(
         _seat_view(index, seat, memory, at_s, config) for index, seat in enumerate(config.seats)
     )
@@ -182,6 +180,8 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     recent = tuple(each for each in memory.looks if each[0] > at_s - SURE_S)
     return replace(
         memory,
+        looked_s=at_s,
+        stirred=False,
         sitters=sitters,
         tracks=tuple(tracks),
         next_track=number,
