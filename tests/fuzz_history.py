@@ -191,7 +191,8 @@ def readable(path: Path) -> tuple[set[int], set[int]]:
                 return set(), set()  # it would take every text for another
             for query, shape in (
                 ("SELECT number, id, type, at, at_unix, seat, details FROM event", "event"),
-                ("SELECT number, place FROM outbox", "outbox"),
+                # All of it: the index alone, which has two columns, is no row.
+                ("SELECT number, place, since_s FROM outbox", "outbox"),
             ):
                 rows = set()
                 for order in ("", " ORDER BY number DESC"):
