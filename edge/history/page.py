@@ -297,7 +297,7 @@ def _timeline(found: LookBack) -> str:
             label = f"{name}, {escape(seat)}" if seat else name
             lanes.append(f"<span>{label}</span>{_svg(width_s, 1, rects)}")
     hours = round(width_s / 3600)
-    step = next(n for n in (1, 2, 3, 4, 6) if hours // n <= 8 and hours % n == 0)
+    step = next(n for n in (1, 2, 3, 4) if hours // n <= 8 and hours % n == 0)
     marks = [begin + timedelta(hours=n) for n in range(0, hours + 1, step)]
     axis = "".join(f"<span>{_clock(mark.astimezone(zone))}</span>" for mark in marks)
     chart = (
@@ -338,6 +338,8 @@ def _hours_shown(line: Sequence[Segment], day: datetime) -> tuple[datetime, date
     begin_h = max(0, min(begin_h, end_h - LEAST_HOURS))
     if (end_h - begin_h) > 8 and (end_h - begin_h) % 2:
         end_h, begin_h = (end_h + 1, begin_h) if end_h < 24 else (end_h, begin_h - 1)
+    if end_h - begin_h == 22:  # which no step of an axis divides
+        begin_h, end_h = 0, 24
     return day + timedelta(hours=begin_h), day + timedelta(hours=end_h)
 
 
