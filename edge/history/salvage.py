@@ -223,10 +223,10 @@ def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         return None, at
     if kind in (8, 9):
         return kind - 8, at
-    if kind == 7 and len(payload) < at + 8:
-        return None, at + 8
     if kind == 7:
-        return float(struct.unpack_from(">d", payload, at)[0]), at + 8
+        content = payload[at : at + 8]
+        (figure,) = struct.unpack(">d", content) if len(content) == 8 else (None,)
+        return figure, at + 8
     if kind in (10, 11):
         raise ValueError("a reserved kind")
     length = _INTEGER_BYTES.get(kind, (kind - 12) // 2)
