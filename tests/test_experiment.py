@@ -424,14 +424,14 @@ def test_before_its_end_an_experiment_tells_no_effect():
 
 
 def halves(first: Outcome, second: Outcome, config: ExperimentConfig) -> Verdict:
-    """Of a plan of so many, half of each, one a little longer than the others."""
-    each = [replace(one, focus_s=one.focus_s + n % 2) for n in range(12) for one in (first, second)]
-    return verdict(each, config)
+    """Twelve and thirteen sessions, one a little longer than the next."""
+    each = [replace(one, focus_s=one.focus_s + n % 2) for n in range(13) for one in (second, first)]
+    return verdict(each[:25], config)
 
 
 def test_the_verdict_to_the_last_word():
-    """Each of 12 sessions of an hour: 2 against 1 pick-ups, 60 against 90 s with the phone."""
-    config = ExperimentConfig(sessions=24)
+    """Sessions of an hour each: 2 against 1 pick-ups, 60 against 90 s with the phone."""
+    config = ExperimentConfig(sessions=25)
     found = halves(Outcome(SOUND, 3600, 60, 2), Outcome(LIGHT_ONLY, 3600, 90, 1), config)
     assert ways(config) == (LIGHT_ONLY, SOUND)
     told = found.as_json()
@@ -439,7 +439,7 @@ def test_the_verdict_to_the_last_word():
         assert {name: round(value, 2) for name, value in told.pop(ratio).items()} == {
             name: round(expected, 2) for name in ("ratio", "low", "high")
         }
-    base = "(12 sessions with light only, 12 with sound)"
+    base = "(13 sessions with light only, 12 with sound)"
     words = [
         "With sound the phone was picked up 2.00 (between 2.00 and 2.00) times as often per hour of"
         f" focus as with light only {base}.",
@@ -448,37 +448,37 @@ def test_the_verdict_to_the_last_word():
         "The interval is the one that holds the true ratio in 95 of 100 such experiments.",
     ]
     assert told == {
-        "ways": [LIGHT_ONLY, SOUND], "sessions": [12, 12], "confidence": 0.95, "words": words,
+        "ways": [LIGHT_ONLY, SOUND], "sessions": [13, 12], "confidence": 0.95, "words": words,
     }  # fmt: skip
     early = halves(
-        Outcome(SOUND, 3600, 60, 2), Outcome(LIGHT_ONLY, 3600, 90, 1), ExperimentConfig(sessions=25)
+        Outcome(SOUND, 3600, 60, 2), Outcome(LIGHT_ONLY, 3600, 90, 1), ExperimentConfig(sessions=26)
     )
     assert early.as_json() == {
         "ways": [LIGHT_ONLY, SOUND],
-        "sessions": [12, 12],
+        "sessions": [13, 12],
         "pickups_ratio": None,
         "phone_ratio": None,
         "confidence": 0.95,
         "words": [
-            "There is not enough yet: 24 of 25 sessions (12 with light only, 12 with sound)."
+            "There is not enough yet: 25 of 26 sessions (13 with light only, 12 with sound)."
             " The result is told when all of them are done."
         ],
     }
 
 
 def test_one_figure_of_which_there_is_not_enough_is_reason_to_tell_of_neither():
-    config = ExperimentConfig(sessions=24)
+    config = ExperimentConfig(sessions=25)
     no_time = Outcome(LIGHT_ONLY, 3600, 0, 3)
     found = halves(Outcome(SOUND, 3600, 60, 2), no_time, config)
     said = (
-        "There is not enough to tell: of 12 sessions with light only, 12 with sound, 12 and 12 had"
+        "There is not enough to tell: of 13 sessions with light only, 12 with sound, 13 and 12 had"
         " a pick-up at all; 6 of each would have to."
     )
-    assert found == Verdict(LIGHT_ONLY, SOUND, (12, 12), None, None, (said,))
+    assert found == Verdict(LIGHT_ONLY, SOUND, (13, 12), None, None, (said,))
     no_pickup = Outcome(SOUND, 3600, 60, 0)
     found = halves(no_pickup, Outcome(LIGHT_ONLY, 3600, 90, 1), config)
-    said = said.replace("12 and 12 had", "12 and 0 had")
-    assert found == Verdict(LIGHT_ONLY, SOUND, (12, 12), None, None, (said,))
+    said = said.replace("13 and 12 had", "13 and 0 had")
+    assert found == Verdict(LIGHT_ONLY, SOUND, (13, 12), None, None, (said,))
 
 
 def test_of_sessions_in_other_ways_none_counts():
@@ -576,6 +576,8 @@ BOTH = (
 @pytest.mark.parametrize(
     ("found", "said"),
     [
+        (Effect(0.01, 0.0, 0.02), "So b helps: 98 to 100 % fewer pick-ups than with a."),
+        (Effect(99, 50, 200), "So a is the better one: 98 to 100 % fewer pick-ups than with b."),
         (Effect(0.5, 0.4, 0.6), "So b helps: 40 to 60 % fewer pick-ups than with a."),
         (Effect(2.0, 1.25, 4.0), "So a is the better one: 20 to 75 % fewer pick-ups than with b."),
         (Effect(0.5, 0.4, 1.0), BOTH),

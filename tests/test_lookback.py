@@ -24,7 +24,7 @@ from edge.__main__ import main
 from edge.domain import Box, EventType, LookAlike, Session, Totals
 from edge.history import lookback
 from edge.history.clock import midnight, zone_of
-from edge.history.erase import erase
+from edge.history.erase import Erased, erase, remove, remove_aside
 from edge.history.export import days_as_csv, events_as_csv, events_as_json
 from edge.history.lookback import Span, duration, look_back, short, spans, what, why
 from edge.history.page import page
@@ -554,9 +554,11 @@ def test_every_event_of_some_days_but_those_of_a_film(lived):
     ("seconds", "long", "narrow"),
     [
         (0, "0 s", "0 s"), (0.25, "0.25 s", "0.25 s"), (1.5, "1.5 s", "1.5 s"),
-        (9.9, "9.9 s", "9.9 s"), (10.4, "10 s", "10 s"), (59.4, "59 s", "59 s"), (60, "1 min", "1 min"),
+        (9.9, "9.9 s", "9.9 s"), (10.4, "10 s", "10 s"), (59.4, "59 s", "59 s"),
+        (60, "1 min", "1 min"),
         (89, "1 min", "1 min"), (91, "2 min", "2 min"), (3540, "59 min", "59 min"),
-        (3569, "59 min", "59 min"), (3571, "1 h 00 min", "1 h 00"), (3900, "1 h 05 min", "1 h 05"),
+        (3569, "59 min", "59 min"), (3571, "1 h 00 min", "1 h 00"),
+        (3900, "1 h 05 min", "1 h 05"),
         (7140, "1 h 59 min", "1 h 59"), (7200, "2 h 00 min", "2 h 00"),
         (360000, "100 h 00 min", "100 h 00"),
     ],
@@ -940,7 +942,7 @@ def test_a_day_that_is_erased_cannot_be_found_in_the_files(tmp_path):
     before = bytes_of(path)
     assert all(f"{SECRET}-{day}".encode() in before for day in range(3))
     gone = erase(path, NINE.date() + timedelta(days=1), now=NINE)
-    assert gone.events == 400
+    assert gone == Erased(events=400, days=0, aside=0)
     after = bytes_of(path)
     assert f"{SECRET}-1".encode() not in after
     assert b"2026-03-06" not in after
@@ -1043,6 +1045,31 @@ def test_kept_pictures_go_with_their_day_and_what_is_not_ours_stays(tmp_path):
     done = command("erase", "--day", "2026-03-05", "--yes", "--config", str(config))
     assert "2 x picture" in done.stdout, done.stderr
     assert sorted(each.name for each in folder.iterdir()) == sorted(names[2:])
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 5 * 2**19])
+def test_what_is_taken_away_is_zeros_first(tmp_path, length):
+    paths, others = [tmp_path / "a", tmp_path / "b"], [tmp_path / "c", tmp_path / "d"]
+    for path, other in zip(paths, others, strict=True):
+        path.write_bytes(b"x" * length)
+        other.hardlink_to(path)
+    assert remove(iter(paths)) == 2
+    assert not any(path.exists() for path in paths)
+    assert all(other.read_bytes() == bytes(length) for other in others)
+
+
+def test_what_was_set_aside_goes_with_its_log(tmp_path):
+    path = tmp_path / "h.db"
+    names = ["h.db.broken-1", "h.db.broken-1-wal", "h.db.broken-1-shm", "h.db.broken-1-journal"]
+    for name in (*names, "h.db.broken-2", "h.db", "other.db.broken-1", "h.db-wal"):
+        (tmp_path / name).write_text("x")
+    assert remove_aside(path) == 2
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "h.db",
+        "h.db-wal",
+        "other.db.broken-1",
+    ]
+    assert remove_aside(path) == 0
 
 
 def test_a_running_box_erases_by_itself_and_goes_on_counting(tmp_path):

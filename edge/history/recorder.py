@@ -349,10 +349,13 @@ class Recorder:
         try:
             action()
         except sqlite3.Error as exc:
+            if not self._on_card:
+                raise
             if is_full(exc) and self._make_room():
                 self._persist(action)
                 return
-            self._leave_card(exc)
+            if self._on_card:  # and not left already, because its history did not open again
+                self._leave_card(exc)
             action()
 
     def _add(self, work: _Happened) -> None:

@@ -118,7 +118,6 @@ def standing(path: Path, *, now: datetime) -> Standing:
         beside = tuple(broken(path))
     except (PermissionError, NotADirectoryError) as exc:
         raise Unusable(f"{path} cannot be read: {exc.strerror}", damaged=False) from exc
-    damaged = False
     try:
         store = open_for_reading(path)
         damaged = not store.is_whole()

@@ -163,7 +163,7 @@ def _cells(page: bytes, pages: dict[int, bytes], size: int) -> Iterator[tuple[in
     """Every row that reads as one. A page is hardly asked what it is: its first byte may lie."""
     if len(page) < size:
         page = page.ljust(size, b"\0")
-    count = min(int.from_bytes(page[3:5], "big"), (size - 8) // 2)
+    count = min(int.from_bytes(page[3:5], "big"), size // 2 - 4)
     for at in struct.unpack_from(f">{count}H", page, 8):
         try:
             # Beyond the page is inside it with one bit less, as SQLite has it too.
