@@ -33,8 +33,6 @@ from edge.history.page import Said
 from edge.history.record import Record
 from edge.history.store import open_memory, open_store
 from edge.history.trial import (
-    SESSIONS_LEAST,
-    WITH_LEAST,
     Effect,
     Outcome,
     Verdict,
@@ -370,12 +368,12 @@ def test_the_interval_is_welchs_of_two_jackknives():
 
 
 def test_too_few_sessions_or_too_few_with_a_pickup_tell_nothing():
-    good = [(1.0, 0.5)] * SESSIONS_LEAST + [(2.0, 0.5)]
+    good = [(1.0, 0.5)] * 12 + [(2.0, 0.5)]
     assert effect(good, good) is not None
-    assert effect(good, good[: SESSIONS_LEAST - 1]) is None
-    assert effect(good, good[-SESSIONS_LEAST:]) is not None
-    assert effect(good[: SESSIONS_LEAST - 1], good) is None
-    rare = [(1.0, 0.5)] * (WITH_LEAST - 1) + [(0.0, 0.5)] * 30
+    assert effect(good, good[:11]) is None
+    assert effect(good, good[-12:]) is not None
+    assert effect(good[:11], good) is None
+    rare = [(1.0, 0.5)] * 5 + [(0.0, 0.5)] * 30
     assert effect(good, rare) is None
     assert effect(rare, good) is None
     assert effect(good, [(1.0, 0.5), *rare]) is not None

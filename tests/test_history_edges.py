@@ -191,7 +191,7 @@ def hung(box: RecordingBox) -> threading.Event:
     return hangs
 
 
-def test_a_card_that_hangs_stops_nobody_and_is_said_once():
+def test_a_card_that_hangs_stops_nobody_and_is_said_once(caplog):
     box = RecordingBox(None)
     hangs = hung(box)
     for _ in range(10_000):
@@ -200,6 +200,7 @@ def test_a_card_that_hangs_stops_nobody_and_is_said_once():
     for _ in range(3):
         box.recorder.look_at_the_clock()
     assert box.inbox.drain() == [FaultChange(Fault.DISK, True, "the card hangs")]
+    assert said_of(caplog) == [("ERROR", "the card hangs; events are being lost")]
     hangs.set()
     wait_for(lambda: not box.recorder._work.qsize())
 
@@ -252,12 +253,13 @@ def test_what_a_power_cut_interrupted_is_told_as_it_was(tmp_path):
         ({"stopped": True}, (30, "stopped")),
         ({"lasted_s": 12.6}, (13, "power lost or crashed")),
         ({"lasted_s": "long"}, (0, "power lost or crashed")),
+        ({"seen": (NOON - timedelta(seconds=5)).isoformat()}, (0, "power lost or crashed")),
         ({"session": "idle"}, None),
         ({"since": "yesterday"}, None),
         ({"seen": None}, None),
     ],
 )
-def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expected):
+def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expected, caplog):
     noted = {
         "session": "break",
         "since": NOON.isoformat(),
@@ -266,6 +268,8 @@ def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expect
     }
     found = _interruption(json.dumps(noted | changes))
     assert (found and (found["lasted_s"], found["cause"])) == expected
+    understood = expected is not None or changes == {"session": "idle"}
+    assert ("what was noted of the last session is not understood" in caplog.text) != understood
     assert _interruption(None) is None
     assert _interruption("") is None
 
@@ -307,11 +311,16 @@ LEARNT = {
         ({"seat": None}, False),
     ],
 )
-def test_what_was_learnt_is_understood_entry_by_entry(changes, understood):
+def test_what_was_learnt_is_understood_entry_by_entry(changes, understood, caplog):
     good = LookAlike(3, "desk", Box(0, 0.25, 1, 0.5), 1, 1)
     found = _look_alikes(json.dumps([LEARNT | changes, LEARNT]))
     assert found == ((good, good) if understood else (good,))
-    assert _look_alikes(None) == _look_alikes("") == _look_alikes("3") == ()
+    one = [("WARNING", "something that was learnt before is not understood")]
+    assert said_of(caplog) == ([] if understood else one)
+    assert _look_alikes(None) == _look_alikes("") == ()
+    assert said_of(caplog) == []
+    assert _look_alikes("3") == ()
+    assert said_of(caplog)[0][1].startswith("what was learnt before is not understood: ")
 
 
 # ---------------------------------------------------------------- clocks
@@ -390,6 +399,11 @@ def row(**changes: object) -> Record | None:
         ({"details": '{"a": [NaN, Infinity, 2.5]}'}, "details", {"a": [None, None, 2.5]}),
         ({"details": '{"a": [1, true, null]}'}, "details", {"a": [1, True, None]}),
         ({"details": '{"a": "\\ud800"}'}, "details", {"a": "?"}),
+        (
+            {"details": '{"\\ud800": {"b": [[NaN, "\\ud800", "ä"], -1.5, {"c": Infinity}]}}'},
+            "details",
+            {"?": {"b": [[None, "?", "ä"], -1.5, {"c": None}]}},
+        ),
         ({"details": '{"replay": true, "b": 1}'}, "details", {"b": 1}),
         ({"details": '{"replay": true}'}, "replay", True),
         ({"details": '{"replay": 1}'}, "replay", False),
@@ -1410,7 +1424,8 @@ def left(path: Path) -> dict[str, list[tuple]]:
     return rows
 
 
-def test_a_run_leaves_all_that_is_to_be_known_of_it(tmp_path):
+def test_a_run_leaves_all_that_is_to_be_known_of_it(tmp_path, caplog):
+    caplog.set_level("DEBUG")
     path = tmp_path / "h.db"
     box = RecordingBox(path)
     box.clock.advance(10)
@@ -1453,7 +1468,9 @@ def test_a_run_leaves_all_that_is_to_be_known_of_it(tmp_path):
         "look_alikes": known,
     }
     box.clock.advance(3600)
+    assert said_of(caplog) == []
     again = RecordingBox(path, box.wall)
+    assert said_of(caplog) == [("INFO", "the last focus was interrupted (stopped)")]
     assert again.recorder.queued == 2, "one that waited and what is told of the run before"
     assert again.recorder.look_alikes == (learnt,)
     assert again.recorder.today.totals == totals
@@ -1579,12 +1596,30 @@ def test_what_is_acknowledged_in_a_swarm_is_forgotten_at_once(monkeypatch):
     assert box.recorder.queued == 3
 
 
-def test_a_history_that_could_not_be_opened_is_when_it_can_be(tmp_path):
+def said_of(caplog) -> list[tuple[str, str]]:
+    """(level, text), and the log is empty again."""
+    found = [(each.levelname, each.getMessage()) for each in caplog.records]
+    caplog.clear()
+    return found
+
+
+def test_a_history_that_could_not_be_opened_is_when_it_can_be(tmp_path, caplog):
+    caplog.set_level("DEBUG")
     folder = tmp_path / "card"
     folder.write_text("no folder")
     box = RecordingBox(folder / "h.db")
     box.tell(EventType.PICKUP)
     box.recorder.drain(120.0)
+    ((level, text),) = said_of(caplog)
+    assert (level, text[:49]) == (
+        "ERROR",
+        "going on without a history on the card: " + str(folder)[:9],
+    )
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    box.recorder.drain(120.0)
+    ((level, text),) = said_of(caplog)
+    assert (level, text.startswith("still no card: ")) == ("DEBUG", True)
     folder.unlink()
     box.clock.advance(29)
     box.tell(EventType.PUTDOWN)
@@ -1595,6 +1630,7 @@ def test_a_history_that_could_not_be_opened_is_when_it_can_be(tmp_path):
     box.recorder.drain(120.0)
     box.recorder.drain(120.0)
     assert events_of(folder / "h.db") == ["pickup", "putdown", "left"]
+    assert said_of(caplog) == [("INFO", "the card can be written again; the history goes on")]
     faults = box.inbox.drain()
     assert [each.broken for each in faults] == [True, False]  # type: ignore[union-attr]
     assert "card" in faults[0].text  # type: ignore[union-attr]
@@ -1706,7 +1742,8 @@ def test_a_card_that_is_full_at_an_event_makes_room_for_it(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("reason", ["is not short", "cannot be made smaller", "is no longer whole"])
-def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason):
+def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason, caplog):
+    caplog.set_level("DEBUG")
     path = tmp_path / "h.db"
     filled(path)
     box = RecordingBox(path)
@@ -1739,6 +1776,8 @@ def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason):
     assert len(numbers_on(path)) == (31 if reason == "is no longer whole" else 41)
     said = [each.text for each in box.inbox.drain()]  # type: ignore[union-attr]
     assert said == ["no store" if reason == "is no longer whole" else "x"]
+    no_room = ("DEBUG", "no room can be made on the card: read-only")
+    assert (no_room in said_of(caplog)) is (reason == "cannot be made smaller")
     box.clock.advance(30)
     box.recorder.drain(120.0)
     box.recorder.drain(120.0)
@@ -1965,6 +2004,47 @@ def test_a_card_that_comes_back_and_fails_again_is_tried_once_more(tmp_path, mon
     faults = [each.broken for each in box.inbox.drain()]  # type: ignore[union-attr]
     assert faults == [True, False]
     box.recorder.close()
+
+
+def test_what_waits_on_a_card_that_cannot_be_read_is_gone_on_without(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    good, good_add, failed = Store.copy_from, Store.add, []
+
+    def fail(store: Store, other: Store, *, events: bool) -> None:
+        if not events:
+            raise sqlite3.OperationalError("disk I/O error")
+        good(store, other, events=events)
+
+    def add(store: Store, *args: object, **more: object) -> Record:
+        if not failed:
+            failed.append(store)
+            raise Error(sqlite3.SQLITE_IOERR_WRITE)
+        return good_add(store, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "copy_from", fail)
+    monkeypatch.setattr(Store, "add", add)
+    box.tell(EventType.LEFT)
+    assert numbers(each.record for each in box.waiting()) == [2]
+    assert said_of(caplog) == [
+        ("WARNING", "events that wait on the card cannot be read: disk I/O error"),
+        ("ERROR", "going on without a history on the card: x"),
+    ]
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    assert numbers(each.record for each in box.waiting()) == [1, 2], "when it is back they wait"
+
+
+def test_a_row_or_a_state_of_another_width_is_none():
+    with pytest.raises(ValueError, match="zip"):
+        store_module._totals([1.0] * (len(store_module.TOTALS) - 1))
+    for now, last in (((Totals(),), ()), ((), (Totals(),)), ((Totals(),) * 2, (Totals(),) * 2)):
+        with pytest.raises(ValueError, match="zip"):
+            add(Day("2026-03-05", ("desk",), (Totals(),)), now, last)
+    with pytest.raises(ValueError, match="zip"):
+        open_memory().save({}, Day("2026-03-05", ("desk",), ()))
 
 
 def test_a_machine_that_cannot_be_asked_about_its_clock_says_nothing(tmp_path, monkeypatch):
