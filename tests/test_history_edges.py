@@ -797,6 +797,10 @@ def test_events_are_asked_for_from_one_moment_to_before_another():
     store.add(EventType.PICKUP, datetime.combine(date(1970, 1, 2), NOON.timetz()), details={})
     assert store.newest_s() == (NOON + timedelta(seconds=2)).timestamp()
     assert open_memory().newest_s() is None
+    first = datetime(2026, 1, 1, 5, tzinfo=UTC)
+    store.add(EventType.PICKUP, first, details={})
+    store.add(EventType.PICKUP, first - timedelta(hours=6), details={})
+    assert store.newest_s() == first.timestamp()
 
 
 def events(store: Store) -> list[tuple[int, str]]:
@@ -1568,9 +1572,11 @@ def test_whoever_wants_to_know_is_told_of_each_event_that_is_written_and_of_noth
     recorder.drain(120.0)
     assert told == [0, 0], "without a broker nothing waits"
     found = recorder._store.events(since=LONG_AGO, until=LATER)
-    assert [(each.type, each.at, each.seat, dict(each.details)) for each in found] == [
-        (EventType.STARTED, NOON, None, {"a": 1}), (EventType.LEFT, NOON, None, {})
-    ]  # fmt: skip
+    assert [(each.type, each.at, each.seat, dict(each.details), each.replay) for each in found] == [
+        (EventType.STARTED, NOON, None, {"a": 1}, False),
+        (EventType.LEFT, NOON, None, {}, False),
+    ]
+    assert recorder._thread.daemon, "it keeps no program from ending"
 
 
 def test_what_is_acknowledged_in_a_swarm_is_forgotten_at_once(monkeypatch):

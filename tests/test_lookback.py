@@ -661,7 +661,11 @@ def test_a_day_of_summer_and_a_day_of_winter_begin_at_their_own_midnight(monkeyp
         zone = zone_of(now)
         assert midnight(date(2026, 7, 1), zone).isoformat() == "2026-07-01T00:00:00+02:00"
         assert midnight(date(2026, 1, 1), zone).isoformat() == "2026-01-01T00:00:00+01:00"
-        assert zone_of(datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Asia/Tokyo"))) is not None
+        assert zone is None
+        for name in ("Asia/Tokyo", "America/New_York"):
+            there = ZoneInfo(name)
+            assert zone_of(datetime(2026, 7, 1, 12, tzinfo=there)) is there
+            assert midnight(date(2026, 1, 1), there) == datetime(2026, 1, 1, tzinfo=there)
     finally:
         monkeypatch.undo()
         time.tzset()

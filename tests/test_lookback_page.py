@@ -19,6 +19,7 @@ from edge.history.page import (
     _bar,
     _clean,
     _events,
+    _hours,
     _hours_shown,
     _or_nothing,
     _per_hour,
@@ -219,6 +220,26 @@ def test_the_list_says_how_many_came_before_it(shown, told, caption):
     found = replace(two_seats(), events=two_seats().events[:shown], told=told)
     assert f">{caption}<" in _events(found)
     assert _events(replace(found, events=())) == ""
+
+
+def test_the_hours_have_a_line_for_focus_or_a_pickup_and_are_left_out_without_any_focus():
+    hours = tuple(tuple(Hour() for _ in range(24)) for _ in range(7))
+    hours[0][0].pickups = 2
+    assert _hours(replace(two_seats(), hours=hours)) == ""
+    hours[1][1].phone_s = 30.0
+    hours[6][23].focus_s = 0.5
+    shown = _hours(replace(two_seats(), hours=hours))
+    rows = shown.split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r">([^<>\n]+)<", rows) == [
+        "Monday, 0:00", "0 s", "0 s", "2", "Sunday, 23:00", "0.5 s", "0 s", "0",
+    ]  # fmt: skip
+    drawn = re.findall(
+        r'<rect class="(focus|phone)" fill-opacity="(.*?)" x="(.*?)" y="(.*?)"', shown
+    )
+    assert drawn == [("focus", "1.00", "23.05", "6.05"), ("phone", "1.00", "1.05", "1.05")]
+    assert re.findall(r"<p>(.*?)</p>", shown) == [
+        "The strongest colour is 0.5 s.", "The strongest colour is 30 s.",
+    ]  # fmt: skip
 
 
 def test_a_time_without_the_phone_says_what_nobody_saw_of_it():

@@ -173,7 +173,7 @@ class Recorder:
         self._work: queue.Queue[_Work] = queue.Queue(QUEUE_MAX)
         self._overflowing = False
         self._on_card = False
-        self._retry_at_s = 0.0
+        self._retry_at_s: float  # of a card that failed
         self._standing: _Standing | None = None
         self._saved_at_s = clock()
         self._today_at_s = float("-inf")

@@ -823,8 +823,8 @@ def make_room(path: Path) -> int:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA journal_mode = MEMORY")
-        share = max(0.25, 1 - KEPT_BYTES / max(path.stat().st_size, 1))
         count = _value(db, "SELECT count(*) FROM event")
+        share = max(0.25, 1 - KEPT_BYTES / path.stat().st_size)
         deleted = db.execute(
             "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE number NOT IN"
             " (SELECT number FROM outbox) ORDER BY number LIMIT ?)",
