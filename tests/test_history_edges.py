@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -1617,10 +1619,8 @@ def test_a_history_that_could_not_be_opened_is_when_it_can_be(tmp_path, caplog):
     box.tell(EventType.PICKUP)
     box.recorder.drain(120.0)
     ((level, text),) = said_of(caplog)
-    assert (level, text[:49]) == (
-        "ERROR",
-        "going on without a history on the card: " + str(folder)[:9],
-    )
+    assert level == "ERROR"
+    assert text.startswith(f"going on without a history on the card: {folder}")
     box.clock.advance(30)
     box.recorder.drain(120.0)
     box.recorder.drain(120.0)
@@ -1691,6 +1691,19 @@ def short(monkeypatch, *answers: bool) -> None:
     )
 
 
+def failing_once(monkeypatch, error: Exception) -> None:
+    """The next event cannot be written."""
+    good, failed = Store.add, []
+
+    def add(store: Store, *args: object, **more: object) -> Record:
+        if not failed:
+            failed.append(store)
+            raise error
+        return good(store, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "add", add)
+
+
 def filled(path: Path, count: int = 40) -> None:
     with closing(open_store(path)) as store:
         for _ in range(count):
@@ -1731,15 +1744,7 @@ def test_a_card_that_is_full_at_an_event_makes_room_for_it(tmp_path, monkeypatch
     box = RecordingBox(path)
     box.tell()
     box.recorder.drain(120.0)
-    good, failed = Store.add, []
-
-    def add(store: Store, *args: object, **more: object) -> Record:
-        if not failed:
-            failed.append(store)
-            raise Error(sqlite3.SQLITE_FULL)
-        return good(store, *args, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Store, "add", add)
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_FULL))
     short(monkeypatch, True)
     box.tell(EventType.LEFT)
     box.recorder.drain(120.0)
@@ -1755,13 +1760,6 @@ def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason, c
     box = RecordingBox(path)
     box.tell()
     box.recorder.drain(120.0)
-    good, failed = Store.add, []
-
-    def add(store: Store, *args: object, **more: object) -> Record:
-        if not failed:
-            failed.append(store)
-            raise Error(sqlite3.SQLITE_FULL)
-        return good(store, *args, **more)  # type: ignore[arg-type]
 
     def fail(path: Path) -> int:
         raise OSError("read-only")
@@ -1770,7 +1768,7 @@ def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason, c
         raise Unusable("no store", damaged=False)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "add", add)
+        failing_once(patched, Error(sqlite3.SQLITE_FULL))
         short(patched, reason != "is not short")
         if reason == "cannot be made smaller":
             patched.setattr(recorder_module, "make_room", fail)
@@ -2017,21 +2015,15 @@ def test_what_waits_on_a_card_that_cannot_be_read_is_gone_on_without(tmp_path, m
     box = RecordingBox(path)
     box.tell(EventType.PICKUP)
     box.recorder.drain(120.0)
-    good, good_add, failed = Store.copy_from, Store.add, []
+    good = Store.copy_from
 
     def fail(store: Store, other: Store, *, events: bool) -> None:
         if not events:
             raise sqlite3.OperationalError("disk I/O error")
         good(store, other, events=events)
 
-    def add(store: Store, *args: object, **more: object) -> Record:
-        if not failed:
-            failed.append(store)
-            raise Error(sqlite3.SQLITE_IOERR_WRITE)
-        return good_add(store, *args, **more)  # type: ignore[arg-type]
-
     monkeypatch.setattr(Store, "copy_from", fail)
-    monkeypatch.setattr(Store, "add", add)
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
     box.tell(EventType.LEFT)
     assert numbers(each.record for each in box.waiting()) == [2]
     assert said_of(caplog) == [
@@ -2041,6 +2033,90 @@ def test_what_waits_on_a_card_that_cannot_be_read_is_gone_on_without(tmp_path, m
     box.clock.advance(30)
     box.recorder.drain(120.0)
     assert numbers(each.record for each in box.waiting()) == [1, 2], "when it is back they wait"
+
+
+def test_what_was_sent_while_the_card_was_away_is_not_sent_again(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    for _ in range(3):
+        box.tell(EventType.PICKUP)
+    box.recorder.acknowledge(1)
+    box.recorder.drain(120.0)
+    remembered = "SELECT place FROM acknowledged"
+    assert box.recorder._store._db.execute(remembered).fetchall() == []
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
+    box.tell(EventType.LEFT)
+    assert [each.place for each in box.waiting()] == [2, 3, 4]
+    box.recorder.acknowledge(2)
+    box.recorder.acknowledge(4)
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 1
+    assert sorted(box.recorder._store._db.execute(remembered)) == [(2,), (4,)]
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    assert [each.place for each in box.waiting()] == [3]
+    assert box.recorder._store._db.execute(remembered).fetchall() == []
+    assert events_of(path) == ["pickup", "pickup", "pickup", "left"]
+
+
+def held(path: Path) -> list[str]:
+    """The files of a history that this process has open."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(each))
+    return sorted({Path(name).name for name in found if name.startswith(str(path))})
+
+
+@pytest.mark.parametrize("opened", [open_store, open_for_reading])
+@pytest.mark.parametrize("damage", ["another version", "no database", "no table"])
+def test_what_cannot_be_used_is_closed_before_that_is_said(tmp_path, opened, damage):
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    if damage == "no database":
+        path.write_bytes(b"no database" * 999)
+    else:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(
+                "PRAGMA user_version = 9" if damage == "another version" else "DROP TABLE day"
+            )
+    with pytest.raises(Unusable) as failed:
+        opened(path)
+    assert failed.value.damaged
+    assert held(path) == []
+
+
+def test_a_card_that_is_left_is_let_go_and_so_is_memory_when_it_is_back(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    assert "h.db" in held(path)
+    good, copied = Store.copy_from, []
+
+    def copy_from(store: Store, other: Store, *, events: bool) -> None:
+        copied.append(events)
+        if copied == [False, True]:
+            raise Error(sqlite3.SQLITE_IOERR_WRITE)
+        good(store, other, events=events)
+
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
+    monkeypatch.setattr(Store, "copy_from", copy_from)
+    box.tell(EventType.LEFT)
+    box.recorder.drain(120.0)
+    assert held(path) == []
+    memory = box.recorder._store
+    for on_card in (False, True):
+        box.clock.advance(30)
+        box.recorder.drain(120.0)
+        box.recorder.drain(120.0)
+        assert ("h.db" in held(path)) is on_card
+        assert (box.recorder._store is memory) is not on_card
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        memory.count()
+    assert events_of(path) == ["pickup", "left"]
+    box.recorder.close()
+    assert held(path) == []
 
 
 def test_a_row_or_a_state_of_another_width_is_none():
