@@ -540,6 +540,40 @@ def test_the_day_that_is_shown_is_the_last_of_which_anything_is_known(tmp_path):
     assert (nothing.day, nothing.timeline, nothing.told) == (date(2026, 3, 4), (), 0)
 
 
+@pytest.mark.parametrize(("hours", "focus_s"), [(-12, 0), (-11, 3600), (-12.01, 0), (-1, 7200)])
+def test_what_began_up_to_half_a_day_before_reaches_into_a_day(tmp_path, hours, focus_s):
+    """An earlier version says of nothing how long it was: focus of twelve hours at most."""
+    path = tmp_path / "history.db"
+    with closing(open_store(path)) as store:
+        store.add(E.SESSION_START, EVE + timedelta(hours=hours), details={})
+        store.add(E.SESSION_END, EVE + timedelta(hours=2), details={})
+    day = seen(path, days=1)
+    assert sum(hour.focus_s for hours in day.hours for hour in hours) == focus_s
+    assert [each.lasted_s for each in day.timeline] == [focus_s] * bool(focus_s)
+
+
+@pytest.mark.parametrize(("hours", "until_h"), [(1, 24), (11.9, 24), (12, 24), (-1, 23)])
+def test_what_ended_up_to_half_a_day_after_is_in_a_day_as_far_as_that_goes(
+    tmp_path, hours, until_h
+):
+    path = tmp_path / "history.db"
+    midnight_ = EVE + timedelta(days=1)
+    with closing(open_store(path)) as store:
+        lasted_s = (hours + 2) * 3600.0
+        store.add(E.LEFT, midnight_ - timedelta(hours=2), seat="desk", details={})
+        end = midnight_ + timedelta(hours=hours)
+        store.add(E.RETURNED, end, seat="desk", details={"away_s": lasted_s})
+    found = seen(path, days=1, now=midnight_ + timedelta(days=1))
+    assert [(each.kind, each.begin, each.end, each.open) for each in found.timeline] == [
+        (
+            Kind.AWAY,
+            midnight_ - timedelta(hours=2),
+            EVE + timedelta(hours=until_h),
+            False,
+        )
+    ]
+
+
 def test_every_event_of_some_days_but_those_of_a_film(lived):
     with closing(open_for_reading(lived)) as store:
         told = list(lookback.lived(store, date(2026, 3, 4), date(2026, 3, 5), zone=UTC))
