@@ -525,6 +525,19 @@ def test_what_is_read_of_some_days_is_all_that_is_known_of_them():
     )
 
 
+def test_what_was_cut_off_in_the_evening_is_of_its_day_whatever_days_are_read():
+    store = open_memory()
+    day, one = NOON.date(), timedelta(days=1)
+    evening = NOON.replace(hour=23, minute=50)
+    store.save({}, Day(str(day), ("desk",), (Totals(focus_s=5000.0),)))
+    details = {"clean_s": 600.0, "unseen_s": 60.0, "last_seen": evening.isoformat()}
+    store.add(EventType.INTERRUPTED, evening + timedelta(hours=9), details=details)
+    alone = DayReport(day, {"desk": Totals(focus_s=5000.0)}, 600.0, 0, 60.0)
+    assert read(store, day, day, now=NOON).days == (alone,)
+    both = read(store, day, day + one, now=NOON + one).days
+    assert both == (alone, DayReport(day + one, {}, 0.0, 1, 0.0))
+
+
 def test_a_stretch_began_as_long_before_its_end_as_it_lasted():
     assert Stretch(NOON, 90.5, 3.0).begin == NOON - timedelta(seconds=90.5)
 

@@ -141,7 +141,8 @@ def read(store: Store, first: date, last: date, *, now: datetime) -> Report:
     books = Books(zone)
     events = store.each(
         since=midnight(first, zone),
-        until=midnight(last + timedelta(days=1), zone),
+        # A day longer: what was cut off in the evening is told of at the next start only.
+        until=midnight(last + timedelta(days=2), zone),
         types=STRETCHES,
     )
     for event in events:
