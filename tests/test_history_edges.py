@@ -1865,6 +1865,16 @@ def test_how_far_a_clock_was_set_is_said(caplog):
     assert box.recorder.now() == NOON
 
 
+def test_a_clock_that_creeps_away_is_said_when_it_is_a_minute_off(caplog):
+    caplog.set_level("INFO")
+    box = RecordingBox(None)
+    for _ in range(4):
+        box.wall.set(box.wall() + timedelta(seconds=40))
+        box.recorder.drain(120.0)
+    said = [each.getMessage() for each in caplog.records]
+    assert said == ["the clock was set by +80 s"] * 2
+
+
 def test_where_nobody_keeps_the_clock_no_time_that_has_been_comes_again():
     box = RecordingBox(None, kept=False)
     box.clock.advance(100)
