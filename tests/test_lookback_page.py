@@ -142,6 +142,7 @@ def test_the_page_is_as_it_was_looked_at(name):
         pytest.param(14.5, 23.5, (14, 24), id="ten"),
         pytest.param(13.5, 23.5, (12, 24), id="eleven at the end of the day are made twelve"),
         pytest.param(0.5, 23.5, (0, 24), id="all of it"),
+        pytest.param(14.0, 23.0, (14, 24), id="nine are made ten up to midnight"),
         pytest.param(2.0, 22.0, (2, 22), id="twenty"),
         pytest.param(1.5, 22.5, (0, 24), id="twenty-two are made all of it"),
         pytest.param(2.5, 22.5, (0, 24), id="and so are twenty-one"),
