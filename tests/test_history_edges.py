@@ -1617,6 +1617,15 @@ def test_what_is_acknowledged_in_a_swarm_is_forgotten_at_once(monkeypatch):
     assert box.recorder.queued == 3
 
 
+def test_what_is_acknowledged_alone_is_forgotten_though_nothing_follows():
+    box = RecordingBox(None)
+    box.tell()
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 1
+    box.recorder.acknowledge(1)
+    wait_for(lambda: box.recorder.queued == 0)
+
+
 def said_of(caplog) -> list[tuple[str, str]]:
     """(level, text), and the log is empty again."""
     found = [(each.levelname, each.getMessage()) for each in caplog.records]
