@@ -6,6 +6,8 @@ import random
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import log
+from statistics import variance
 
 import pytest
 
@@ -29,14 +31,14 @@ from edge.domain import (
 from edge.experiment import DOCK, LIGHT_ONLY, NO_DOCK, SOUND, way_of, ways
 from edge.history.page import Said
 from edge.history.record import Record
-from edge.history.store import open_store
+from edge.history.store import open_memory, open_store
 from edge.history.trial import (
-    SESSIONS_LEAST,
-    WITH_LEAST,
     Effect,
     Outcome,
+    Verdict,
     _meaning,
     effect,
+    helped,
     outcomes,
     student,
     verdict,
@@ -201,9 +203,11 @@ DRAWN = {"experiment": "first", "way": SOUND}
                 (E.PUTDOWN, {"lasted_s": 40.0}),
                 (E.PICKUP, {}),
                 (E.NOT_A_PHONE, {}),
-                (E.SESSION_END, {"lasted_s": 1500.0}),
+                (E.LEVEL, {"lasted_s": 7.0}),
+                (E.PUTDOWN, {"lasted_s": 0.5}),
+                (E.SESSION_END, {"lasted_s": 1500.0, "session": "focus"}),
             ],
-            [Outcome(SOUND, 1500, 40, 1)],
+            [Outcome(SOUND, 1500, 40.5, 1)],
             id="a session, with a pick-up that was none",
         ),
         pytest.param(
@@ -257,9 +261,28 @@ DRAWN = {"experiment": "first", "way": SOUND}
             [
                 (E.SESSION_START, {**DRAWN, "replay": True}),
                 (E.SESSION_END, {"lasted_s": 1500.0, "replay": True}),
+                (E.SESSION_START, DRAWN),
+                (E.PICKUP, {"replay": True}),
+                (E.SESSION_END, {"lasted_s": 1.0}),
             ],
-            [],
-            id="one of a recording",
+            [Outcome(SOUND, 1, 0, 0)],
+            id="one of a recording, and one of a day in which a recording was played",
+        ),
+        pytest.param(
+            [
+                (E.PICKUP, {}),
+                (E.PUTDOWN, {"lasted_s": 40.0}),
+                (E.SESSION_END, {"lasted_s": 9.0}),
+                (E.SESSION_START, DRAWN),
+                (E.SESSION_START, {"experiment": "first"}),
+                (E.SESSION_END, {"lasted_s": 9.0}),
+                (E.SESSION_START, {**DRAWN, "way": 7}),
+                (E.SESSION_END, {"lasted_s": "x"}),
+                (E.SESSION_START, {**DRAWN, "way": 7}),
+                (E.SESSION_END, {"lasted_s": 9.0}),
+            ],
+            [Outcome("7", 9, 0, 0)],
+            id="what has no beginning, no way or no length counts nowhere",
         ),
     ],
 )
@@ -276,6 +299,24 @@ def test_a_session_counts_as_it_was_drawn(events, expected):
 )
 def test_the_quantile_is_that_of_the_tables(freedom, expected):
     assert student(0.975, freedom) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("probability", "coefficients"),
+    [  # of 1 / freedom, to the fourth power; fitted to the quantile itself, in 90 digits, for
+        # 1,000 to 12,000 degrees of freedom: of the distribution function as 2F1 has it
+        (0.975, (1.959963984540054, 2.372271230298563, 2.822498615739612, 2.555849679507723,
+                 1.589534053393824)),
+        (0.6, (0.2533471031357998, 0.06740203119906066, 0.01068162712920897, -0.009124316989652803,
+               -0.002919217363088994)),
+        (0.9995, (3.290526731491895, 9.729730663263737, 26.1330206970412, 53.16860519930796,
+                  79.36584093364349)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("freedom", [0.5, 1, 3])
+def test_the_quantile_is_a_series_that_the_quantile_itself_has(probability, coefficients, freedom):
+    expected = sum(each / freedom**power for power, each in enumerate(coefficients))
+    assert student(probability, freedom) == pytest.approx(expected, rel=1e-10)
 
 
 def test_the_quantile_of_a_few_is_nearly_that_of_the_tables():
@@ -297,12 +338,47 @@ def test_the_ratio_is_that_of_the_sums_and_turns_over_with_its_interval():
     assert hours_in_minutes.low == pytest.approx(found.low)
 
 
+def by_pseudo_values(sessions) -> tuple[float, float]:
+    """The logarithm of the rate and its variance by the jackknife, as Tukey wrote it: from the
+    values that each session would have by itself."""
+    count = len(sessions)
+
+    def rate(of) -> float:
+        return log(sum(amount for amount, _ in of) / sum(exposure for _, exposure in of))
+
+    whole = rate(sessions)
+    alone = [
+        count * whole - (count - 1) * rate(sessions[:n] + sessions[n + 1 :]) for n in range(count)
+    ]
+    return whole, variance(alone) / count
+
+
+def test_the_interval_is_welchs_of_two_jackknives():
+    first = [(float(n % 4), 0.4 + n % 3 / 10) for n in range(12)]
+    second = [(float(n % 3), 0.5 + n % 5 / 10) for n in range(17)]
+    (before, var_before), (after, var_after) = map(by_pseudo_values, (first, second))
+    # https://en.wikipedia.org/wiki/Welch's_t-test
+    freedom = (var_before + var_after) ** 2 / (var_before**2 / 11 + var_after**2 / 16)
+    assert freedom == pytest.approx(25.32147, abs=1e-5)
+    half = 2.0582136 * (var_before + var_after) ** 0.5  # scipy.stats.t.ppf(0.975, 25.32147)
+    found = effect(first, second)
+    assert log(found.ratio) == pytest.approx(after - before, abs=1e-12)
+    assert log(found.high) - log(found.ratio) == pytest.approx(half, rel=1e-6)
+    assert log(found.ratio) - log(found.low) == pytest.approx(half, rel=1e-6)
+
+
 def test_too_few_sessions_or_too_few_with_a_pickup_tell_nothing():
-    good = [(1.0, 0.5)] * SESSIONS_LEAST + [(2.0, 0.5)]
+    good = [(1.0, 0.5)] * 12 + [(2.0, 0.5)]
     assert effect(good, good) is not None
-    assert effect(good, good[: SESSIONS_LEAST - 1]) is None
-    rare = [(1.0, 0.5)] * (WITH_LEAST - 1) + [(0.0, 0.5)] * 30
+    assert effect(good, good[:11]) is None
+    assert effect(good, good[-12:]) is not None
+    assert effect(good[:11], good) is None
+    rare = [(1.0, 0.5)] * 5 + [(0.0, 0.5)] * 30
     assert effect(good, rare) is None
+    assert effect(rare, good) is None
+    assert effect(good, [(1.0, 0.5), *rare]) is not None
+    one_alike = [(1.0, 0.5)] * 20
+    assert effect(good, one_alike) is not None, "one of two ways that varies is enough"
     assert effect([(1.0, 0.5)] * 20, [(1.0, 0.5)] * 20) is None, "all alike: nothing to go by"
 
 
@@ -343,6 +419,92 @@ def test_before_its_end_an_experiment_tells_no_effect():
     (sentence,) = found.sentences
     assert sentence.startswith("There is not enough yet: 59 of 60 sessions")
     assert (found.pickups, found.phone) == (None, None)
+
+
+def halves(first: Outcome, second: Outcome, config: ExperimentConfig) -> Verdict:
+    """Twelve and thirteen sessions, one a little longer than the next."""
+    each = [replace(one, focus_s=one.focus_s + n % 2) for n in range(13) for one in (second, first)]
+    return verdict(each[:25], config)
+
+
+def test_the_verdict_to_the_last_word():
+    """Sessions of an hour each: 2 against 1 pick-ups, 60 against 90 s with the phone."""
+    config = ExperimentConfig(sessions=25)
+    found = halves(Outcome(SOUND, 3600, 60, 2), Outcome(LIGHT_ONLY, 3600, 90, 1), config)
+    assert ways(config) == (LIGHT_ONLY, SOUND)
+    told = found.as_json()
+    for ratio, expected in (("pickups_ratio", 2.0), ("phone_ratio", 60 / 90)):
+        assert {name: round(value, 2) for name, value in told.pop(ratio).items()} == {
+            name: round(expected, 2) for name in ("ratio", "low", "high")
+        }
+    base = "(13 sessions with light only, 12 with sound)"
+    words = [
+        "With sound the phone was picked up 2.00 (between 2.00 and 2.00) times as often per hour of"
+        f" focus as with light only {base}.",
+        "The time with the phone was 0.67 (between 0.67 and 0.67) times as long per hour of focus.",
+        "So light only is the better one: 50 to 50 % fewer pick-ups than with sound.",
+        "The interval is the one that holds the true ratio in 95 of 100 such experiments.",
+    ]
+    assert told == {
+        "ways": [LIGHT_ONLY, SOUND], "sessions": [13, 12], "confidence": 0.95, "words": words,
+    }  # fmt: skip
+    early = halves(
+        Outcome(SOUND, 3600, 60, 2), Outcome(LIGHT_ONLY, 3600, 90, 1), ExperimentConfig(sessions=26)
+    )
+    assert early.as_json() == {
+        "ways": [LIGHT_ONLY, SOUND],
+        "sessions": [13, 12],
+        "pickups_ratio": None,
+        "phone_ratio": None,
+        "confidence": 0.95,
+        "words": [
+            "There is not enough yet: 25 of 26 sessions (13 with light only, 12 with sound)."
+            " The result is told when all of them are done."
+        ],
+    }
+
+
+def test_one_figure_of_which_there_is_not_enough_is_reason_to_tell_of_neither():
+    config = ExperimentConfig(sessions=25)
+    no_time = Outcome(LIGHT_ONLY, 3600, 0, 3)
+    found = halves(Outcome(SOUND, 3600, 60, 2), no_time, config)
+    said = (
+        "There is not enough to tell: of 13 sessions with light only, 12 with sound, 13 and 12 had"
+        " a pick-up at all; 6 of each would have to."
+    )
+    assert found == Verdict(LIGHT_ONLY, SOUND, (13, 12), None, None, (said,))
+    no_pickup = Outcome(SOUND, 3600, 60, 0)
+    found = halves(no_pickup, Outcome(LIGHT_ONLY, 3600, 90, 1), config)
+    said = said.replace("13 and 12 had", "13 and 0 had")
+    assert found == Verdict(LIGHT_ONLY, SOUND, (13, 12), None, None, (said,))
+
+
+def test_of_sessions_in_other_ways_none_counts():
+    each = [Outcome(SOUND, 3600, 0, 0), Outcome("mode strict", 3600, 0, 0)]
+    found = verdict(each * 3, ExperimentConfig(sessions=24))
+    assert (found.sessions, found.sentences[0][:40]) == (
+        (0, 3),
+        "There is not enough yet: 3 of 24 session",
+    )
+
+
+def test_the_sessions_of_a_history_are_those_since_the_first_draw():
+    config = ExperimentConfig(sessions=24)
+    store = open_memory()
+    now = NINE + timedelta(hours=1)
+    assert helped(store, config, now=now) is None
+    assert helped(store, replace(config, enabled=True), now=now) == verdict([], config)
+    for at, details in (
+        (NINE - timedelta(hours=9), {}),
+        (NINE - timedelta(hours=2), {"experiment": "other", "way": SOUND}),
+        (NINE, {"experiment": "first", "way": SOUND}),
+        (NINE + timedelta(hours=24), {"experiment": "first", "way": LIGHT_ONLY}),
+        (NINE + timedelta(hours=30), {"experiment": "first", "way": LIGHT_ONLY}),
+    ):
+        store.add(E.SESSION_START, at, details=details)
+        store.add(E.SESSION_END, at + timedelta(minutes=25), details={"lasted_s": 1500.0})
+    found = helped(store, config, now=now)
+    assert found.sessions == (1, 1), "what is a day ahead and more has not been"
 
 
 def test_without_pickups_there_is_nothing_to_compare():
@@ -403,11 +565,22 @@ def test_a_figure_beside_which_all_others_vanish_tells_nothing():
     assert effect([(1e9, 1.0), *[(1e-9, 1.0)] * 12], [(1.0, 1.0)] * 13) is None
 
 
+BOTH = (
+    "Both may be alike: what was found does not tell a difference from none. More sessions would"
+    " tell a smaller one."
+)
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [
+        (Effect(0.01, 0.0, 0.02), "So b helps: 98 to 100 % fewer pick-ups than with a."),
+        (Effect(99, 50, 200), "So a is the better one: 98 to 100 % fewer pick-ups than with b."),
         (Effect(0.5, 0.4, 0.6), "So b helps: 40 to 60 % fewer pick-ups than with a."),
         (Effect(2.0, 1.25, 4.0), "So a is the better one: 20 to 75 % fewer pick-ups than with b."),
+        (Effect(0.5, 0.4, 1.0), BOTH),
+        (Effect(2.0, 1.0, 4.0), BOTH),
+        (Effect(0.9, 0.5, 1.5), BOTH),
     ],
 )
 def test_an_effect_is_told_by_both_ends_of_its_interval(found, said):

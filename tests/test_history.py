@@ -252,6 +252,7 @@ def test_todays_totals_outlive_a_restart_and_begin_anew_at_midnight(tmp_path):
     assert again.recorder.today.totals[0].focus_s == 100
     again.clock.advance(11 * 3600)
     again.tell(totals=(Totals(focus_s=150, working_s=150, pickups=2, streak=3),))
+    again.recorder.drain(120.0)
     again.clock.advance(2 * 3600)
     again.tell(totals=(Totals(focus_s=160, working_s=160, pickups=2, streak=3),))
     again.recorder.close()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import sqlite3
 import threading
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,16 +17,27 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge.config import HistoryConfig
 from edge.domain import Box, EventType, Fault, FaultChange, Happening, LookAlike, Session, Totals
 from edge.history import clock as clock_module
+from edge.history import recorder as recorder_module
 from edge.history import store as store_module
 from edge.history.clock import Lived
 from edge.history.days import Day, add, difference
 from edge.history.erase import erase
 from edge.history.page import _clock
-from edge.history.record import Record, event_id, figure, finite, record
-from edge.history.recorder import _interruption, _lived, _look_alikes
-from edge.history.report import DayReport, Report, Stretches, read_file, standing, table
+from edge.history.record import Record, event_id, figure, finite, last_seen, record
+from edge.history.recorder import Recorder, _interruption, _lived, _look_alikes
+from edge.history.report import (
+    DayReport,
+    Report,
+    Stretch,
+    Stretches,
+    read,
+    read_file,
+    standing,
+    table,
+)
 from edge.history.salvage import Salvaged
 from edge.history.store import (
     Store,
@@ -38,8 +53,11 @@ from edge.history.store import (
     open_store,
     replace_damaged,
     set_aside,
+    transaction,
 )
 from edge.history.timeline import Kind, Segment, clipped
+from edge.inbox import CommandInbox
+from tests.fakes import FakeClock, FakeWall
 from tests.test_history import NOON, RecordingBox, events_of
 from tests.waiting import wait_for
 
@@ -175,7 +193,7 @@ def hung(box: RecordingBox) -> threading.Event:
     return hangs
 
 
-def test_a_card_that_hangs_stops_nobody_and_is_said_once():
+def test_a_card_that_hangs_stops_nobody_and_is_said_once(caplog):
     box = RecordingBox(None)
     hangs = hung(box)
     for _ in range(10_000):
@@ -184,6 +202,7 @@ def test_a_card_that_hangs_stops_nobody_and_is_said_once():
     for _ in range(3):
         box.recorder.look_at_the_clock()
     assert box.inbox.drain() == [FaultChange(Fault.DISK, True, "the card hangs")]
+    assert said_of(caplog) == [("ERROR", "the card hangs; events are being lost")]
     hangs.set()
     wait_for(lambda: not box.recorder._work.qsize())
 
@@ -236,12 +255,13 @@ def test_what_a_power_cut_interrupted_is_told_as_it_was(tmp_path):
         ({"stopped": True}, (30, "stopped")),
         ({"lasted_s": 12.6}, (13, "power lost or crashed")),
         ({"lasted_s": "long"}, (0, "power lost or crashed")),
+        ({"seen": (NOON - timedelta(seconds=5)).isoformat()}, (0, "power lost or crashed")),
         ({"session": "idle"}, None),
         ({"since": "yesterday"}, None),
         ({"seen": None}, None),
     ],
 )
-def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expected):
+def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expected, caplog):
     noted = {
         "session": "break",
         "since": NOON.isoformat(),
@@ -250,6 +270,8 @@ def test_a_note_of_the_last_session_is_understood_or_passed_over(changes, expect
     }
     found = _interruption(json.dumps(noted | changes))
     assert (found and (found["lasted_s"], found["cause"])) == expected
+    understood = expected is not None or changes == {"session": "idle"}
+    assert ("what was noted of the last session is not understood" in caplog.text) != understood
     assert _interruption(None) is None
     assert _interruption("") is None
 
@@ -291,11 +313,16 @@ LEARNT = {
         ({"seat": None}, False),
     ],
 )
-def test_what_was_learnt_is_understood_entry_by_entry(changes, understood):
+def test_what_was_learnt_is_understood_entry_by_entry(changes, understood, caplog):
     good = LookAlike(3, "desk", Box(0, 0.25, 1, 0.5), 1, 1)
     found = _look_alikes(json.dumps([LEARNT | changes, LEARNT]))
     assert found == ((good, good) if understood else (good,))
-    assert _look_alikes(None) == _look_alikes("") == _look_alikes("3") == ()
+    one = [("WARNING", "something that was learnt before is not understood")]
+    assert said_of(caplog) == ([] if understood else one)
+    assert _look_alikes(None) == _look_alikes("") == ()
+    assert said_of(caplog) == []
+    assert _look_alikes("3") == ()
+    assert said_of(caplog)[0][1].startswith("what was learnt before is not understood: ")
 
 
 # ---------------------------------------------------------------- clocks
@@ -374,6 +401,11 @@ def row(**changes: object) -> Record | None:
         ({"details": '{"a": [NaN, Infinity, 2.5]}'}, "details", {"a": [None, None, 2.5]}),
         ({"details": '{"a": [1, true, null]}'}, "details", {"a": [1, True, None]}),
         ({"details": '{"a": "\\ud800"}'}, "details", {"a": "?"}),
+        (
+            {"details": '{"\\ud800": {"b": [[NaN, "\\ud800", "ä"], -1.5, {"c": Infinity}]}}'},
+            "details",
+            {"?": {"b": [[None, "?", "ä"], -1.5, {"c": None}]}},
+        ),
         ({"details": '{"replay": true, "b": 1}'}, "details", {"b": 1}),
         ({"details": '{"replay": true}'}, "replay", True),
         ({"details": '{"replay": 1}'}, "replay", False),
@@ -417,7 +449,21 @@ def test_what_is_finite_is_left_as_it_is():
     assert finite(details) == {"a": None, "b": -1.5, "c": "x", "d": None}
 
 
+@pytest.mark.parametrize(
+    ("day", "can_be"),
+    [("2025-12-31", False), ("2026-01-01", True), ("2026-03-06", True), ("2026-03-07", False)],
+)
+def test_a_day_is_from_the_first_of_2026_to_tomorrow(day, can_be):
+    assert clock_module.can_be(day, today=NOON.date()) is can_be
+
+
 # ---------------------------------------------------------------- days
+
+
+def test_a_counter_of_less_session_time_is_a_new_one_but_for_a_rounding():
+    before = Totals(focus_s=100.0, pickups=4)
+    assert difference(Totals(focus_s=99.5, pickups=5), before).pickups == 5
+    assert difference(Totals(focus_s=100 - 1e-8, pickups=5), before).pickups == 1
 
 
 def test_a_counter_grows_falls_a_little_or_begins_anew():
@@ -432,6 +478,127 @@ def test_a_counter_grows_falls_a_little_or_begins_anew():
 
 
 # ---------------------------------------------------------------- reports
+
+
+def test_what_is_read_of_some_days_is_all_that_is_known_of_them():
+    """Wednesday ends with a session that goes on over midnight; Friday has nothing."""
+    store = open_memory()
+    day = NOON.date()
+    midnight_ = datetime(2026, 3, 5, tzinfo=UTC)
+    wednesday = Totals(focus_s=3000.0, pickups=1)
+    thursday, other = Totals(focus_s=900.0, phone_s=5.0), Totals(focus_s=900.0, phone_s=7.0)
+    for totals, date_, seats in (
+        ((wednesday,), "2026-03-04", ("desk",)),
+        ((thursday, other), "2026-03-05", ("desk", "sofa")),
+        ((Totals(focus_s=1.0),), "2026-03-03", ("desk",)),
+        ((Totals(focus_s=7.0),), "2025-12-31", ("desk",)),
+        ((Totals(focus_s=8.0),), "2026-03-08", ("desk",)),
+        ((Totals(focus_s=9.0),), "2026-03-07", ("desk",)),
+    ):
+        store.save({}, Day(date_, seats, totals))
+    for hours, type_, details, replay in (
+        (-24.5, EventType.PICKUP, {"clean_s": 900.0}, False),
+        (-20, EventType.PICKUP, {"clean_s": 600.0, "unseen_s": 60.0}, False),
+        (-19, EventType.PICKUP, {"clean_s": 600.0, "unseen_s": 50.0}, False),
+        (-18, EventType.PICKUP, {"clean_s": 2000.0}, True),
+        (-17, EventType.INTERRUPTED, {"clean_s": 10.0}, False),
+        (-16, EventType.INTERRUPTED, {}, True),
+        (-15, EventType.LEVEL, {"clean_s": 2000.0}, False),
+        (0.5, EventType.SESSION_END, {"clean_s": 2500.0, "unseen_s": 1000.0}, False),
+        (1, EventType.INTERRUPTED, {}, False),
+        (2, EventType.INTERRUPTED, {}, False),
+        (49, EventType.PICKUP, {"clean_s": 900.0}, False),
+    ):
+        store.add(type_, midnight_ + timedelta(hours=hours), details=details, replay=replay)
+    one = timedelta(days=1)
+    now = NOON + one
+    assert read(store, day - one, day + one, now=now) == Report(
+        (
+            DayReport(day - one, {"desk": wednesday}, 600.0, 1, 60.0),
+            DayReport(day, {"desk": thursday, "sofa": other}, 900.0, 2, 900.0),
+            DayReport(day + one, {}, 0.0, 0, 0.0),
+        ),
+        (("2025-12-31", Totals(focus_s=7.0)), ("2026-03-08", Totals(focus_s=8.0))),
+    )
+    assert read(store, day, day, now=now).days == (
+        DayReport(day, {"desk": thursday, "sofa": other}, 900.0, 2, 900.0),
+    )
+
+
+def test_what_was_cut_off_in_the_evening_is_of_its_day_whatever_days_are_read():
+    store = open_memory()
+    day, one = NOON.date(), timedelta(days=1)
+    evening = NOON.replace(hour=23, minute=50)
+    store.save({}, Day(str(day), ("desk",), (Totals(focus_s=5000.0),)))
+    details = {"clean_s": 600.0, "unseen_s": 60.0, "last_seen": evening.isoformat()}
+    store.add(EventType.INTERRUPTED, evening + timedelta(hours=9), details=details)
+    alone = DayReport(day, {"desk": Totals(focus_s=5000.0)}, 600.0, 0, 60.0)
+    assert read(store, day, day, now=NOON).days == (alone,)
+    both = read(store, day, day + one, now=NOON + one).days
+    assert both == (alone, DayReport(day + one, {}, 0.0, 1, 0.0))
+
+
+def test_a_stretch_began_as_long_before_its_end_as_it_lasted():
+    assert Stretch(NOON, 90.5, 3.0).begin == NOON - timedelta(seconds=90.5)
+
+
+@pytest.mark.parametrize("opens", ["session_start", "putdown", "resume"])
+@pytest.mark.parametrize("closes", ["session_end", "pickup", "pause", "interrupted"])
+def test_an_event_of_an_earlier_version_says_by_its_time_how_long_it_was(opens, closes):
+    seen = (NOON + timedelta(seconds=50)).isoformat()
+    details = {"last_seen": seen, "unseen_s": 7.0} if closes == "interrupted" else {"unseen_s": 7.0}
+    stretches = Stretches()
+    began = Record(1, "", EventType(opens), NOON, None, {})
+    ended = Record(2, "", EventType(closes), NOON + timedelta(seconds=80), None, details)
+    assert stretches.ended_by(began) is None
+    end_s = 50 if closes == "interrupted" else 80
+    assert stretches.ended_by(ended) == Stretch(NOON + timedelta(seconds=end_s), end_s, 7.0)
+    assert stretches.ended_by(ended) == Stretch(NOON + timedelta(seconds=end_s), 0.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "at_s"),
+    [(0, 0), (-5, -5), (10, 10), (11, 10), (None, 10)],
+)
+def test_a_box_last_lived_when_it_says_and_never_after_its_next_start(said, at_s):
+    details = {} if said is None else {"last_seen": (NOON + timedelta(seconds=said)).isoformat()}
+    told = Record(1, "", EventType.INTERRUPTED, NOON + timedelta(seconds=10), None, details)
+    assert last_seen(told) == NOON + timedelta(seconds=at_s)
+
+
+def test_a_table_of_some_days_has_a_line_for_each_and_no_more():
+    seats = {"desk": Totals(focus_s=3570.0, phone_s=29.0, away_s=31.0, break_s=3600.0, pickups=12)}
+    short_ = {"desk": Totals(focus_s=7200.0, phone_s=9000.0, streak=1)}
+    days = (
+        DayReport(date(2026, 3, 4), seats, 60.0, 3, 45.0),
+        DayReport(date(2026, 3, 5), short_, 60.0, 3, 45.0),
+        DayReport(date(2026, 3, 6), {}, 0.0, 0, 0.0),
+    )
+    assert table(Report(days)).splitlines() == [
+        "day          focus  phone   away  breaks  pick-ups  sessions  streak",
+        f"Wed 04 Mar    1h 00    0 m    1 m   1h 00        12         0       0  {'█' * 12}",
+        f"Thu 05 Mar    2h 00  2h 30    0 m     0 m         0         0       1  {'░' * 24}",
+        "Fri 06 Mar      0 m    0 m    0 m     0 m         0         0       0",
+    ]
+
+
+def test_a_report_as_other_programs_read_it_has_whole_seconds_and_each_seat():
+    totals = Totals(1.4, 2.6, 3.4, 4.6, 5.4, 6.6, 7.4, 8, 9, 10, 11)
+    names = [
+        "focus_s", "working_s", "phone_s", "away_s", "unsure_s", "break_s", "paused_s", "pickups",
+        "sessions", "clean_sessions", "streak",
+    ]  # fmt: skip
+    desk = dict(zip(names, (1, 3, 3, 5, 5, 7, 7, 8, 9, 10, 11), strict=True))
+    both = dict(zip(names, (1, 5, 7, 9, 11, 7, 7, 16, 9, 10, 11), strict=True))
+    seats = {"desk": totals, "sofa": totals}
+    report = Report((DayReport(date(2026, 3, 4), seats, 60.6, 3, 45.4),), (("1970", totals),))
+    assert report.as_json() == {
+        "days": [
+            {"date": "2026-03-04", **both, "longest_clean_s": 61, "unseen_s": 45,
+             "interruptions": 3, "seats": {"desk": desk, "sofa": desk}}
+        ],
+        "set_aside": [{"date": "1970", **desk}],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -645,6 +812,10 @@ def test_events_are_asked_for_from_one_moment_to_before_another():
     store.add(EventType.PICKUP, datetime.combine(date(1970, 1, 2), NOON.timetz()), details={})
     assert store.newest_s() == (NOON + timedelta(seconds=2)).timestamp()
     assert open_memory().newest_s() is None
+    first = datetime(2026, 1, 1, 5, tzinfo=UTC)
+    store.add(EventType.PICKUP, first, details={})
+    store.add(EventType.PICKUP, first - timedelta(hours=6), details={})
+    assert store.newest_s() == first.timestamp()
 
 
 def events(store: Store) -> list[tuple[int, str]]:
@@ -827,6 +998,902 @@ def test_a_database_is_set_aside_whole_and_under_a_name_of_its_own(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+# ---------------------------------------------------------------- the store, whole
+
+
+def whole(store: Store) -> dict[str, list[tuple]]:
+    """Every row that there is."""
+    return {
+        table: [tuple(row) for row in store._db.execute(f"SELECT * FROM {table} ORDER BY 1, 2")]
+        for table in ("event", "outbox", "day", "note")
+    }
+
+
+LONG_AGO, LATER = NOON - timedelta(days=999), NOON + timedelta(days=999)
+
+
+def numbers(found: Iterable[Record]) -> list[int]:
+    return [each.number for each in found]
+
+
+def test_an_event_is_committed_with_all_that_it_made_true():
+    store = open_memory()
+    totals = Totals(1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8, 9, 10, 11)
+    first = store.add(
+        EventType.PICKUP,
+        NOON,
+        seat="desk",
+        details={"why": "ä", "median": 0.5},
+        notes={"session": "x"},
+        day=Day("2026-03-05", ("desk", "sofa"), (totals, Totals())),
+        since_s=12.5,
+    )
+    at = NOON + timedelta(seconds=1.25)
+    film = store.add(EventType.LEFT, at, details={}, replay=True)
+    store.add(EventType.RETURNED, at, details={}, send=False)
+    assert (first.number, film.number, store.last_number) == (1, 2, 3)
+    rows = whole(store)
+    ids = [row[1] for row in rows["event"]]
+    assert ids[:2] == [first.id, film.id]
+    assert rows == {
+        "event": [
+            (1, ids[0], "pickup", "2026-03-05T12:00:00+00:00", NOON.timestamp(), "desk",
+             '{"why": "ä", "median": 0.5}'),
+            (2, ids[1], "left", "2026-03-05T12:00:01.250000+00:00", NOON.timestamp() + 1.25, None,
+             '{"replay": true}'),
+            (3, ids[2], "returned", "2026-03-05T12:00:01.250000+00:00", NOON.timestamp() + 1.25,
+             None, "{}"),
+        ],
+        "outbox": [(1, 1, 12.5), (2, 2, NOON.timestamp() + 1.25)],
+        "day": [
+            ("2026-03-05", "desk", 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8, 9, 10, 11),
+            ("2026-03-05", "sofa", *[0.0] * 11),
+        ],
+        "note": [("last_number", "3"), ("session", "x")],
+    }  # fmt: skip
+    assert store.events(since=LONG_AGO, until=LATER)[:2] == [first, film]
+    assert store.at(2) == film
+    assert store.at(4) is None
+    assert store.day("2026-03-05", ("sofa", "desk")).totals == (Totals(), totals)
+
+
+def test_what_cannot_be_written_as_a_whole_is_not_written_at_all():
+    store = open_memory()
+    store.add(EventType.PICKUP, NOON, details={})
+    store._db.execute("DROP TABLE day")
+    before = store._db.execute("SELECT * FROM event").fetchall()
+    day = Day("2026-03-05", ("desk",), (Totals(),))
+    for attempt in (
+        lambda: store.add(EventType.LEFT, NOON, details={}, day=day),
+        lambda: store.save({"a": "b"}, day),
+    ):
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            attempt()
+        assert not store._db.in_transaction
+    assert store._db.execute("SELECT * FROM event").fetchall() == before
+    assert (store.note("a"), store.note("last_number"), store.queued()) == (None, "1", 1)
+    assert store.add(EventType.LEFT, NOON, details={}).number == 2
+
+
+def test_a_transaction_that_the_card_has_ended_is_not_ended_again():
+    store = open_memory()
+    with pytest.raises(KeyError), transaction(store._db):
+        store._db.execute("ROLLBACK")  # as a full disk does
+        raise KeyError
+    with transaction(store._db):
+        store._db.execute("INSERT INTO note VALUES ('a', 'b')")
+    assert store.note("a") == "b"
+
+
+def test_events_are_found_by_time_type_number_and_as_the_latest_of_a_span():
+    """The clock was set back after the third, and ahead for the fifth."""
+    store = open_memory()
+    for seconds, type_, replay in (
+        (0, EventType.PICKUP, False),
+        (10, EventType.SESSION_END, False),
+        (20, EventType.PICKUP, True),
+        (5, EventType.LEFT, False),
+        (90, EventType.SESSION_END, False),
+        (15, EventType.PICKUP, False),
+    ):
+        store.add(type_, NOON + timedelta(seconds=seconds), details={}, replay=replay)
+
+    def span(since_s: float, until_s: float) -> dict[str, datetime]:
+        return {
+            "since": NOON + timedelta(seconds=since_s),
+            "until": NOON + timedelta(seconds=until_s),
+        }
+
+    assert numbers(store.each(**span(0, 91))) == [1, 2, 3, 4, 5, 6]
+    assert numbers(store.each(**span(5, 20))) == [2, 4, 6]
+    assert numbers(store.each(**span(5, 20.5))) == [2, 3, 4, 6]
+    assert numbers(store.each(**span(21, 90))) == []
+    types = {EventType.PICKUP, EventType.LEFT}
+    assert numbers(store.each(**span(0, 91), types=types)) == [1, 3, 4, 6]
+    assert numbers(store.each(**span(0, 91), types={EventType.PAUSE})) == []
+    assert [store.count_between(**span(0, until)) for until in (0, 1, 21, 91)] == [0, 1, 4, 5]
+    assert numbers(store.latest(**span(0, 91), limit=9)) == [1, 2, 4, 5, 6]
+    assert numbers(store.latest(**span(0, 91), limit=3)) == [2, 5, 6]
+    assert numbers(store.latest(**span(0, 90), limit=1)) == [6]
+    assert numbers(store.latest(**span(0, 0), limit=9)) == []
+    assert numbers(store.ended_before(6)) == [5, 2]
+    assert numbers(store.ended_before(5)) == [2]
+    assert numbers(store.after(0, limit=2)) == [1, 2]
+    assert numbers(store.after(4, limit=9)) == [5, 6]
+    assert (store.count(), store.newest(), store.last_number) == (6, 6, 6)
+    store._db.execute("UPDATE event SET at = 'x', at_unix = 'y' WHERE number IN (2, 6)")
+    assert numbers(store.ended_before(6)) == [5]
+    assert numbers(store.after(4, limit=9)) == [5]
+    assert store.at(6) is None
+    assert store.newest_s() == NOON.timestamp() + 90
+
+
+def test_an_experiment_began_with_the_first_session_that_was_drawn_for_it():
+    store = open_memory()
+    for minute, type_, name, replay in (
+        (1, EventType.LEVEL, "first", False),
+        (2, EventType.SESSION_START, "other", False),
+        (3, EventType.SESSION_START, "first", True),
+        (5, EventType.SESSION_START, "first", False),
+        (4, EventType.SESSION_START, "first", False),
+    ):
+        at = NOON + timedelta(minutes=minute)
+        store.add(type_, at, details={"experiment": name}, replay=replay)
+    assert store.experiment("first") == NOON + timedelta(minutes=4)
+    assert store.experiment("other") == NOON + timedelta(minutes=2)
+    assert store.experiment("third") is None
+
+
+def test_a_change_by_somebody_else_is_seen_and_ones_own_is_not(tmp_path):
+    with (
+        closing(open_store(tmp_path / "h.db")) as one,
+        closing(open_store(tmp_path / "h.db")) as two,
+    ):
+        before = one.changes()
+        one.add(EventType.PICKUP, NOON, details={})
+        assert one.changes() == before
+        two.save({"a": "b"}, None)
+        assert one.changes() != before
+        one.add(EventType.LEFT, NOON, details={})
+        assert (two.newest(), two.last_number) == (2, 0)
+
+
+def test_what_waits_is_fetched_from_behind_a_place_and_what_cannot_be_read_leaves(caplog):
+    store = open_memory()
+    for _ in range(6):
+        store.add(EventType.PICKUP, NOON, details={})
+    store._db.execute("UPDATE outbox SET place = place + 10")
+    store._db.execute("UPDATE event SET at = 'x', at_unix = 'y' WHERE number IN (2, 3, 6)")
+
+    def places(after: int, limit: int) -> list[tuple[int, int]]:
+        return [
+            (each.place, each.record.number) for each in store.waiting(after=after, limit=limit)
+        ]
+
+    assert places(0, 1) == [(11, 1)]
+    assert caplog.text == ""
+    assert places(11, 2) == [(14, 4), (15, 5)], "behind two that nobody can read"
+    assert "2 events cannot be read any more, and are not sent" in caplog.text
+    assert store.queued() == 4
+    assert places(15, 9) == []
+    assert places(0, 9) == [(11, 1), (14, 4), (15, 5)]
+    assert store.queued() == 3
+    store.acknowledge([14, 11, 99])
+    assert places(0, 9) == [(15, 5)]
+
+
+def test_a_drop_takes_the_place_of_the_first_and_counts_those_before_it():
+    """Places are not numbers: those that were moved from another card have others."""
+    store = open_memory()
+    for number in range(1, 7):
+        store.add(EventType.PICKUP, NOON, details={}, since_s=NOON.timestamp() + number)
+    store._db.execute("UPDATE outbox SET place = place + 100")
+    week = timedelta(days=7)
+    assert store.bound_outbox(now=NOON + week + timedelta(seconds=2), at_most=9, days=7) == 1
+    assert outbox(store)[:2] == [(101, 7, NOON.timestamp() + week.total_seconds() + 2),
+                                 (102, 2, NOON.timestamp() + 2)]  # fmt: skip
+    assert store.last_number == 7
+    assert store.note("last_number") == "7"
+    assert store.bound_outbox(now=NOON + week + timedelta(seconds=4), at_most=9, days=7) == 2
+    waiting = store.waiting(after=0, limit=9)
+    assert [(each.place, each.record.number) for each in waiting] == [
+        (102, 8), (104, 4), (105, 5), (106, 6)
+    ]  # fmt: skip
+    assert dict(waiting[0].record.details) == {
+        "count": 3, "first_number": 1, "last_number": 3, "why": "too old"
+    }  # fmt: skip
+    assert waiting[0].record.at == NOON + week + timedelta(seconds=4)
+    assert [number for number, _ in events(store)] == [1, 2, 3, 4, 5, 6, 8], "one word of it"
+    store._db.execute("UPDATE event SET details = '?' WHERE number = 8")
+    assert store.bound_outbox(now=NOON + week + timedelta(seconds=5), at_most=9, days=7) == 1
+    assert dict(store.waiting(after=0, limit=1)[0].record.details) == {
+        "count": 1, "first_number": 4, "last_number": 4, "why": "too old"
+    }  # fmt: skip
+
+
+def test_what_is_young_enough_saves_what_came_after_it_whatever_its_date():
+    def kept(*days: float) -> list[int]:
+        store = open_memory()
+        for each in days:
+            store.add(EventType.PICKUP, NOON + timedelta(days=each), details={}, send=False)
+        store.prune(now=NOON, keep_days=10)
+        return [number for number, _ in events(store)]
+
+    assert kept(-20, -10, -30, 0) == [2, 3, 4]
+    assert kept(-20, -10.001, -30, -9) == [4]
+    assert kept(-20, 1, -30) == [2, 3], "a day ahead may be"
+    assert kept(-20, 1.001, -30) == [1, 2, 3], "where none is young, nobody knows"
+    assert kept(-20, 1.001, -9) == [3]
+
+
+def test_a_history_is_bounded_by_two_hundred_thousand_numbers():
+    store = open_memory()
+    for _ in range(3):
+        store.add(EventType.PICKUP, NOON, details={}, send=False)
+    store.continue_after(200_001)
+    store.continue_after(5)
+    store.add(EventType.PICKUP, NOON, details={}, send=False)
+    store.prune(now=NOON, keep_days=10)
+    assert [number for number, _ in events(store)] == [2, 3, 200_002]
+
+
+def test_a_day_is_erased_with_its_totals_its_note_and_what_waits_and_numbers_go_on():
+    store = open_memory()
+    store._db.execute("PRAGMA secure_delete = OFF")
+    midnight = NOON.replace(hour=0)
+    cut = {"last_seen": (midnight + timedelta(hours=5)).isoformat()}
+    for at, type_, details in (
+        (midnight - timedelta(seconds=1), EventType.PICKUP, {}),
+        (midnight, EventType.PICKUP, {}),
+        (midnight + timedelta(hours=24, seconds=-1), EventType.PICKUP, {}),
+        (midnight + timedelta(hours=24), EventType.PICKUP, cut),
+        (midnight + timedelta(hours=30), EventType.INTERRUPTED, cut),
+        (midnight + timedelta(hours=31), EventType.INTERRUPTED, {}),
+    ):
+        store.add(type_, at, details=details, day=Day(str(at.date()), ("desk",), (Totals(),)))
+    notes = {"session": '{"since": "2026-03-06T09:00"}', "look_alikes": "[]", "clock": "{}"}
+    store.save(notes, None)
+    until = midnight + timedelta(days=1)
+    assert store.erase(NOON.date(), midnight, until) == (3, 1)
+    assert store._db.execute("PRAGMA secure_delete").fetchone() == (1,)
+    assert [number for number, _ in events(store)] == [1, 4, 6]
+    assert [number for _, number, _ in outbox(store)] == [1, 4, 6]
+    assert [day for day, *_ in store.dates()] == ["2026-03-04", "2026-03-06"]
+    assert dict(whole(store)["note"]) == {**notes, "last_number": "6"}
+    next_day = NOON.date() + timedelta(days=1)
+    assert store.erase(next_day, until, until + timedelta(days=1)) == (2, 1)
+    assert dict(whole(store)["note"]) == {
+        "look_alikes": "[]", "clock": "{}", "last_number": "6"
+    }  # fmt: skip
+    store.save({"session": "x", "salvage": "y"}, None)
+    assert store.erase(None, NOON, NOON) == (1, 1)
+    assert whole(store) == {
+        "event": [], "outbox": [], "day": [], "note": [("clock", "{}"), ("last_number", "6")]
+    }  # fmt: skip
+    assert store.add(EventType.PICKUP, NOON, details={}).number == 7
+
+
+def test_a_database_is_opened_as_a_slow_card_and_a_second_reader_need_it(tmp_path):
+    path = tmp_path / "new" / "folder" / "h.db"
+    with closing(open_store(path)) as store:
+        asked = {
+            name: store._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("busy_timeout", "wal_autocheckpoint", "user_version", "journal_mode")
+        }
+        assert asked == {
+            "busy_timeout": 5000, "wal_autocheckpoint": 250, "user_version": 1,
+            "journal_mode": "wal",
+        }  # fmt: skip
+        assert [name for name, _ in whole(store)["note"]] == ["opened"]
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with closing(open_for_reading(path)) as store:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            store.add(EventType.PICKUP, NOON, details={})
+        assert store.count() == 0
+
+
+def test_every_commit_is_synced_also_by_a_sqlite_that_was_built_to_do_it_less_often(
+    tmp_path, monkeypatch
+):
+    good = store_module._connect
+
+    def careless(path: Path) -> sqlite3.Connection:
+        connection = good(path)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    monkeypatch.setattr(store_module, "_connect", careless)
+    with closing(open_store(tmp_path / "h.db")) as store:
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_table_more_is_no_damage_and_another_version_is(tmp_path):
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE mine (x)")
+        db.commit()
+    for opened in (open_store, open_for_reading):
+        opened(path).close()
+    for version in (0, 2):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(f"PRAGMA user_version = {version}")
+        for opened in (open_store, open_for_reading):
+            with pytest.raises(Unusable, match=rf"of another version \({version}\)") as failed:
+                opened(path)
+            assert failed.value.damaged
+
+
+def test_an_empty_database_of_another_version_is_none_of_ours(tmp_path):
+    path = tmp_path / "h.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 7")
+    with pytest.raises(Unusable, match="of another version"):
+        open_store(path)
+    path.write_bytes(b"")
+    with closing(open_store(path)) as store:
+        assert store.count() == 0
+
+
+def test_a_damaged_database_is_tried_once_more_and_then_left(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        store.add(EventType.PICKUP, NOON, details={})
+    shutil.copy(path, tmp_path / "h.db.broken-1")
+    path.unlink()
+    with closing(open_store(path)) as store:
+        store.save({"salvage": "h.db.broken-1"}, None)
+    tried: list[str] = []
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(broken: Path, *, totals: int) -> Salvaged:
+        tried.append(broken.name)
+        raise PowerCut
+
+    noted = []
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "salvage", cut)
+        for _ in range(2):
+            with pytest.raises(PowerCut):
+                open_store(path)
+            with closing(open_for_reading(path)) as store:
+                noted.append(store.note("salvage"))
+        open_store(path).close()
+    assert noted == ["again/h.db.broken-1", ""]
+    assert tried == ["h.db.broken-1"] * 2
+    with closing(open_store(path)) as store:
+        assert store.count() == 0
+        store.save({"salvage": "h.db.broken-1"}, None)
+        assert store.salvage(path) == 1
+        assert (store.note("salvage"), store.count(), store.queued()) == ("", 1, 1)
+        store.save({"salvage": "h.db.broken-2"}, None)
+        assert store.salvage(path) == 0, "it is not there"
+
+
+def test_numbers_and_places_go_on_after_what_was_salvaged():
+    store = open_memory()
+    store.add(EventType.PICKUP, NOON, details={})
+    day = ("2026-03-05", "desk", *[1.0] * len(store_module.TOTALS))
+    store.take(
+        Salvaged(
+            events={"a": saved(7, "a"), "b": saved(2**48, "b")},
+            outbox={7: (9, 7, 5.0), 2**48: (3, 2**48, 6.0)},
+            days={("2026-03-05", "desk"): day},
+            notes={"last_number": ("last_number", "4"), "x": ("x", "y")},
+        )
+    )
+    assert [number for number, _ in events(store)] == [1, 7, 2**48]
+    assert outbox(store)[1:] == [(3, 2**48, 6.0), (9, 7, 5.0)]
+    assert whole(store)["day"] == [day]
+    assert (store.note("x"), store.note("last_number")) == ("y", "1")
+    new = store.add(EventType.PICKUP, NOON, details={})
+    assert (new.number, store.waiting(after=9, limit=9)[0].place) == (8, 10)
+
+
+def test_another_database_is_taken_over_without_its_events_or_with_all(tmp_path):
+    card = open_memory()
+    for number in range(4):
+        card.add(EventType.PICKUP, NOON, details={}, send=number % 2 == 0, notes={"a": "card"},
+                 day=Day("2026-03-05", ("desk",), (Totals(pickups=number),)))  # fmt: skip
+    memory = open_memory()
+    memory.copy_from(card, events=False)
+    assert [number for number, _ in events(memory)] == [1, 3]
+    assert [number for _, number, _ in outbox(memory)] == [1, 3]
+    assert (memory.note("a"), memory.last_number) == ("card", 4)
+    assert memory.day("2026-03-05", ("desk",)).totals == (Totals(pickups=3),)
+    whole_copy = open_memory()
+    whole_copy.copy_from(card, events=True)
+    assert whole(whole_copy) == whole(card)
+    empty = open_memory()
+    card.copy_from(empty, events=True)
+    assert card.last_number == 4
+
+
+def test_more_than_a_quarter_goes_where_it_would_not_fit_into_memory(tmp_path):
+    """Of 96 MiB 48 are kept: half of a thousand events, the large one of them the first."""
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("BEGIN")
+        row = (NOON.isoformat(), NOON.timestamp())
+        db.execute("INSERT INTO event VALUES (1, '1', 'left', ?, ?, '', zeroblob(100663296))", row)
+        db.executemany(
+            "INSERT INTO event VALUES (?, ?, 'left', ?, ?, '', '{}')",
+            [(number, str(number), *row) for number in range(2, 1001)],
+        )
+        db.execute("COMMIT")
+    assert 96 * MIB < path.stat().st_size < 97 * MIB
+    assert make_room(path) in (500, 501, 502)
+    assert path.stat().st_size < MIB
+
+
+# ---------------------------------------------------------------- a run, whole
+
+
+def left(path: Path) -> dict[str, list[tuple]]:
+    """All that a run has left, without the ids and without when it was opened."""
+    with closing(open_for_reading(path)) as store:
+        rows = whole(store)
+    rows["event"] = [(number, *row) for number, _, *row in rows["event"]]
+    rows["note"] = [row for row in rows["note"] if row[0] != "opened"]
+    return rows
+
+
+def test_a_run_leaves_all_that_is_to_be_known_of_it(tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.clock.advance(10)
+    box.tell(EventType.SESSION_START, session=Session.FOCUS, session_since_s=10.0, until_s=1510.0)
+    box.recorder.drain(120.0)
+    box.clock.advance(600)
+    learnt = LookAlike(3, "desk", Box(0.1, 0.2, 0.3, 0.4), 0.5, 2)
+    totals = (Totals(focus_s=600, working_s=600, pickups=1, streak=2),)
+    box.tell(EventType.PICKUP, totals=totals, look_alikes=(learnt,))
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 2
+    box.recorder.acknowledge(1)
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 1
+    box.clock.advance(90)
+    box.recorder.close()
+    believed_s = NOON.timestamp() + 700
+    session = {
+        "session": "focus", "since": "2026-03-05T12:00:10+00:00",
+        "until": "2026-03-05T12:25:10+00:00", "seen": "2026-03-05T12:10:10+00:00",
+        "lasted_s": 600.0, "stopped": True,
+    }  # fmt: skip
+    box_ = {"ymin": 0.1, "xmin": 0.2, "ymax": 0.3, "xmax": 0.4}
+    known = [{"number": 3, "seat": "desk", "box": box_, "median": 0.5, "times": 2}]
+    at = [NOON + timedelta(seconds=10), NOON + timedelta(seconds=610)]
+    rows = left(path)
+    notes = dict(rows.pop("note"))
+    assert rows == {
+        "event": [
+            (1, "session_start", at[0].isoformat(), at[0].timestamp(), "desk", "{}"),
+            (2, "pickup", at[1].isoformat(), at[1].timestamp(), "desk", "{}"),
+        ],
+        "outbox": [(2, 2, at[1].timestamp())],
+        "day": [("2026-03-05", "desk", 600, 600, 0, 0, 0, 0, 0, 1, 0, 0, 2)],
+    }
+    assert notes.pop("last_number") == "2"
+    assert {name: json.loads(text) for name, text in notes.items()} == {
+        "clock": {"believed": believed_s, "seen": believed_s},
+        "session": session,
+        "look_alikes": known,
+    }
+    box.clock.advance(3600)
+    assert said_of(caplog) == []
+    again = RecordingBox(path, box.wall)
+    assert said_of(caplog) == [("INFO", "the last focus was interrupted (stopped)")]
+    assert again.recorder.queued == 2, "one that waited and what is told of the run before"
+    assert again.recorder.look_alikes == (learnt,)
+    assert again.recorder.today.totals == totals
+    told = again.waiting()[-1]
+    assert (told.place, told.record.type, told.record.at) == (3, EventType.INTERRUPTED, box.wall())
+    assert dict(told.record.details) == {
+        "session": "focus", "since": session["since"], "last_seen": session["seen"],
+        "lasted_s": 600, "cause": "stopped",
+    }  # fmt: skip
+    again.recorder.close()
+    assert dict(left(path)["note"])["session"] == "", "it is told once"
+
+
+def test_a_run_in_which_nothing_was_is_in_no_day(tmp_path):
+    path = tmp_path / "h.db"
+    RecordingBox(path).recorder.close()
+    rows = left(path)
+    assert [name for name, _ in rows.pop("note")] == ["clock"]
+    assert rows == {"event": [], "outbox": [], "day": []}
+
+
+def test_what_grew_since_the_last_minute_is_saved_at_the_end(tmp_path):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.clock.advance(5)
+    box.state = replace(box.state, at_s=5.0, totals=(Totals(focus_s=5, working_s=5),))
+    box.recorder.save(box.state)
+    box.recorder.close()
+    assert left(path)["day"] == [("2026-03-05", "desk", 5, 5, *[0] * 9)]
+
+
+def test_what_grew_after_midnight_is_of_the_new_day_and_the_old_one_is_saved(tmp_path):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+
+    def grow(focus_s: float, after_s: float) -> None:
+        box.clock.advance(after_s)
+        totals = (Totals(focus_s=focus_s, working_s=focus_s, streak=1),)
+        box.state = replace(box.state, at_s=box.clock(), totals=totals)
+        box.recorder.save(box.state)
+        box.recorder.drain(120.0)
+
+    grow(10, 12 * 3600 - 2)
+    grow(11, 1)
+    assert left(path)["day"] == [("2026-03-05", "desk", 10, 10, *[0] * 8, 1)]
+    grow(13, 2)
+    assert left(path)["day"] == [("2026-03-05", "desk", 11, 11, *[0] * 8, 1)]
+    assert [(day.date, day.totals[0].focus_s) for day in box.days[-1:]] == [("2026-03-05", 10)]
+    grow(20, 10)
+    assert [(day.date, day.totals[0].focus_s) for day in box.days[-1:]] == [("2026-03-06", 9)]
+    box.recorder.close()
+    assert [row[:3] for row in left(path)["day"]] == [
+        ("2026-03-05", "desk", 11), ("2026-03-06", "desk", 9)
+    ]  # fmt: skip
+
+
+def test_an_idle_midnight_saves_the_old_day_and_shows_a_new_one(tmp_path):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.state = replace(box.state, totals=(Totals(focus_s=10, working_s=10, streak=3),))
+    box.recorder.save(box.state)
+    box.recorder.drain(120.0)
+    box.clock.advance(12 * 3600)
+    box.recorder.look_at_the_clock()
+    box.recorder.drain(120.0)
+    assert box.days[-1] == Day("2026-03-06", ("desk",), (Totals(streak=3),))
+    assert [row[:3] for row in left(path)["day"]] == [("2026-03-05", "desk", 10)]
+
+
+def test_a_state_of_other_seats_is_not_added_to_the_day():
+    box = RecordingBox(None)
+    box.tell(EventType.PICKUP, totals=(Totals(pickups=1), Totals(pickups=1)))
+    box.tell(EventType.PICKUP, totals=(Totals(pickups=5),))
+    box.recorder.drain(120.0)
+    assert box.days[-1].totals == (Totals(pickups=5),)
+
+
+def test_whoever_wants_to_know_is_told_of_each_event_that_is_written_and_of_nothing_else():
+    told: list[int] = []
+    clock = FakeClock()
+    recorder = Recorder(
+        None,
+        seats=("desk",),
+        config=HistoryConfig(),
+        inbox=CommandInbox(),
+        wall_clock=FakeWall(NOON, clock),
+        clock=clock,
+        on_event=lambda: told.append(recorder.queued),
+        sending=False,
+        kept=lambda: True,
+    )
+    recorder.note(EventType.STARTED, {"a": 1})
+    recorder.look_at_the_clock()
+    recorder.note(EventType.LEFT)
+    recorder.drain(120.0)
+    assert told == [0, 0], "without a broker nothing waits"
+    found = recorder._store.events(since=LONG_AGO, until=LATER)
+    assert [(each.type, each.at, each.seat, dict(each.details), each.replay) for each in found] == [
+        (EventType.STARTED, NOON, None, {"a": 1}, False),
+        (EventType.LEFT, NOON, None, {}, False),
+    ]
+    assert recorder._thread.daemon, "it keeps no program from ending"
+
+
+def test_what_is_acknowledged_in_a_swarm_is_forgotten_at_once(monkeypatch):
+    box = RecordingBox(None)
+    for _ in range(6):
+        box.tell()
+    asked: list[list[int]] = []
+    good = Store.acknowledge
+
+    def acknowledge(store: Store, places: list[int]) -> None:
+        asked.append(list(places))
+        good(store, places)
+
+    monkeypatch.setattr(Store, "acknowledge", acknowledge)
+    hangs = hung(box)
+    for place in (1, 2, 4):
+        box.recorder.acknowledge(place)
+    box.tell(EventType.LEFT)
+    box.recorder.acknowledge(5)
+    hangs.set()
+    assert [each.place for each in box.waiting()] == [3, 6, 7]
+    assert asked == [[1, 2, 4], [5]]
+    assert box.recorder.queued == 3
+
+
+def test_what_is_acknowledged_alone_is_forgotten_though_nothing_follows():
+    box = RecordingBox(None)
+    box.tell()
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 1
+    box.recorder.acknowledge(1)
+    wait_for(lambda: box.recorder.queued == 0)
+
+
+def said_of(caplog) -> list[tuple[str, str]]:
+    """(level, text), and the log is empty again."""
+    found = [(each.levelname, each.getMessage()) for each in caplog.records]
+    caplog.clear()
+    return found
+
+
+def test_a_history_that_could_not_be_opened_is_when_it_can_be(tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    folder = tmp_path / "card"
+    folder.write_text("no folder")
+    box = RecordingBox(folder / "h.db")
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    ((level, text),) = said_of(caplog)
+    assert level == "ERROR"
+    assert text.startswith(f"going on without a history on the card: {folder}")
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    box.recorder.drain(120.0)
+    ((level, text),) = said_of(caplog)
+    assert (level, text.startswith("still no card: ")) == ("DEBUG", True)
+    folder.unlink()
+    box.clock.advance(29)
+    box.tell(EventType.PUTDOWN)
+    box.recorder.drain(120.0)
+    assert not folder.exists()
+    box.clock.advance(1)
+    box.tell(EventType.LEFT)
+    box.recorder.drain(120.0)
+    box.recorder.drain(120.0)
+    assert events_of(folder / "h.db") == ["pickup", "putdown", "left"]
+    assert said_of(caplog) == [("INFO", "the card can be written again; the history goes on")]
+    faults = box.inbox.drain()
+    assert [each.broken for each in faults] == [True, False]  # type: ignore[union-attr]
+    assert "card" in faults[0].text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("day", [NOON.date(), NOON.date() - timedelta(days=1), None])
+def test_an_erased_day_begins_anew_if_it_is_today_and_what_was_set_aside_goes(tmp_path, day):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        store.add(EventType.LEFT, NOON - timedelta(days=1), details={})
+    (tmp_path / "h.db.broken-1").write_text("x")
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP, totals=(Totals(pickups=1, streak=4),))
+    answers: list[str] = []
+    box.recorder.erase(day, answers.append)
+    box.recorder.drain(120.0)
+    assert answers == [""]
+    today = day is None or day == NOON.date()
+    expected = Totals() if today else Totals(pickups=1, streak=4)
+    assert box.days[-1] == Day("2026-03-05", ("desk",), (expected,))
+    kept = {NOON.date(): ["left"], None: []}.get(day, ["pickup"])
+    assert events_of(path) == kept
+    assert not broken(path)
+
+
+def test_a_reader_in_the_way_of_erasing_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "BUSY_S", 0.1)
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell()
+    box.tell()
+    box.recorder.drain(120.0)
+    answers: list[str] = []
+    with closing(open_for_reading(path)) as reader:
+        watching = reader.each(since=LONG_AGO, until=LATER)
+        next(watching)
+        box.recorder.erase(None, answers.append)
+        box.recorder.drain(120.0)
+        del watching
+    assert answers == ["something else reads the history; close it and try again"]
+    assert events_of(path) == []
+
+
+# ---------------------------------------------------------------- a full card
+
+
+def short(monkeypatch, *answers: bool) -> None:
+    """Whether the card is short of room, one answer after the other; then it is not."""
+    left_ = list(answers)
+    monkeypatch.setattr(
+        recorder_module, "is_short_of_room", lambda _: left_.pop(0) if left_ else False
+    )
+
+
+def failing_once(monkeypatch, error: Exception) -> None:
+    """The next event cannot be written."""
+    good, failed = Store.add, []
+
+    def add(store: Store, *args: object, **more: object) -> Record:
+        if not failed:
+            failed.append(store)
+            raise error
+        return good(store, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "add", add)
+
+
+def filled(path: Path, count: int = 40) -> None:
+    with closing(open_store(path)) as store:
+        for _ in range(count):
+            store.add(EventType.LEVEL, NOON, details={}, send=False)
+
+
+def numbers_on(path: Path) -> list[int]:
+    with closing(open_for_reading(path)) as store:
+        return [number for number, _ in events(store)]
+
+
+def test_a_start_on_a_card_that_is_full_makes_room_first(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "h.db"
+    filled(path)
+    short(monkeypatch, True)
+    box = RecordingBox(path)
+    assert numbers_on(path) == [*range(11, 41)]
+    assert "the card is full: its oldest 10 events made room for new ones" in caplog.text
+    assert box.inbox.drain() == []
+
+
+def test_room_is_made_while_a_box_runs_and_numbers_go_on(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "h.db"
+    filled(path)
+    short(monkeypatch, False, True)
+    box = RecordingBox(path)
+    box.tell()  # the first of a run looks for room
+    box.tell()
+    assert [each.record.number for each in box.waiting()] == [41, 42]
+    assert numbers_on(path) == [*range(11, 43)]
+    assert box.inbox.drain() == []
+    assert "made room" in caplog.text
+
+
+def test_a_card_that_is_full_at_an_event_makes_room_for_it(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    filled(path)
+    box = RecordingBox(path)
+    box.tell()
+    box.recorder.drain(120.0)
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_FULL))
+    short(monkeypatch, True)
+    box.tell(EventType.LEFT)
+    box.recorder.drain(120.0)
+    assert numbers_on(path) == [*range(11, 43)]
+    assert box.inbox.drain() == []
+
+
+@pytest.mark.parametrize("reason", ["is not short", "cannot be made smaller", "is no longer whole"])
+def test_a_full_card_that_gives_no_room_is_left(tmp_path, monkeypatch, reason, caplog):
+    caplog.set_level("DEBUG")
+    path = tmp_path / "h.db"
+    filled(path)
+    box = RecordingBox(path)
+    box.tell()
+    box.recorder.drain(120.0)
+
+    def fail(path: Path) -> int:
+        raise OSError("read-only")
+
+    def broken_off(path: Path) -> Store:
+        raise Unusable("no store", damaged=False)
+
+    with monkeypatch.context() as patched:
+        failing_once(patched, Error(sqlite3.SQLITE_FULL))
+        short(patched, reason != "is not short")
+        if reason == "cannot be made smaller":
+            patched.setattr(recorder_module, "make_room", fail)
+        if reason == "is no longer whole":
+            patched.setattr(recorder_module, "open_store", broken_off)
+        box.tell(EventType.LEFT)
+        found = [(each.record.number, each.record.type.value) for each in box.waiting()]
+    assert found[-1] == (42, "left")
+    assert len(numbers_on(path)) == (31 if reason == "is no longer whole" else 41)
+    said = [each.text for each in box.inbox.drain()]  # type: ignore[union-attr]
+    assert said == ["no store" if reason == "is no longer whole" else "x"]
+    no_room = ("DEBUG", "no room can be made on the card: read-only")
+    assert (no_room in said_of(caplog)) is (reason == "cannot be made smaller")
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    box.recorder.drain(120.0)
+    assert numbers_on(path)[-1] == 42
+    assert box.inbox.drain() == [FaultChange(Fault.DISK, False)]
+
+
+def test_what_a_full_memory_drops_is_said_and_the_rest_is_bounded(caplog):
+    box = RecordingBox(None, outbox_max=100)
+    for _ in range(301):
+        box.tell()
+    box.recorder.drain(120.0)
+    # Bounded after the 1st, 101st, 201st and 301st. Then 3 too many go; 98, the word of it and
+    # a hundred more are 199, of which 101 go, one of them that word; and once more the same.
+    assert [each.getMessage().split()[0] for each in caplog.records] == ["3", "100", "100"]
+    assert box.recorder._store.count() == 100
+
+
+# ---------------------------------------------------------------- the believed time
+
+
+DAY_S = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("event_days", "noted_days", "wall_days", "kept", "believed_days"),
+    [
+        pytest.param(None, None, 0, True, 0, id="nothing is known"),
+        pytest.param(-1, None, 0, True, 0, id="a day off, by a clock that is kept"),
+        pytest.param(-1, None, 0, False, -1, id="by a clock that is not"),
+        pytest.param(-9, None, 0, True, -9, id="off for longer than is believed"),
+        pytest.param(3, None, 0, True, 0, id="what is ahead has never been"),
+        pytest.param(0, None, -9999, True, 0, id="the clock is of before the program"),
+        pytest.param(-1, -9999, 0, False, -1, id="and so was what was noted"),
+        pytest.param(-1, -2, 0, True, 0, id="what was noted counts"),
+        pytest.param(-1, -2, 0, False, -2, id="what was noted counts, and the clock does not"),
+        pytest.param(-1, -63, -63, True, -63, id="noted in the first hours there can be"),
+    ],
+)
+def test_what_is_believed_at_a_start(
+    tmp_path, event_days, noted_days, wall_days, kept, believed_days
+):
+    path = tmp_path / "h.db"
+    with closing(open_store(path)) as store:
+        if event_days is not None:
+            store.add(EventType.LEFT, NOON + timedelta(days=event_days), details={})
+        if noted_days is not None:
+            at_s = NOON.timestamp() + noted_days * DAY_S
+            store.save({"clock": json.dumps({"believed": at_s, "seen": at_s})}, None)
+    wall = FakeWall(NOON + timedelta(days=wall_days), FakeClock(50.0))
+    box = RecordingBox(path, wall, kept=kept)
+    found = box.recorder._recall_clock()
+    believed_s = NOON.timestamp() + believed_days * DAY_S
+    assert found == Lived(believed_s, wall().timestamp(), 50.0)
+
+
+def test_how_far_a_clock_was_set_is_said(caplog):
+    caplog.set_level("INFO")
+    box = RecordingBox(None)
+    box.wall.set(NOON + timedelta(hours=1))
+    box.recorder.drain(120.0)
+    box.clock.advance(7)
+    box.recorder.drain(120.0)
+    box.wall.set(NOON)
+    box.recorder.drain(120.0)
+    said = [each.getMessage() for each in caplog.records if "clock" in each.getMessage()]
+    assert said == ["the clock was set by +3600 s", "the clock was set by -3607 s"]
+    assert box.recorder.now() == NOON
+
+
+def test_a_clock_that_creeps_away_is_said_when_it_is_a_minute_off(caplog):
+    caplog.set_level("INFO")
+    box = RecordingBox(None)
+    for _ in range(4):
+        box.wall.set(box.wall() + timedelta(seconds=40))
+        box.recorder.drain(120.0)
+    said = [each.getMessage() for each in caplog.records]
+    assert said == ["the clock was set by +80 s"] * 2
+
+
+def test_where_nobody_keeps_the_clock_no_time_that_has_been_comes_again():
+    box = RecordingBox(None, kept=False)
+    box.clock.advance(100)
+    box.wall.set(NOON - timedelta(days=3))
+    box.tell()
+    box.clock.advance(5)
+    assert box.waiting()[0].record.at == NOON + timedelta(seconds=100)
+    assert box.recorder.now() == NOON + timedelta(seconds=105)
+
+
 # ---------------------------------------------------------------- what cannot be done
 
 
@@ -973,6 +2040,125 @@ def test_a_card_that_comes_back_and_fails_again_is_tried_once_more(tmp_path, mon
     faults = [each.broken for each in box.inbox.drain()]  # type: ignore[union-attr]
     assert faults == [True, False]
     box.recorder.close()
+
+
+def test_what_waits_on_a_card_that_cannot_be_read_is_gone_on_without(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    good = Store.copy_from
+
+    def fail(store: Store, other: Store, *, events: bool) -> None:
+        if not events:
+            raise sqlite3.OperationalError("disk I/O error")
+        good(store, other, events=events)
+
+    monkeypatch.setattr(Store, "copy_from", fail)
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
+    box.tell(EventType.LEFT)
+    assert numbers(each.record for each in box.waiting()) == [2]
+    assert said_of(caplog) == [
+        ("WARNING", "events that wait on the card cannot be read: disk I/O error"),
+        ("ERROR", "going on without a history on the card: x"),
+    ]
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    assert numbers(each.record for each in box.waiting()) == [1, 2], "when it is back they wait"
+
+
+def test_what_was_sent_while_the_card_was_away_is_not_sent_again(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    for _ in range(3):
+        box.tell(EventType.PICKUP)
+    box.recorder.acknowledge(1)
+    box.recorder.drain(120.0)
+    remembered = "SELECT place FROM acknowledged"
+    assert box.recorder._store._db.execute(remembered).fetchall() == []
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
+    box.tell(EventType.LEFT)
+    assert [each.place for each in box.waiting()] == [2, 3, 4]
+    box.recorder.acknowledge(2)
+    box.recorder.acknowledge(4)
+    box.recorder.drain(120.0)
+    assert box.recorder.queued == 1
+    assert sorted(box.recorder._store._db.execute(remembered)) == [(2,), (4,)]
+    box.clock.advance(30)
+    box.recorder.drain(120.0)
+    assert [each.place for each in box.waiting()] == [3]
+    assert box.recorder._store._db.execute(remembered).fetchall() == []
+    assert events_of(path) == ["pickup", "pickup", "pickup", "left"]
+
+
+def held(path: Path) -> list[str]:
+    """The files of a history that this process has open."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(each))
+    return sorted({Path(name).name for name in found if name.startswith(str(path))})
+
+
+@pytest.mark.parametrize("opened", [open_store, open_for_reading])
+@pytest.mark.parametrize("damage", ["another version", "no database", "no table"])
+def test_what_cannot_be_used_is_closed_before_that_is_said(tmp_path, opened, damage):
+    path = tmp_path / "h.db"
+    open_store(path).close()
+    if damage == "no database":
+        path.write_bytes(b"no database" * 999)
+    else:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(
+                "PRAGMA user_version = 9" if damage == "another version" else "DROP TABLE day"
+            )
+    with pytest.raises(Unusable) as failed:
+        opened(path)
+    assert failed.value.damaged
+    assert held(path) == []
+
+
+def test_a_card_that_is_left_is_let_go_and_so_is_memory_when_it_is_back(tmp_path, monkeypatch):
+    path = tmp_path / "h.db"
+    box = RecordingBox(path)
+    box.tell(EventType.PICKUP)
+    box.recorder.drain(120.0)
+    assert "h.db" in held(path)
+    good, copied = Store.copy_from, []
+
+    def copy_from(store: Store, other: Store, *, events: bool) -> None:
+        copied.append(events)
+        if copied == [False, True]:
+            raise Error(sqlite3.SQLITE_IOERR_WRITE)
+        good(store, other, events=events)
+
+    failing_once(monkeypatch, Error(sqlite3.SQLITE_IOERR_WRITE))
+    monkeypatch.setattr(Store, "copy_from", copy_from)
+    box.tell(EventType.LEFT)
+    box.recorder.drain(120.0)
+    assert held(path) == []
+    memory = box.recorder._store
+    for on_card in (False, True):
+        box.clock.advance(30)
+        box.recorder.drain(120.0)
+        box.recorder.drain(120.0)
+        assert ("h.db" in held(path)) is on_card
+        assert (box.recorder._store is memory) is not on_card
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        memory.count()
+    assert events_of(path) == ["pickup", "left"]
+    box.recorder.close()
+    assert held(path) == []
+
+
+def test_a_row_or_a_state_of_another_width_is_none():
+    with pytest.raises(ValueError, match="zip"):
+        store_module._totals([1.0] * (len(store_module.TOTALS) - 1))
+    for now, last in (((Totals(),), ()), ((), (Totals(),)), ((Totals(),) * 2, (Totals(),) * 2)):
+        with pytest.raises(ValueError, match="zip"):
+            add(Day("2026-03-05", ("desk",), (Totals(),)), now, last)
+    with pytest.raises(ValueError, match="zip"):
+        open_memory().save({}, Day("2026-03-05", ("desk",), ()))
 
 
 def test_a_machine_that_cannot_be_asked_about_its_clock_says_nothing(tmp_path, monkeypatch):

@@ -24,14 +24,14 @@ from edge.__main__ import main
 from edge.domain import Box, EventType, LookAlike, Session, Totals
 from edge.history import lookback
 from edge.history.clock import midnight, zone_of
-from edge.history.erase import erase
+from edge.history.erase import Erased, erase, remove, remove_aside
 from edge.history.export import days_as_csv, events_as_csv, events_as_json
-from edge.history.lookback import look_back, spans, why
+from edge.history.lookback import Span, duration, look_back, short, spans, what, why
 from edge.history.page import page
 from edge.history.record import Record
 from edge.history.report import DayReport
 from edge.history.store import Unusable, open_for_reading, open_store
-from edge.history.timeline import LONGEST_S, by_hour, segments
+from edge.history.timeline import LONGEST_S, Kind, Segment, by_hour, clipped, segments
 from edge.lock import Lock
 from tests.lived import Lived
 
@@ -172,6 +172,177 @@ def test_a_day_is_told_from_its_events(events, expected):
     assert line(numbered(*events)) == expected
 
 
+def stretch(kind: Kind, begin: float, end: float, seat: str | None = None, **more) -> Segment:
+    """From and to in minutes after nine."""
+    return Segment(
+        kind, NINE + timedelta(minutes=begin), NINE + timedelta(minutes=end), seat, **more
+    )
+
+
+FULL_DAY = numbered(
+    event(0, E.STARTED, 0),
+    event(0, E.FAULT, 1, fault="camera"),
+    event(0, E.SESSION_START, 2, minutes=25.0),
+    event(0, E.PICKUP, 4, "desk"),
+    event(0, E.PICKUP, 5, "sofa"),
+    event(0, E.PUTDOWN, 6, "desk", lasted_s=90),
+    event(0, E.LEFT, 7, "desk"),
+    event(0, E.UNSURE, 8, view="dark"),
+    event(0, E.CLEAR, 9, was="dark"),
+    event(0, E.PAUSE, 12, minutes=10.0),
+    event(0, E.RESUME, 15, session="focus"),
+    event(0, E.PICKUP, 16, "sofa"),
+    event(0, E.PICKUP, 17, "sofa"),
+    event(0, E.PUTDOWN, 18, "sofa"),
+    event(0, E.PICKUP, 19, "sofa"),
+    event(0, E.NOT_A_PHONE, 20, "sofa"),
+    event(0, E.SESSION_END, 30, lasted_s=1500.0),
+    event(0, E.BREAK_START, 30, minutes=5.0),
+    event(0, E.PAUSE, 32, minutes=30.0),
+    event(0, E.RESUME, 40, session="break"),
+    event(0, E.BREAK_END, 43),
+    event(0, E.FAULT_CLEARED, 44, fault="camera"),
+    event(0, E.LEFT, 45, "sofa"),
+    event(0, E.SESSION_START, 50, minutes=25.0),
+    event(0, E.FAULT, 51, fault="broker"),
+    event(0, E.SESSION_END, 60, lasted_s=600.0),
+    event(0, E.BREAK_START, 60, minutes=5.0),
+    event(0, E.UNSURE, 62),
+)
+
+
+def test_a_full_day_is_told_in_the_order_in_which_all_of_it_ended():
+    found = list(segments(FULL_DAY, until=NINE + timedelta(minutes=63)))
+    assert found == [
+        stretch(Kind.PHONE, 4.5, 6, "desk"),
+        stretch(Kind.UNSEEN, 8, 9),
+        stretch(Kind.FOCUS, 2, 12),
+        stretch(Kind.PHONE, 5, 12, "sofa"),
+        stretch(Kind.AWAY, 7, 12, "desk"),
+        stretch(Kind.PAUSED, 12, 15),
+        stretch(Kind.PHONE, 16, 18, "sofa"),
+        stretch(Kind.FOCUS, 15, 30),
+        stretch(Kind.BREAK, 30, 32),
+        stretch(Kind.PAUSED, 32, 40),
+        stretch(Kind.BREAK, 40, 43),
+        stretch(Kind.FAULT, 1, 44, what="camera"),
+        stretch(Kind.AWAY, 45, 50, "sofa"),
+        stretch(Kind.FOCUS, 50, 60),
+        stretch(Kind.FAULT, 51, 63, what="broker", open=True),
+        stretch(Kind.BREAK, 60, 63, open=True),
+        stretch(Kind.UNSEEN, 62, 63, open=True),
+    ]
+    assert [each.lasted_s for each in found[:3]] == [90.0, 60.0, 600.0]
+
+
+def cut_off(minute: float, **details: object) -> Record:
+    """At this minute the box tells that it last lived at the tenth."""
+    seen = (NINE + timedelta(minutes=10)).isoformat()
+    return event(9, E.INTERRUPTED, minute, last_seen=seen, **details)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param(
+            [START, cut_off(90, session="focus", lasted_s=300)], [("focus", 5, 10)], id="focus"
+        ),
+        pytest.param([START, cut_off(90, session="focus")], [("focus", 0, 10)], id="no length"),
+        pytest.param(
+            [event(1, E.BREAK_START, 2, minutes=30), cut_off(90, session="break", lasted_s=60)],
+            [("break", 9, 10)],
+            id="a break",
+        ),
+        pytest.param(
+            [event(1, E.PAUSE, 2, minutes=30), cut_off(90, session="paused", lasted_s=120)],
+            [("paused", 8, 10)],
+            id="a pause",
+        ),
+        pytest.param(
+            [event(1, E.PAUSE, 2, minutes=30), cut_off(90, session="focus", lasted_s=120)],
+            [("paused", 2, 10)],
+            id="another one than it says",
+        ),
+        pytest.param([START, cut_off(90, session="idle")], [("focus", 0, 10)], id="none it says"),
+        pytest.param([cut_off(90, session="focus", lasted_s=300)], [], id="nothing goes on"),
+        pytest.param(
+            [START, event(1, E.FAULT, 3, fault="disk"), cut_off(90, session="focus", lasted_s=600)],
+            [("fault disk", 3, 10), ("focus", 0, 10)],
+            id="a fault ends with it",
+        ),
+    ],
+)
+def test_what_was_cut_off_ended_when_the_box_last_lived(events, expected):
+    assert line(events) == expected
+
+
+@pytest.mark.parametrize(
+    ("minutes", "until", "expected"),
+    [
+        (25.0, 24, ("focus ...", 0, 24)),
+        (25.0, 25, ("focus ...", 0, 25)),
+        (25.0, 26, ("focus", 0, 25)),
+        (None, 719, ("focus ...", 0, 719)),
+        (None, 721, ("focus", 0, 720)),
+        (0, 721, ("focus", 0, 720)),
+        (-5.0, 721, ("focus", 0, 720)),
+        (719.0, 721, ("focus", 0, 719)),
+        (721.0, 722, ("focus", 0, 720)),
+    ],
+)
+def test_what_has_no_end_lasts_as_planned_and_half_a_day_at_most(minutes, until, expected):
+    assert line([event(1, E.SESSION_START, 0, minutes=minutes)], until) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "begin"),
+    [(0, 7), (0.0, 7), (60, 6), (43200, 7 - 720), (43201, 5), (-1, 5), (True, 5), ("60", 5),
+     (None, 5), (float("nan"), 5)],
+)  # fmt: skip
+def test_a_duration_is_believed_within_bounds_and_else_the_clock_is(lasted_s, begin):
+    told = [PICKUP, event(2, E.PUTDOWN, 7, "desk", lasted_s=lasted_s)]
+    assert line(told) == [("phone", begin, 7)]
+
+
+@pytest.mark.parametrize(
+    ("segment", "part"),
+    [
+        pytest.param(stretch(Kind.FOCUS, 10, 20), (10, 20, False), id="within"),
+        pytest.param(stretch(Kind.FOCUS, 0, 60, open=True), (0, 60, True), id="all of it"),
+        pytest.param(stretch(Kind.FOCUS, -5, 60, open=True), (0, 60, True), id="from before"),
+        pytest.param(stretch(Kind.FOCUS, 10, 61, open=True), (10, 60, False), id="beyond"),
+        pytest.param(stretch(Kind.FOCUS, -5, 0), None, id="over when it begins"),
+        pytest.param(stretch(Kind.FOCUS, -5, -1), None, id="over before"),
+        pytest.param(stretch(Kind.FAULT, -5, -1), None, id="a fault before"),
+        pytest.param(stretch(Kind.FOCUS, 60, 70), None, id="behind"),
+        pytest.param(stretch(Kind.FAULT, 60, 60), None, id="a fault behind"),
+        pytest.param(stretch(Kind.FOCUS, 20, 20), None, id="of no length"),
+        pytest.param(stretch(Kind.FAULT, 20, 20), (20, 20, False), id="a fault of no length"),
+    ],
+)
+def test_of_what_went_on_the_part_between_two_moments_is_taken(segment, part):
+    found = clipped(segment, NINE, NINE + timedelta(hours=1))
+    if part is None:
+        assert found is None
+    else:
+        begin, end, open_ = part
+        assert found == stretch(segment.kind, begin, end, open=open_)
+
+
+def test_a_time_is_shared_by_the_hours_that_it_touches():
+    begin = NINE + timedelta(minutes=59, seconds=59, microseconds=500_000)
+    end = NINE + timedelta(hours=2, seconds=30)
+    assert list(by_hour(begin, end, UTC)) == [(3, 9, 0.5), (3, 10, 3600.0), (3, 11, 30.0)]
+    assert list(by_hour(NINE, NINE + timedelta(hours=1), UTC)) == [(3, 9, 3600.0)]
+    assert list(by_hour(NINE, NINE, UTC)) == []
+    late = EVE + timedelta(hours=18, minutes=29)  # a minute before midnight there
+    kolkata = ZoneInfo("Asia/Kolkata")
+    assert list(by_hour(late, late + timedelta(minutes=2), kolkata)) == [
+        (3, 23, 60.0),
+        (4, 0, 60.0),
+    ]
+
+
 def test_what_goes_on_is_open():
     assert line([START], until=10) == [("focus ...", 0, 10)]
 
@@ -259,6 +430,177 @@ def test_a_span_of_days_has_hours_and_the_longest_clean_times(lived):
     ]  # fmt: skip
 
 
+def test_all_that_a_span_says_to_other_programs(lived):
+    day = {
+        "date": "2026-03-04", "focus_s": 1500, "working_s": 1500, "phone_s": 0, "away_s": 0,
+        "unsure_s": 0, "break_s": 0, "paused_s": 0, "pickups": 0, "sessions": 1,
+        "clean_sessions": 1, "streak": 0,
+    }  # fmt: skip
+    seat = {name: value for name, value in day.items() if name != "date"}
+    wednesday = {**day, "longest_clean_s": 1500, "unseen_s": 0, "interruptions": 0}
+    changed = {
+        "focus_s": 4500, "working_s": 4290, "phone_s": 210, "break_s": 300, "pickups": 3,
+        "sessions": 2, "clean_sessions": 0,
+    }  # fmt: skip
+    thursday = {**wednesday, **changed, "date": "2026-03-05", "longest_clean_s": 1770}
+
+    def hour(weekday: str, number: int, focus_s: int, phone_s: int = 0, pickups: int = 0):
+        return {
+            "weekday": weekday, "hour": number, "focus_s": focus_s, "phone_s": phone_s,
+            "pickups": pickups,
+        }  # fmt: skip
+
+    def clean(begin: float, end: float) -> dict[str, object]:
+        return {
+            "begin": (NINE + timedelta(minutes=begin)).isoformat(),
+            "end": (NINE + timedelta(minutes=end)).isoformat(),
+            "clean_s": round(60 * (end - begin)),
+            "unseen_s": 0,
+        }
+
+    def went_on(what: str, begin: float, end: float, seat: str | None = None):
+        return {
+            "what": what,
+            "begin": (NINE + timedelta(minutes=begin)).isoformat(),
+            "end": (NINE + timedelta(minutes=end)).isoformat(),
+            "seat": seat,
+            "fault": None,
+            "open": False,
+        }
+
+    assert seen(lived).as_json() == {
+        "days": [
+            {**wednesday, "seats": {"desk": seat}},
+            {**thursday, "seats": {"desk": {**seat, **changed}}},
+        ],
+        "set_aside": [],
+        "hours": [
+            hour("Wednesday", 9, 1500), hour("Thursday", 9, 3300, 210, 3),
+            hour("Thursday", 10, 1200),
+        ],
+        "clean": [
+            clean(50.5, 80), clean(-1440, -1415), clean(30, 50), clean(12, 25), clean(0, 5),
+            clean(6, 10),
+        ],
+        "timeline": [
+            went_on("focus", 0, 25), went_on("phone", 5, 6, "desk"),
+            went_on("phone", 10, 12, "desk"), went_on("break", 25, 30), went_on("focus", 30, 80),
+            went_on("phone", 50, 50.5, "desk"),
+        ],
+    }  # fmt: skip
+
+
+def test_an_hour_of_nothing_but_a_pickup_is_told_and_so_is_a_fault_by_its_name(tmp_path):
+    path = tmp_path / "history.db"
+    with closing(open_store(path)) as store:
+        store.add(E.PICKUP, NINE, seat="desk", details={})
+        store.add(E.PUTDOWN, NINE, seat="desk", details={"lasted_s": 0.0})
+        store.add(E.PICKUP, NINE + timedelta(minutes=59), seat="desk", details={})
+        store.add(E.FAULT, NINE + timedelta(minutes=65), details={"fault": "disk"})
+    told = seen(path, now=NINE + timedelta(minutes=70)).as_json()
+    assert told["hours"] == [
+        {"weekday": "Thursday", "hour": 9, "focus_s": 0, "phone_s": 60, "pickups": 1}
+    ]
+    assert [(each["what"], each["fault"], each["open"]) for each in told["timeline"]] == [
+        ("phone", None, True),
+        ("fault", "disk", True),
+    ]
+
+
+def test_of_equally_long_times_the_earlier_come_first_and_stay(tmp_path):
+    path = tmp_path / "history.db"
+    lengths_s = [100, 90, 90, *[80] * 9, 200, 70]
+    with closing(open_store(path)) as store:
+        for number, clean_s in enumerate(lengths_s):
+            at = NINE + timedelta(minutes=number)
+            store.add(E.PICKUP, at, details={"clean_s": clean_s, "unseen_s": number})
+    assert [(each.clean_s, each.unseen_s) for each in seen(path).clean] == [
+        (200, 12), (100, 0), (90, 1), (90, 2), (80, 3), (80, 4), (80, 5), (80, 6), (80, 7), (80, 8)
+    ]  # fmt: skip
+
+
+def test_a_time_without_the_phone_is_of_the_day_in_which_it_ended(tmp_path):
+    path = tmp_path / "history.db"
+    with closing(open_store(path)) as store:
+        for at_s, clean_s in ((-1, 100), (0, 200), (86399, 300), (86400, 400)):
+            at = EVE + timedelta(seconds=at_s)
+            store.add(E.PICKUP, at, details={"clean_s": clean_s})
+    assert [each.clean_s for each in seen(path, days=1).clean] == [300, 200]
+
+
+def test_the_day_that_is_shown_is_the_last_of_which_anything_is_known(tmp_path):
+    path = tmp_path / "history.db"
+    box = Lived(path, NINE - timedelta(days=3))
+    box.focus(25)
+    box.close()
+    found = seen(path, days=7)
+    assert (found.day, len(found.timeline)) == (date(2026, 3, 2), 1)
+    assert (found.first, found.last, found.told) == (date(2026, 2, 27), date(2026, 3, 5), 2)
+    nothing = seen(path, days=2)
+    assert (nothing.day, nothing.timeline, nothing.told) == (date(2026, 3, 4), (), 0)
+
+
+@pytest.mark.parametrize(("hours", "focus_s"), [(-12, 0), (-11, 3600), (-12.01, 0), (-1, 7200)])
+def test_what_began_up_to_half_a_day_before_reaches_into_a_day(tmp_path, hours, focus_s):
+    """An earlier version says of nothing how long it was: focus of twelve hours at most."""
+    path = tmp_path / "history.db"
+    with closing(open_store(path)) as store:
+        store.add(E.SESSION_START, EVE + timedelta(hours=hours), details={})
+        store.add(E.SESSION_END, EVE + timedelta(hours=2), details={})
+    day = seen(path, days=1)
+    assert sum(hour.focus_s for hours in day.hours for hour in hours) == focus_s
+    assert [each.lasted_s for each in day.timeline] == [focus_s] * bool(focus_s)
+
+
+@pytest.mark.parametrize(("hours", "until_h"), [(1, 24), (11.9, 24), (12, 24), (-1, 23)])
+def test_what_ended_up_to_half_a_day_after_is_in_a_day_as_far_as_that_goes(
+    tmp_path, hours, until_h
+):
+    path = tmp_path / "history.db"
+    midnight_ = EVE + timedelta(days=1)
+    with closing(open_store(path)) as store:
+        lasted_s = (hours + 2) * 3600.0
+        store.add(E.LEFT, midnight_ - timedelta(hours=2), seat="desk", details={})
+        end = midnight_ + timedelta(hours=hours)
+        store.add(E.RETURNED, end, seat="desk", details={"away_s": lasted_s})
+    found = seen(path, days=1, now=midnight_ + timedelta(days=1))
+    assert [(each.kind, each.begin, each.end, each.open) for each in found.timeline] == [
+        (
+            Kind.AWAY,
+            midnight_ - timedelta(hours=2),
+            EVE + timedelta(hours=until_h),
+            False,
+        )
+    ]
+
+
+def test_every_event_of_some_days_but_those_of_a_film(lived):
+    with closing(open_for_reading(lived)) as store:
+        told = list(lookback.lived(store, date(2026, 3, 4), date(2026, 3, 5), zone=UTC))
+        first = list(lookback.lived(store, date(2026, 3, 4), date(2026, 3, 4), zone=UTC))
+        later = list(lookback.lived(store, date(2026, 3, 6), date(2026, 3, 9), zone=UTC))
+    assert [each.at for each in told] == sorted(each.at for each in told)
+    assert (len(told), len(first), later) == (17, 2, [])
+    assert not any(each.replay for each in told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "long", "narrow"),
+    [
+        (0, "0 s", "0 s"), (0.25, "0.25 s", "0.25 s"), (1.5, "1.5 s", "1.5 s"),
+        (9.9, "9.9 s", "9.9 s"), (10.4, "10 s", "10 s"), (59.4, "59 s", "59 s"),
+        (60, "1 min", "1 min"),
+        (89, "1 min", "1 min"), (91, "2 min", "2 min"), (3540, "59 min", "59 min"),
+        (3569, "59 min", "59 min"), (3571, "1 h 00 min", "1 h 00"),
+        (3900, "1 h 05 min", "1 h 05"),
+        (7140, "1 h 59 min", "1 h 59"), (7200, "2 h 00 min", "2 h 00"),
+        (360000, "100 h 00 min", "100 h 00"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_said_as_people_do(seconds, long, narrow):
+    assert (duration(seconds), short(seconds)) == (long, narrow)
+
+
 def test_over_midnight_time_belongs_to_both_days_and_a_pickup_to_the_first(tmp_path):
     path = tmp_path / "history.db"
     box = Lived(path, EVE - timedelta(minutes=10))
@@ -309,7 +651,14 @@ def test_lists_have_an_end(tmp_path):
 
 @pytest.mark.parametrize(
     ("days", "count", "name"),
-    [(1, 1, "Thu 05 Mar"), (45, 45, "Tue 20 Jan"), (46, 7, "week of 19 Jan"), (200, 8, "Aug 2025")],
+    [
+        (1, 1, "Thu 05 Mar"),
+        (45, 45, "Tue 20 Jan"),
+        (46, 7, "week of 19 Jan"),
+        (190, 28, "week of 25 Aug"),
+        (191, 8, "Aug 2025"),
+        (200, 8, "Aug 2025"),
+    ],
 )
 def test_a_long_span_is_shown_by_week_and_a_longer_one_by_month(days, count, name):
     first = NINE.date() - timedelta(days=days - 1)
@@ -321,6 +670,21 @@ def test_a_long_span_is_shown_by_week_and_a_longer_one_by_month(days, count, nam
     assert (len(found), found[0].name) == (count, name)
     assert sum(span.sum("focus_s") for span in found) == 60 * days
     assert found[-1].sum("streak") == days - 1
+    assert tuple(day for span in found for day in span.days) == tuple(listed)
+
+
+def test_a_week_has_the_sum_of_its_days_and_the_last_streak_that_is_known():
+    monday = date(2026, 3, 2)
+    days = [
+        DayReport(monday, {"desk": Totals(focus_s=60, pickups=2, streak=4)}, 50.0, 0, 0.0),
+        DayReport(monday, {"desk": Totals(focus_s=30, pickups=1, streak=2)}, 20.0, 0, 0.0),
+        DayReport(monday, {}, 0.0, 0, 0.0),
+    ]
+    week = Span("x", tuple(days))
+    assert [week.sum(name) for name in ("focus_s", "pickups", "streak")] == [90, 3, 2]
+    assert week.longest_clean_s == 50.0
+    assert (Span("x", ()).sum("streak"), Span("x", ()).longest_clean_s) == (0, 0.0)
+    assert Span("x", tuple(days[2:])).sum("streak") == 0
 
 
 def test_a_day_of_summer_and_a_day_of_winter_begin_at_their_own_midnight(monkeypatch):
@@ -331,7 +695,11 @@ def test_a_day_of_summer_and_a_day_of_winter_begin_at_their_own_midnight(monkeyp
         zone = zone_of(now)
         assert midnight(date(2026, 7, 1), zone).isoformat() == "2026-07-01T00:00:00+02:00"
         assert midnight(date(2026, 1, 1), zone).isoformat() == "2026-01-01T00:00:00+01:00"
-        assert zone_of(datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Asia/Tokyo"))) is not None
+        assert zone is None
+        for name in ("Asia/Tokyo", "America/New_York"):
+            there = ZoneInfo(name)
+            assert zone_of(datetime(2026, 7, 1, 12, tzinfo=there)) is there
+            assert midnight(date(2026, 1, 1), there) == datetime(2026, 1, 1, tzinfo=there)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -343,6 +711,22 @@ def test_why_is_the_reason_and_the_evidence():
     )
     assert why(told) == "raised; median 0.71; clean 13 min"
     assert why(event(1, E.SESSION_END, 0, completed=True, clean=False)) == "completed; not clean"
+    told = event(
+        1, E.LEVEL, 0, ymin=0.1, xmin=0.2, ymax=0.3, xmax=0.4, seen_by="left eye", level=2,
+        away_s=True, note="", share=1 / 3, text="as it was", why="", reason="three", wait_s="long",
+        held_s=90, none=None, lasted_s=5,
+    )  # fmt: skip
+    assert why(told) == (
+        "three; as it was; seen by left eye; level 2; away s; share 0.333333; wait s long;"
+        " held 2 min; lasted 5 s"
+    )
+    assert why(event(1, E.STARTED, 0)) == ""
+
+
+def test_what_happened_is_a_sentence_or_the_word_of_a_newer_version():
+    assert what(event(1, E.PICKUP, 0)) == "A phone in use was believed."
+    assert what(replace(event(1, E.PICKUP, 0), type="a_long_yawn")) == "a long yawn"
+    assert what(replace(event(1, E.PICKUP, 0), type="pickup")) == "pickup"
 
 
 # ---------------------------------------------------------------- exports
@@ -354,6 +738,12 @@ def test_days_and_events_leave_as_csv(lived):
     assert [(row["date"], row["focus_s"], row["pickups"]) for row in rows] == [
         ("2026-03-04", "1500", "0"),
         ("2026-03-05", "4500", "3"),
+    ]
+    assert "".join(days_as_csv(found.report.days)).splitlines() == [
+        "date,seat,focus_s,working_s,phone_s,away_s,unsure_s,break_s,paused_s,pickups,sessions,"
+        "clean_sessions,streak,longest_clean_s,unseen_s,interruptions",
+        "2026-03-04,,1500,1500,0,0,0,0,0,0,1,1,0,1500,0,0",
+        "2026-03-05,,4500,4290,210,0,0,300,0,3,2,0,0,1770,0,0",
     ]
     rows = list(csv.DictReader(events_as_csv(found.events)))
     assert len(rows) == len(found.events)
@@ -371,6 +761,29 @@ def test_events_leave_as_json(lived):
     told = json.loads("".join(events_as_json(seen(lived).events)))
     assert told[0]["what"] == "A focus session began."
     assert json.loads("".join(events_as_json([]))) == []
+
+
+def test_an_event_leaves_whole_as_csv_and_as_json():
+    later = replace(
+        event(8, E.LEVEL, 1, "=1", reason="zu spät", level=2, text=None), type="newer_kind"
+    )
+    events = [event(7, E.PICKUP, 0.0125, median=0.5), later]
+    assert list(events_as_csv(events)) == [
+        "number,id,at,type,seat,what,why,details\r\n",
+        "7,id-7,2026-03-05T09:00:00.750+00:00,pickup,,A phone in use was believed.,median 0.5,"
+        '"{""median"": 0.5}"\r\n',
+        "8,id-8,2026-03-05T09:01:00.000+00:00,newer_kind,'=1,newer kind,zu spät; level 2,"
+        '"{""reason"": ""zu spät"", ""level"": 2, ""text"": null}"\r\n',
+    ]
+    assert "".join(events_as_json(events)) == (
+        '[\n{"number": 7, "id": "id-7", "at": "2026-03-05T09:00:00.750+00:00", "type": "pickup",'
+        ' "seat": null, "what": "A phone in use was believed.", "why": "median 0.5",'
+        ' "details": {"median": 0.5}},\n'
+        '{"number": 8, "id": "id-8", "at": "2026-03-05T09:01:00.000+00:00", "type": "newer_kind",'
+        ' "seat": "=1", "what": "newer kind", "why": "zu spät; level 2",'
+        ' "details": {"reason": "zu spät", "level": 2, "text": null}}\n]\n'
+    )
+    assert "".join(events_as_json([])) == "[\n]\n"
 
 
 def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -567,7 +980,7 @@ def test_a_day_that_is_erased_cannot_be_found_in_the_files(tmp_path):
     before = bytes_of(path)
     assert all(f"{SECRET}-{day}".encode() in before for day in range(3))
     gone = erase(path, NINE.date() + timedelta(days=1), now=NINE)
-    assert gone.events == 400
+    assert gone == Erased(events=400, days=0, aside=0)
     after = bytes_of(path)
     assert f"{SECRET}-1".encode() not in after
     assert b"2026-03-06" not in after
@@ -670,6 +1083,31 @@ def test_kept_pictures_go_with_their_day_and_what_is_not_ours_stays(tmp_path):
     done = command("erase", "--day", "2026-03-05", "--yes", "--config", str(config))
     assert "2 x picture" in done.stdout, done.stderr
     assert sorted(each.name for each in folder.iterdir()) == sorted(names[2:])
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 5 * 2**19])
+def test_what_is_taken_away_is_zeros_first(tmp_path, length):
+    paths, others = [tmp_path / "a", tmp_path / "b"], [tmp_path / "c", tmp_path / "d"]
+    for path, other in zip(paths, others, strict=True):
+        path.write_bytes(b"x" * length)
+        other.hardlink_to(path)
+    assert remove(iter(paths)) == 2
+    assert not any(path.exists() for path in paths)
+    assert all(other.read_bytes() == bytes(length) for other in others)
+
+
+def test_what_was_set_aside_goes_with_its_log(tmp_path):
+    path = tmp_path / "h.db"
+    names = ["h.db.broken-1", "h.db.broken-1-wal", "h.db.broken-1-shm", "h.db.broken-1-journal"]
+    for name in (*names, "h.db.broken-2", "h.db", "other.db.broken-1", "h.db-wal"):
+        (tmp_path / name).write_text("x")
+    assert remove_aside(path) == 2
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "h.db",
+        "h.db-wal",
+        "other.db.broken-1",
+    ]
+    assert remove_aside(path) == 0
 
 
 def test_a_running_box_erases_by_itself_and_goes_on_counting(tmp_path):

@@ -5,6 +5,7 @@ After a change that is meant, look at it again: `python -m tests.test_lookback_p
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,19 @@ import pytest
 
 from edge.domain import EventType, Totals
 from edge.history.lookback import Hour, LookBack
-from edge.history.page import Said, _hours_shown, page
+from edge.history.page import (
+    Said,
+    _bar,
+    _clean,
+    _events,
+    _hours,
+    _hours_shown,
+    _or_nothing,
+    _per_hour,
+    _svg,
+    _timeline,
+    page,
+)
 from edge.history.record import Record
 from edge.history.report import DayReport, Report, Stretch
 from edge.history.timeline import Kind, Segment
@@ -129,6 +142,10 @@ def test_the_page_is_as_it_was_looked_at(name):
         pytest.param(14.5, 23.5, (14, 24), id="ten"),
         pytest.param(13.5, 23.5, (12, 24), id="eleven at the end of the day are made twelve"),
         pytest.param(0.5, 23.5, (0, 24), id="all of it"),
+        pytest.param(14.0, 23.0, (14, 24), id="nine are made ten up to midnight"),
+        pytest.param(2.0, 22.0, (2, 22), id="twenty"),
+        pytest.param(1.5, 22.5, (0, 24), id="twenty-two are made all of it"),
+        pytest.param(2.5, 22.5, (0, 24), id="and so are twenty-one"),
     ],
 )
 def test_the_day_is_shown_in_whole_hours_that_can_be_divided(begin, end, hours):
@@ -138,6 +155,115 @@ def test_the_day_is_shown_in_whole_hours_that_can_be_divided(begin, end, hours):
     late = Segment(Kind.PHONE, of(end), of(end))
     line = [Segment(Kind.FOCUS, of(begin), of((begin + end) / 2)), late]
     assert _hours_shown(line, THURSDAY) == tuple(map(of, hours))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "axis"),
+    [  # of the day, in hours; the hours that stand below it
+        (9, 15, "09 10 11 12 13 14 15"),
+        (9, 16, "09 10 11 12 13 14 15 16"),
+        (9, 17, "09 10 11 12 13 14 15 16 17"),
+        (8, 18, "08 10 12 14 16 18"),
+        (8, 20, "08 10 12 14 16 18 20"),
+        (7, 21, "07 09 11 13 15 17 19 21"),
+        (7, 23, "07 09 11 13 15 17 19 21 23"),
+        (5, 23, "05 08 11 14 17 20 23"),
+        (3, 23, "03 07 11 15 19 23"),
+        (1, 23, "00 03 06 09 12 15 18 21 00"),
+        (0, 24, "00 03 06 09 12 15 18 21 00"),
+    ],
+)
+def test_the_hours_of_a_day_stand_evenly_below_it_whatever_its_length(begin, end, axis):
+    line = (
+        Segment(Kind.FOCUS, THURSDAY + timedelta(hours=begin), THURSDAY + timedelta(hours=end)),
+    )
+    shown = _timeline(replace(two_seats(), timeline=line))
+    marks = shown.split('<div class="axis">')[1].split("</div>")[0]
+    assert marks == "".join(f"<span>{hour}</span>" for hour in axis.split())
+
+
+def test_what_is_next_to_nothing_is_not_shown():
+    assert [_or_nothing(each) for each in (0.0, 0.4, 0.5, 1.0, 5400.0)] == [
+        "", "", "0.5 s", "1 s", "1 h 30",
+    ]  # fmt: skip
+    assert [_per_hour(3, each) for each in (0.0, 59.9, 60.0, 1800.0)] == ["-", "-", "180.0", "6.0"]
+
+
+def test_a_bar_has_the_phone_at_its_right_and_is_never_longer_than_its_place():
+    def drawn(*bar: float) -> list[tuple[str, ...]]:
+        return re.findall(
+            r'<rect class="(\w+)" x="(\S+)" y="0" width="(\S+)" height="1"/>', _bar(*bar)
+        )
+
+    assert drawn(1800, 900, 3600) == [("focus", "0", "25"), ("phone", "25", "25")]
+    assert drawn(3600, 0, 3600) == [("focus", "0", "100")]
+    assert drawn(9000, 900, 3600) == [("focus", "0", "75"), ("phone", "75", "25")]
+    assert drawn(900, 1800, 3600) == [("phone", "0", "25")], "no more of it than there is"
+    assert drawn(0, 0, 3600) == []
+
+
+def test_what_is_drawn_has_a_place_a_size_and_where_wanted_a_shade():
+    rects = [("a 0.5", 1, 2, 3, 4), ("b", 0, 0, 0, 1), ("c", 0, 0, 1, 0), ("d", 0, 0, 0.5, 0.25)]
+    places = ' x="1" y="2" width="3" height="4"/>'
+    last = '<rect class="d" x="0" y="0" width="0.5" height="0.25"/></svg>'
+    head = '<svg aria-hidden="true" viewBox="0 0 9 7" preserveAspectRatio="none">'
+    assert _svg(9, 7, rects) == f'{head}<rect class="a"{places}{last}'
+    assert (
+        _svg(9, 7, rects, shades=True) == f'{head}<rect class="a" fill-opacity="0.5"{places}{last}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "told", "caption"),
+    [(1, 1, "All of them."), (1, 2, "The latest 1; 1 more came before."), (3, 2, "All of them.")],
+)
+def test_the_list_says_how_many_came_before_it(shown, told, caption):
+    found = replace(two_seats(), events=two_seats().events[:shown], told=told)
+    assert f">{caption}<" in _events(found)
+    assert _events(replace(found, events=())) == ""
+
+
+def test_the_hours_have_a_line_for_focus_or_a_pickup_and_are_left_out_without_any_focus():
+    hours = tuple(tuple(Hour() for _ in range(24)) for _ in range(7))
+    hours[0][0].pickups = 2
+    assert _hours(replace(two_seats(), hours=hours)) == ""
+    hours[1][1].phone_s = 30.0
+    hours[6][23].focus_s = 0.5
+    shown = _hours(replace(two_seats(), hours=hours))
+    rows = shown.split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r">([^<>\n]+)<", rows) == [
+        "Monday, 0:00", "0 s", "0 s", "2", "Sunday, 23:00", "0.5 s", "0 s", "0",
+    ]  # fmt: skip
+    drawn = re.findall(
+        r'<rect class="(focus|phone)" fill-opacity="(.*?)" x="(.*?)" y="(.*?)"', shown
+    )
+    assert drawn == [("focus", "1.00", "23.05", "6.05"), ("phone", "1.00", "1.05", "1.05")]
+    assert re.findall(r"<p>(.*?)</p>", shown) == [
+        "The strongest colour is 0.5 s.", "The strongest colour is 30 s.",
+    ]  # fmt: skip
+
+
+def test_a_time_without_the_phone_says_what_nobody_saw_of_it():
+    stretches = tuple(Stretch(at(45), 1800.0, unseen_s) for unseen_s in (29.9, 30.0, 31.0))
+    rows = _clean(replace(two_seats(), clean=stretches)).split("<tbody>")[1].split("</tbody>")[0]
+    assert re.findall(r"<td>(.*?)</td>", rows) == ["", "30 s", "31 s"]
+    assert rows.count('<th scope="row">30 min</th><td class="when">Thu 05 Mar, 09:15</td>') == 3
+
+
+def test_lanes_are_of_each_seat_where_there_are_several_and_a_moment_is_to_be_seen():
+    line = (segment(Kind.FOCUS, 0, 360), segment(Kind.PHONE, 60, 60, "left"))
+    shown = _timeline(replace(two_seats(), timeline=line))
+    assert re.findall(r"<span>([a-z ,]+)</span>", shown) == [
+        "focus", "phone", "away", "break or pause", "fault or no view",
+    ]  # fmt: skip
+    assert '<rect class="phone" x="3600" y="0" width="54" height="1"/>' in shown
+    line += (segment(Kind.AWAY, 61, 62, "right"),)
+    shown = _timeline(replace(two_seats(), timeline=line))
+    assert re.findall(r"<span>([a-z ,]+)</span>", shown) == [
+        "focus", "phone, left", "phone, right", "away, left", "away, right", "break or pause",
+        "fault or no view",
+    ]  # fmt: skip
+    assert shown.count('<rect class="phone"') == shown.count('<rect class="away"') == 1
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def found(path: Path) -> tuple[dict, dict, dict, dict]:
     return read.events, read.outbox, read.days, read.notes
 
 
-@pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 65536])
+@pytest.mark.parametrize("size", [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])
 def test_of_a_whole_database_everything_is_read_whatever_its_pages(tmp_path, size):
     path = tmp_path / "h.db"
     with closing(opened(path, size)) as db:
@@ -359,12 +359,15 @@ def cell(payload: bytes, rowid: int = 1) -> bytes:
         pytest.param(b"\x03\x10\x0f" + b"ab" + b"c", (b"ab", "c"), id="bytes, then a text"),
         pytest.param(b"\x02\x15ab", ("ab",), id="a text that is cut off"),
         pytest.param(b"\x03\x81\x09" + b"x" * 62, ("x" * 62,), id="a length of two bytes"),
+        pytest.param(b"\x03\x81\x00" + b"x" * 58, (b"x" * 58,), id="the least of two bytes"),
+        pytest.param(b"\x02\x7f" + b"x" * 57, ("x" * 57,), id="the most of one byte"),
+        pytest.param(b"\x03\x80\x09", (1,), id="a kind with a byte that says nothing"),
         pytest.param(b"\x03\x01\x81\x05abc", (5, "abc"), id="a last kind that reaches too far"),
     ],
 )
 def test_a_row_is_read_as_sqlite_writes_it(payload, row):
     page = page_of(cell(payload, 5))
-    assert list(module._cells(page, 0, {}, 512)) == [(5, row)]
+    assert list(module._cells(page, {}, 512)) == [(5, row)]
 
 
 @pytest.mark.parametrize(
@@ -374,29 +377,155 @@ def test_a_row_is_read_as_sqlite_writes_it(payload, row):
 )
 def test_what_is_no_row_is_passed_over_and_the_next_one_read(payload):
     page = page_of(cell(payload), cell(b"\x02\x09", 2))
-    assert list(module._cells(page, 0, {}, 512)) == [(2, (1,))]
+    assert list(module._cells(page, {}, 512)) == [(2, (1,))]
 
 
 def test_a_text_that_claims_to_be_longer_than_its_row_has_nothing_of_the_next_one():
     page = page_of(cell(b"\x02\x09"), cell(b"\x02\x15ab", 2))
-    assert list(module._cells(page, 0, {}, 512)) == [(1, (1,)), (2, ("ab",))]
+    assert list(module._cells(page, {}, 512)) == [(1, (1,)), (2, ("ab",))]
 
 
 def test_as_many_columns_as_a_day_has_and_some_more_are_a_row():
-    (row,) = module._cells(page_of(cell(b"\x28" + b"\x09" * 39)), 0, {}, 512)
+    (row,) = module._cells(page_of(cell(b"\x28" + b"\x09" * 39)), {}, 512)
     assert row == (1, (1,) * 39)
 
 
 def test_a_place_beyond_the_page_is_inside_it_with_one_bit_less():
     page = bytearray(page_of(cell(b"\x02\x09", 3)))
     page[8] ^= 0x80
-    assert list(module._cells(bytes(page), 0, {}, 512)) == [(3, (1,))]
+    assert list(module._cells(bytes(page), {}, 512)) == [(3, (1,))]
 
 
 def test_a_page_that_claims_more_rows_than_fit_is_read_all_the_same():
     page = bytearray(page_of(cell(b"\x02\x09", 3)))
     page[3:5] = b"\xff\xff"
-    assert (3, (1,)) in list(module._cells(bytes(page), 0, {}, 512))
+    assert (3, (1,)) in list(module._cells(bytes(page), {}, 512))
+    # As many places as there is room for, all of them 258, where a row without columns is.
+    page = b"\x0d\0\0\xff\xff\0\0\0" + b"\x01\x02" * 252
+    assert list(module._cells(page, {}, 512)) == [(2, ())] * 252
+
+
+def free_list(following: int, *free: int, count: int | None = None, size: int = 512) -> bytes:
+    """A page of the list of free ones (https://www.sqlite.org/fileformat2.html, 1.5)."""
+    count = len(free) if count is None else count
+    return struct.pack(f">{2 + len(free)}I", following, count, *free).ljust(size, b"\0")
+
+
+def first_page(trunk: int, total: int) -> bytes:
+    return bytes(32) + struct.pack(">II", trunk, total) + bytes(512 - 40)
+
+
+MANY = range(10, 10 + 126)  # as many as a page of 512 bytes has room for
+
+
+@pytest.mark.parametrize(
+    ("pages", "free"),
+    [
+        pytest.param({}, set(), id="no page at all"),
+        pytest.param({1: first_page(0, 0)}, set(), id="none is free"),
+        pytest.param({1: first_page(2, 1), 2: free_list(0)}, {2}, id="one"),
+        pytest.param({1: first_page(2, 3), 2: free_list(0, 5, 4)}, {2, 4, 5}, id="three"),
+        pytest.param(
+            {1: first_page(2, 5), 2: free_list(3, 5, 4), 3: free_list(0, 7)},
+            {2, 3, 4, 5, 7},
+            id="two pages of them",
+        ),
+        pytest.param({1: first_page(2, 127), 2: free_list(0, *MANY)}, {2, *MANY}, id="a full page"),
+        pytest.param(
+            {1: first_page(2, 128), 2: free_list(0, *MANY, count=127)}, set(), id="too many"
+        ),
+        pytest.param({1: first_page(2, 2), 2: free_list(0, 5, 4)}, set(), id="more than are told"),
+        pytest.param({1: first_page(2, 4), 2: free_list(0, 5, 4)}, set(), id="fewer"),
+        pytest.param({1: first_page(2, 3), 2: free_list(2, 5, 4)}, set(), id="in a circle"),
+        pytest.param({1: first_page(2, 3), 2: free_list(9, 5, 4)}, set(), id="into nothing"),
+        pytest.param(
+            {1: first_page(2, 3), 2: free_list(0, 5, 4)[:511]}, set(), id="a page that is cut off"
+        ),
+    ],
+)
+def test_which_pages_are_free_is_what_their_list_says_as_a_whole(pages, free):
+    assert module._free(pages, 512) == free
+
+
+def overflow(following: int, content: bytes) -> bytes:
+    return struct.pack(">I", following) + content
+
+
+REST = bytes(range(256)) * 4
+
+
+@pytest.mark.parametrize(
+    ("pages", "read"),
+    [
+        pytest.param({}, b"", id="into nothing"),
+        pytest.param({7: overflow(9, REST[:508])}, REST[:508], id="only the first of two"),
+        pytest.param(
+            {7: overflow(9, REST[:508]), 9: overflow(0, REST[508:1016])}, REST[:1000], id="both"
+        ),
+        pytest.param({7: overflow(0, REST[:508]), 9: REST}, REST[:508], id="an end before the end"),
+        pytest.param({7: overflow(7, REST[:508])}, REST[:508] + REST[:492], id="in a circle"),
+        pytest.param({7: overflow(7, b"")}, b"", id="in a circle of nothing"),
+        pytest.param({7: overflow(9, b"a"), 9: overflow(7, b"b")}, b"ab" * 500, id="byte by byte"),
+        pytest.param({7: b"\0\0\7"}, b"", id="not even a number"),
+    ],
+)
+def test_what_did_not_fit_into_a_page_is_read_as_far_as_it_can_be_found(pages, read):
+    # Of 1,039 bytes 39 are kept in a page of 512, as (1039 - 39) % 508 of them would be too many.
+    assert (512 - 12) * 32 // 255 - 23 == 39
+    page = b"\1" * 60 + b"k" * 39 + overflow(7, bytes(409))
+    assert module._payload(page, 60, 1039, pages, 512) == b"k" * 39 + read
+
+
+@pytest.mark.parametrize(
+    ("length", "kept"),
+    [  # of a page of 512 bytes: at most 477, at least 39, and the rest fills pages of 508
+        (476, 476), (477, 477), (478, 39), (546, 39), (547, 39), (548, 40), (984, 476), (985, 477),
+        (986, 39), (1054, 39), (1055, 39), (1056, 40),
+    ],
+)  # fmt: skip
+def test_of_a_long_row_a_page_keeps_what_the_format_says(length, kept):
+    page = b"k" * kept + bytes(600)  # no page follows
+    assert module._payload(page, 0, length, {}, 512) == b"k" * kept
+
+
+def sorted_in(*rows: tuple[int, tuple]) -> module.Salvaged:
+    found = module.Salvaged()
+    for rowid, row in rows:
+        module._sort(found, rowid, row, 2)
+    return found
+
+
+def test_a_row_belongs_where_its_shape_says_and_the_first_of_a_name_stays():
+    assert sorted_in(
+        (7, (None, "a", "pickup", "2026", 1.5, "desk", "{}")),
+        (8, (None, "a", "putdown", "2027", 2.5, "desk", "{}")),
+        (9, (b"x", "b", None, None, None, None, None)),
+        (10, (None, 3, "pickup", "2026", 1.5, "desk", "{}")),
+        (11, (None, "c", "pickup", "2026", 1.5, "desk")),
+        (4, (None, 7, 2.5)),
+        (5, (None, 7, 3.5)),
+        (6, (None, "8", 3.5)),
+        (1, ("clock", "{}")),
+        (2, ("clock", "[]")),
+        (3, ("clock", None)),
+        (1, ("2026-03-05", "desk", 1.5, 2)),
+        (2, ("2026-03-06", "desk", "x", None)),
+        (3, ("2026-03-07", "desk", 1.5)),
+        (4, ("2026-03-07", "desk", 1.5, 2, 3)),
+        (5, ("2026-03-07", None, 1.5, 2)),
+        (6, ()),
+    ) == module.Salvaged(
+        events={
+            "a": (7, "a", "pickup", "2026", 1.5, "desk", "{}"),
+            "b": (9, "b", "", "", 0.0, None, ""),
+        },
+        outbox={7: (4, 7, 2.5)},
+        days={
+            ("2026-03-05", "desk"): ("2026-03-05", "desk", 1.5, 2),
+            ("2026-03-06", "desk"): ("2026-03-06", "desk", 0.0, 0.0),
+        },
+        notes={"clock": ("clock", "[]")},
+    )
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=3))

@@ -28,9 +28,7 @@ def synchronized() -> bool | None:
     if TIMESYNC.is_dir():
         return (TIMESYNC / "synchronized").exists()
     try:
-        answer = ctypes.CDLL(None, use_errno=True).adjtimex(
-            ctypes.create_string_buffer(_TIMEX_BYTES)
-        )
+        answer = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):
         return None
     # The unit may not ask the kernel for its clock (ProtectClock=).

@@ -271,6 +271,6 @@ def short(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """1 h 05 min, 25 min, 1.5 s."""
     if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.2g} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"

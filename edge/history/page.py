@@ -286,7 +286,7 @@ def _timeline(found: LookBack) -> str:
     seats = sorted({each.seat for each in found.timeline if each.seat})
     lanes = []
     for name, kinds in _LANES:
-        several = len(seats) > 1 and kinds[0] in (Kind.PHONE, Kind.AWAY)
+        several = len(seats) > 1 and name in (Kind.PHONE, Kind.AWAY)
         for seat in seats if several else [None]:
             rects: list[_Rect] = [("ground", 0, 0.4, width_s, 0.2)]
             for each in found.timeline:
@@ -296,8 +296,8 @@ def _timeline(found: LookBack) -> str:
                     rects.append((str(each.kind), x, 0, max(each.lasted_s, width_s / 400), 1))
             label = f"{name}, {escape(seat)}" if seat else name
             lanes.append(f"<span>{label}</span>{_svg(width_s, 1, rects)}")
-    hours = round(width_s / 3600)
-    step = next(n for n in (1, 2, 3, 4, 6) if hours // n <= 8 and hours % n == 0)
+    hours = int(width_s // 3600)
+    step = next(n for n in (1, 2, 3, 4) if hours // n <= 8 and hours % n == 0)
     marks = [begin + timedelta(hours=n) for n in range(0, hours + 1, step)]
     axis = "".join(f"<span>{_clock(mark.astimezone(zone))}</span>" for mark in marks)
     chart = (
@@ -338,6 +338,8 @@ def _hours_shown(line: Sequence[Segment], day: datetime) -> tuple[datetime, date
     begin_h = max(0, min(begin_h, end_h - LEAST_HOURS))
     if (end_h - begin_h) > 8 and (end_h - begin_h) % 2:
         end_h, begin_h = (end_h + 1, begin_h) if end_h < 24 else (end_h, begin_h - 1)
+    if end_h - begin_h == 22:  # which no step of an axis divides
+        begin_h, end_h = 0, 24
     return day + timedelta(hours=begin_h), day + timedelta(hours=end_h)
 
 

@@ -173,7 +173,7 @@ class Recorder:
         self._work: queue.Queue[_Work] = queue.Queue(QUEUE_MAX)
         self._overflowing = False
         self._on_card = False
-        self._retry_at_s = 0.0
+        self._retry_at_s: float  # of a card that failed
         self._standing: _Standing | None = None
         self._saved_at_s = clock()
         self._today_at_s = float("-inf")
@@ -349,10 +349,13 @@ class Recorder:
         try:
             action()
         except sqlite3.Error as exc:
+            if not self._on_card:
+                raise
             if is_full(exc) and self._make_room():
                 self._persist(action)
                 return
-            self._leave_card(exc)
+            if self._on_card:  # and not left already, because its history did not open again
+                self._leave_card(exc)
             action()
 
     def _add(self, work: _Happened) -> None:

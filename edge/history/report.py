@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields
@@ -118,7 +118,6 @@ def standing(path: Path, *, now: datetime) -> Standing:
         beside = tuple(broken(path))
     except (PermissionError, NotADirectoryError) as exc:
         raise Unusable(f"{path} cannot be read: {exc.strerror}", damaged=False) from exc
-    damaged = False
     try:
         store = open_for_reading(path)
         damaged = not store.is_whole()
@@ -142,7 +141,8 @@ def read(store: Store, first: date, last: date, *, now: datetime) -> Report:
     books = Books(zone)
     events = store.each(
         since=midnight(first, zone),
-        until=midnight(last + timedelta(days=1), zone),
+        # A day longer: what was cut off in the evening is told of at the next start only.
+        until=midnight(last + timedelta(days=2), zone),
         types=STRETCHES,
     )
     for event in events:
@@ -156,7 +156,7 @@ class Books:
     def __init__(self, zone: tzinfo | None) -> None:
         self._zone = zone
         self._stretches = Stretches()
-        self._longest: dict[date, tuple[float, float]] = {}
+        self._longest: defaultdict[date, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
         self._interruptions: Counter[date] = Counter()
 
     def consider(self, event: Record) -> Stretch | None:
@@ -168,8 +168,7 @@ class Books:
         found = self._stretches.ended_by(event)
         if found is not None:
             day = found.end.astimezone(self._zone).date()
-            before = self._longest.get(day, (0.0, 0.0))
-            self._longest[day] = max(before, (found.clean_s, found.unseen_s))
+            self._longest[day] = max(self._longest[day], (found.clean_s, found.unseen_s))
         return found
 
     def closed(self, store: Store, first: date, last: date, *, now: datetime) -> Report:
@@ -180,7 +179,7 @@ class Books:
         for offset in range((last - first).days + 1):
             day_ = first + timedelta(days=offset)
             known = seats.get(day_.isoformat(), {})
-            clean_s, unseen_s = self._longest.get(day_, (0.0, 0.0))
+            clean_s, unseen_s = self._longest[day_]
             # One that began before midnight is as long on this day as the day's focus.
             clean_s = min(clean_s, max((each.focus_s for each in known.values()), default=0.0))
             days.append(

@@ -17,7 +17,8 @@ Row = tuple[Value, ...]
 
 PAGE_BYTES = 4096  # what SQLite makes, and what is assumed when the header does not say
 _MAGICS = {0x377F0682: "<", 0x377F0683: ">"}  # of a write-ahead log: the order of its checksum
-_HEADER_BYTES, _WAL_HEADER_BYTES, _FRAME_BYTES = 100, 32, 24
+_WAL_HEADER_BYTES, _FRAME_BYTES = 32, 24
+_SCHEMA_PAGE = 1  # the header of the file and the schema: no row of a history
 _OF_AN_INDEX = (b"\x02", b"\x0a")  # pages without rows
 _LONGEST_HEADER_BYTES = 40  # a day has thirteen columns
 _LONGEST_BYTES = 1_000_000  # no row of this history is longer
@@ -47,12 +48,9 @@ def salvage(path: Path, *, totals: int) -> Salvaged:
     data = _readable(path)
     log_path = path.with_name(path.name + "-wal")
     log = _readable(log_path) if log_path.exists() else b""
-    sizes = {PAGE_BYTES}
-    if len(data) >= _HEADER_BYTES:
-        given = struct.unpack_from(">H", data, 16)[0]
-        given = 65536 if given == 1 else given
-        if given in (512, 1024, 2048, 8192, 16384, 32768, 65536):
-            sizes.add(given)
+    given = int.from_bytes(data[16:18], "big")
+    given = 65536 if given == 1 else given
+    sizes = {PAGE_BYTES, given} & {PAGE_BYTES, 512, 1024, 2048, 8192, 16384, 32768, 65536}
     found = [_rows(_pages(data, log, size), size, totals) for size in sizes]
     return max(found, key=len)
 
@@ -132,16 +130,15 @@ def _free(pages: dict[int, bytes], size: int) -> set[int]:
 
 
 def _u32(page: bytes, at: int) -> int:
-    return int(struct.unpack_from(">I", page, at)[0]) if len(page) >= at + 4 else 0
+    return int.from_bytes(page[at : at + 4], "big")
 
 
 def _rows(pages: dict[int, bytes], size: int, totals: int) -> Salvaged:
     found = Salvaged()
     for number in sorted(pages):
-        start = _HEADER_BYTES if number == 1 else 0
-        if pages[number][start : start + 1] in _OF_AN_INDEX:
+        if number == _SCHEMA_PAGE or pages[number][:1] in _OF_AN_INDEX:
             continue
-        for rowid, row in _cells(pages[number], start, pages, size):
+        for rowid, row in _cells(pages[number], pages, size):
             _sort(found, rowid, row, totals)
     return found
 
@@ -162,14 +159,12 @@ def _sort(found: Salvaged, rowid: int, row: Row, totals: int) -> None:
             found.days[date, seat] = (date, seat, *numbers)
 
 
-def _cells(
-    page: bytes, start: int, pages: dict[int, bytes], size: int
-) -> Iterator[tuple[int, Row]]:
+def _cells(page: bytes, pages: dict[int, bytes], size: int) -> Iterator[tuple[int, Row]]:
     """Every row that reads as one. A page is hardly asked what it is: its first byte may lie."""
     if len(page) < size:
         page = page.ljust(size, b"\0")
-    count = min(int(struct.unpack_from(">H", page, start + 3)[0]), (size - start - 8) // 2)
-    for at in struct.unpack_from(f">{count}H", page, start + 8):
+    count = min(int.from_bytes(page[3:5], "big"), size // 2 - 4)
+    for at in struct.unpack_from(f">{count}H", page, 8):
         try:
             # Beyond the page is inside it with one bit less, as SQLite has it too.
             length, at_rowid = _varint(page, at & (size - 1))
@@ -228,10 +223,10 @@ def _value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         return None, at
     if kind in (8, 9):
         return kind - 8, at
-    if kind == 7 and len(payload) < at + 8:
-        return None, at + 8
     if kind == 7:
-        return float(struct.unpack_from(">d", payload, at)[0]), at + 8
+        content = payload[at : at + 8]
+        (figure,) = struct.unpack(">d", content) if len(content) == 8 else (None,)
+        return figure, at + 8
     if kind in (10, 11):
         raise ValueError("a reserved kind")
     length = _INTEGER_BYTES.get(kind, (kind - 12) // 2)

@@ -102,6 +102,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _value(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Any:
+    """What a query asks for that has one answer; None: it has none."""
+    for (value,) in db.execute(query, values):
+        return value
+    return None
+
+
 class Store:
     """An open database. Every method raises `sqlite3.Error` when the card does not play along."""
 
@@ -188,19 +195,18 @@ class Store:
     def count_between(self, *, since: datetime, until: datetime) -> int:
         """How many events there are in a span, without those of a recording."""
         span = since.timestamp(), until.timestamp()
-        counted = self._db.execute(
-            f"SELECT count(*) FROM event WHERE at_unix >= ? AND at_unix < ? AND {_LIVED}", span
-        )
-        return int(counted.fetchone()[0])
+        query = f"SELECT count(*) FROM event WHERE at_unix >= ? AND at_unix < ? AND {_LIVED}"
+        return int(_value(self._db, query, span))
 
     def experiment(self, name: str) -> datetime | None:
         """When a session was first drawn for this experiment; None: none ever was."""
         wanted = f'%"experiment": {json.dumps(name)}%'
-        row = self._db.execute(
+        first_s = _value(
+            self._db,
             f"SELECT min(at_unix) FROM event WHERE type = ? AND details LIKE ? AND {_LIVED}",
             (EventType.SESSION_START.value, wanted),
-        ).fetchone()
-        return None if row[0] is None else datetime.fromtimestamp(row[0], UTC)
+        )
+        return None if first_s is None else datetime.fromtimestamp(first_s, UTC)
 
     def ended_before(self, number: int) -> Iterator[Record]:
         """The sessions that ended before an event, the latest first."""
@@ -219,7 +225,7 @@ class Store:
 
     def changes(self) -> int:
         """Another number after each change by somebody else; costs next to nothing to ask."""
-        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        return int(_value(self._db, "PRAGMA data_version"))
 
     def at(self, number: int) -> Record | None:
         row = self._db.execute(
@@ -238,7 +244,7 @@ class Store:
         return [found for row in rows if (found := record(*row)) is not None]
 
     def count(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM event").fetchone()[0])
+        return int(_value(self._db, "SELECT count(*) FROM event"))
 
     def newest_s(self) -> float | None:
         """When the latest event was, in seconds since 1970; by its number, whatever the clock."""
@@ -274,7 +280,7 @@ class Store:
 
     def queued(self) -> int:
         """How many events wait."""
-        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        return int(_value(self._db, "SELECT count(*) FROM outbox"))
 
     def acknowledge(self, places: Sequence[int]) -> None:
         """Forget that these wait. Not worth a sync of its own: after a power cut they are sent
@@ -347,12 +353,13 @@ class Store:
                 (date, seat),
             ).fetchone()
             if row is None:
-                last = self._db.execute(
+                streak = _value(
+                    self._db,
                     "SELECT streak FROM day WHERE seat = ? AND date BETWEEN ? AND ?"
                     " ORDER BY date DESC LIMIT 1",
                     (seat, FIRST_DAY.isoformat(), date),
-                ).fetchone()
-                totals.append(Totals(streak=int(figure(last[0])) if last else 0))
+                )
+                totals.append(Totals(streak=int(figure(streak))))
             else:
                 totals.append(_totals(row))
         return Day(date, seats, tuple(totals))
@@ -373,8 +380,8 @@ class Store:
         return [(str(date), str(seat), _totals(row)) for date, seat, *row in rows]
 
     def note(self, name: str) -> str | None:
-        row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        value = _value(self._db, "SELECT value FROM note WHERE name = ?", (name,))
+        return None if value is None else str(value)
 
     def prune(self, *, now: datetime, keep_days: int) -> None:
         """Delete what is older than the owner wants to keep. Waiting events stay until sent.
@@ -383,10 +390,11 @@ class Store:
         after one that is young enough is not old, whatever its own date says.
         """
         oldest = now - timedelta(days=keep_days)
-        young = self._db.execute(
+        young = _value(
+            self._db,
             "SELECT min(number) FROM event WHERE at_unix BETWEEN ? AND ?",
             (oldest.timestamp(), (now + timedelta(days=1)).timestamp()),
-        ).fetchone()[0]
+        )
         below = max(young or 0, self._number - EVENTS_MAX)
         with transaction(self._db):
             self._db.execute(
@@ -446,7 +454,7 @@ class Store:
         """Make the file anew of what there is, and empty its log. Whether all of it was possible:
         something that reads the history at the same time keeps what it reads alive."""
         self._db.execute("VACUUM")
-        busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     # ------------------------------------------------------------ moving
@@ -512,11 +520,9 @@ class Store:
                 self._insert_rows("event", 7, [(number, *row[1:])])
 
     def _last_number(self) -> int:
-        row = self._db.execute(
-            "SELECT max(number) FROM event WHERE number < ?", (NUMBER_MAX,)
-        ).fetchone()
+        last = _value(self._db, "SELECT max(number) FROM event WHERE number < ?", (NUMBER_MAX,))
         # Old events are deleted, and their numbers must not come again.
-        return max(row[0] or 0, self._noted_number())
+        return max(last or 0, self._noted_number())
 
     def _insert_rows(self, table: str, columns: int, rows: Iterable[Row]) -> None:
         marks = ", ".join("?" * columns)
@@ -547,7 +553,7 @@ class Store:
     def is_whole(self) -> bool:
         """The database's own full check of itself."""
         try:
-            return bool(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+            return bool(_value(self._db, "PRAGMA integrity_check(1)") == "ok")
         except sqlite3.Error:
             return False
 
@@ -578,7 +584,7 @@ class Store:
     def _queue(self, number: int, since_s: float, *, place: int | None = None) -> None:
         """At the end of the outbox, or at a place of it that is free."""
         if place is None:
-            last = self._db.execute("SELECT max(place) FROM outbox").fetchone()[0] or 0
+            last = _value(self._db, "SELECT max(place) FROM outbox") or 0
             place = max(number, last + 1)
         self._db.execute("INSERT INTO outbox VALUES (?, ?, ?)", (place, number, since_s))
 
@@ -764,12 +770,12 @@ def is_full(error: Exception) -> bool:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if not tables and connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    tables = _value(connection, "SELECT count(*) FROM sqlite_master")
+    if not tables and _value(connection, "PRAGMA user_version") == 0:
         connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
     _check_schema(connection)
     # Not the quick one: an index that misses a row is damage too.
-    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    found = _value(connection, "PRAGMA integrity_check(1)")
     if found != "ok":
         raise Unusable(f"the history is damaged: {found}", damaged=True)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -780,7 +786,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _check_schema(connection: sqlite3.Connection) -> None:
     """One letter of it may be wrong, and SQLite none the wiser."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _value(connection, "PRAGMA user_version")
     if version != SCHEMA_VERSION:
         raise Unusable(f"the history is of another version ({version})", damaged=True)
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -817,8 +823,8 @@ def make_room(path: Path) -> int:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA journal_mode = MEMORY")
-        share = max(0.25, 1 - KEPT_BYTES / max(path.stat().st_size, 1))
-        count = db.execute("SELECT count(*) FROM event").fetchone()[0]
+        count = _value(db, "SELECT count(*) FROM event")
+        share = max(0.25, 1 - KEPT_BYTES / path.stat().st_size)
         deleted = db.execute(
             "DELETE FROM event WHERE number IN (SELECT number FROM event WHERE number NOT IN"
             " (SELECT number FROM outbox) ORDER BY number LIMIT ?)",

@@ -66,8 +66,6 @@ TYPES = frozenset(
     }
 )
 
-_Key = tuple[Kind, str]  # of a seat its name, of a fault its own
-
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
@@ -77,7 +75,7 @@ class _Begun:
 
 class _Reader:
     def __init__(self) -> None:
-        self._open: dict[_Key, _Begun] = {}
+        self._open: dict[tuple[Kind, str], _Begun] = {}  # with the name of a seat or a fault
         self._booked_s = 0.0  # of the focus session that runs, before its last pause
         self._last: datetime | None = None
 

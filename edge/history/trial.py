@@ -13,7 +13,7 @@ covers a known effect is counted by `python -m tests.long.trial`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from math import exp, inf, log, sqrt
 from statistics import NormalDist, fmean
@@ -58,32 +58,30 @@ def outcomes(events: Iterable[Record], experiment: str) -> list[Outcome]:
     One that was cut off counts for as long as it lasted; one that runs does not yet.
     """
     found: list[Outcome] = []
-    session: Outcome | None = None
+    way = ""  # that of the session that runs, with what came of it so far
+    phone_s: float
+    pickups: int
     for event in events:
         if event.replay:
             continue
         details = event.details
         if event.type is EventType.SESSION_START:
             way = str(details.get("way", "")) if details.get("experiment") == experiment else ""
-            session = Outcome(way, 0.0, 0.0, 0) if way else None
-        if session is None:
+            phone_s, pickups = 0.0, 0
+        if not way:
             continue
         match event.type:
             case EventType.PICKUP:
-                session = replace(session, pickups=session.pickups + 1)
+                pickups += 1
             case EventType.NOT_A_PHONE:
-                session = replace(session, pickups=max(0, session.pickups - 1))
+                pickups = max(0, pickups - 1)
             case EventType.PUTDOWN:
-                session = replace(
-                    session, phone_s=session.phone_s + figure(details.get("lasted_s"))
-                )
+                phone_s += figure(details.get("lasted_s"))
             case EventType.SESSION_END | EventType.INTERRUPTED:
-                of_focus = details.get("session", "focus") == "focus"
                 focus_s = figure(details.get("lasted_s"))
-                if focus_s and of_focus:
-                    phone_s = min(session.phone_s, focus_s)
-                    found.append(replace(session, focus_s=focus_s, phone_s=phone_s))
-                session = None
+                if focus_s and details.get("session", "focus") == "focus":
+                    found.append(Outcome(way, focus_s, min(phone_s, focus_s), pickups))
+                way = ""
     return found
 
 
