@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -703,6 +704,142 @@ def test_a_broker_whose_files_cannot_be_written_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(broker.tempfile, "mkdtemp", lambda **_: str(tmp_path))
     with pytest.raises(broker.BrokerFailed, match="cannot be prepared: no space left"):
         broker.open_broker(BrokerConfig(enabled=True))
+
+
+class Kept:
+    """A keeper that is told to start, waited for, and told to end."""
+
+    def __init__(self) -> None:
+        self.why = "it has not started yet"
+        self.begun, self.ended = threading.Event(), threading.Event()
+        self.waited_s: list[float] = []
+        self.thread = ("", False)
+
+    def keep(self) -> None:
+        current = threading.current_thread()
+        self.thread = current.name, current.daemon
+        self.begun.set()
+        self.ended.wait(10)
+
+    def wait(self, patience_s: float) -> bool:
+        self.waited_s.append(patience_s)
+        return self.begun.wait(10)
+
+    def close(self) -> None:
+        self.ended.set()
+
+
+def test_a_broker_of_its_own_is_started_waited_for_and_ended_with_all_that_it_wrote(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "box.sock").touch()
+    kept = Kept()
+    own = broker.Broker(folder, 1234, kept)  # type: ignore[arg-type]
+    assert (own.port, own.socket) == (1234, str(folder / "box.sock"))
+    assert (kept.thread, kept.waited_s) == (("broker", True), [5.0])
+    assert own.why == "it has not started yet"
+    kept.why = "its port is taken"
+    assert own.why == "its port is taken"
+    assert own._thread.is_alive()
+    own.close()
+    assert not own._thread.is_alive()
+    assert not folder.exists()
+
+
+def test_a_broker_that_is_a_service_is_left_running(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROCRASTOBOT_BROKER", str(tmp_path))
+    found = broker.open_broker(BrokerConfig(enabled=True, port=77))
+    assert found is not None
+    assert (found.port, found.socket) == (77, str(tmp_path / "box.sock"))
+    found.close()
+    assert tmp_path.is_dir()
+    assert broker.open_broker(BrokerConfig(enabled=False)) is None
+
+
+@pytest.mark.parametrize(("port", "user"), [(4321, None), (0, "nobody")])
+def test_a_broker_is_opened_where_its_files_are(tmp_path, monkeypatch, port, user):
+    done: list[tuple] = []
+    monkeypatch.delenv(broker.MANAGED, raising=False)
+    monkeypatch.setattr(broker, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(broker, "unprivileged", lambda: user)
+    monkeypatch.setattr(broker.shutil, "chown", lambda *given: done.append(("chown", *given)))
+    monkeypatch.setattr(broker.tempfile, "mkdtemp", lambda prefix: f"{tmp_path}/{prefix}x")
+    monkeypatch.setattr(broker, "Keeper", lambda folder: ("keeper of", folder))
+    monkeypatch.setattr(broker, "Broker", lambda *given: given)
+    monkeypatch.setattr(broker, "write", lambda *given, **more: done.append((*given, more)))
+    config = BrokerConfig(enabled=True, port=port, password="p")
+    folder = tmp_path / "procrastobot-broker-x"
+    where, listens, kept = broker.open_broker(config)  # type: ignore[misc]
+    assert (where, kept) == (folder, ("keeper of", folder))
+    assert listens == port or (port == 0 and 1024 <= listens < 65536)
+    written = (config, folder, {"port": listens, "password": "p"})
+    assert done == ([("chown", folder, user)] if user else []) + [written]
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "said"),
+    [
+        ("127.0.0.1", "", []),
+        ("127.0.0.1", "p", []),
+        (
+            "0.0.0.0",
+            "",
+            [
+                "the broker in the box stays on this machine: beyond it, at 0.0.0.0, it needs a"
+                " password (broker.password_file)"
+            ],
+        ),
+        ("0.0.0.0", "p", ["the broker in the box: 0.0.0.0:77, user me, with its password"]),
+    ],
+)
+def test_what_mosquitto_needs_is_written_for_its_owner_alone(
+    tmp_path, caplog, host, password, said
+):
+    caplog.set_level(logging.INFO)
+    config = BrokerConfig(enabled=True, host=host, username="me")
+    broker.write(config, tmp_path, port=77, password=password)
+    assert [each.message for each in caplog.records] == said
+    expected = broker.configuration(config, tmp_path, port=77, password=password)
+    assert {path.name for path in tmp_path.iterdir()} == set(expected)
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_uid == tmp_path.stat().st_uid
+    assert (tmp_path / "mosquitto.conf").read_text() == expected["mosquitto.conf"]
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "code", "said"),
+    [
+        ("[broker]\nenabled = true\n", 1883, 0, []),
+        ("[broker]\nenabled = true\nport = 77\n", 77, 0, []),
+        ("", None, 1, []),
+        ("[broker]\nenabeld = true\n", None, 1, []),
+        (
+            "[broker]\nenabled = true\npassword_file = '/nowhere/p'\n",
+            None,
+            1,
+            [
+                "the broker in the box cannot be prepared: [Errno 2] No such file or directory:"
+                " '/nowhere/p'"
+            ],
+        ),
+    ],
+)
+def test_the_service_is_prepared_or_says_why_not(
+    tmp_path, monkeypatch, caplog, text, port, code, said
+):
+    config, folder = tmp_path / "config.toml", tmp_path / "out"
+    config.write_text(text)
+    folder.mkdir()
+    words = [f"--config={config}", f"--output={folder}", f"--password-file={tmp_path / 'none'}"]
+    monkeypatch.setattr("sys.argv", ["broker", *words])
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert broker.main() == code
+    assert [each.message for each in caplog.records] == said
+    written = folder / "mosquitto.conf"
+    assert written.exists() == (port is not None)
+    if port is not None:
+        assert f"listener {port} 127.0.0.1" in written.read_text().splitlines()
 
 
 def test_a_subscriber_that_is_refused_says_so(caplog):
