@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from hashlib import sha256
 
 import pytest
 
 from edge import decide
 from edge.config import (
+    CardConfig,
     Config,
+    ExperimentConfig,
     LadderConfig,
     NudgeConfig,
     PolicyConfig,
@@ -26,15 +29,21 @@ from edge.domain import (
     EventType,
     Fault,
     FaultChange,
+    Forget,
     Happening,
+    Learnt,
     Level,
     LookAlike,
     Mute,
+    MyPhone,
     NotAPhone,
     Observation,
+    Offer,
+    Offered,
     PhoneSight,
     PhoneUse,
     Press,
+    ReadCard,
     SeatState,
     SeatView,
     Session,
@@ -42,6 +51,7 @@ from edge.domain import (
     SetGrace,
     SetMode,
     SetSession,
+    SetTune,
     SetVolume,
     Snooze,
     State,
@@ -1123,28 +1133,33 @@ def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
 def test_what_is_told_of_a_happening_has_no_more_digits_than_mean_anything():
     desk = Desk(with_(session={"focus_min": 3}))
     box = Box(*(each / 7 for each in (1, 2, 3, 4)))
-    desk.look(after_s=1 / 7).focus().wait(1 / 7)
+    desk.look(after_s=1 / 7).focus().wait(1 / 7).look(after_s=9 + 1 / 7)
     for dock in (Dock.HOLDS, Dock.EMPTY):
         for _ in range(50):
             desk.look(SeatView("desk", person=True, dock=dock), after_s=2 / 7)
     for _ in range(20):
         now_s = desk.state.at_s + 2 / 7
-        held = phone(now_s, use_since_s=15.0, median=5 / 7, box=box)
+        held = phone(now_s, use_since_s=38.1, median=5 / 7, box=box)
         desk.look(SeatView("desk", person=True, phone=held), after_s=2 / 7)
     for _ in range(20):
         desk.look(after_s=3 / 7)
-    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 7)
-    figures = {
-        (name, value)
-        for happening in desk.state.happenings
-        for name, value in happening.details.items()
-        if isinstance(value, float)
-    }
-    digits = {name: max(len(repr(v).partition(".")[2]) for n, v in figures if n == name)
-              for name, _ in figures}  # fmt: skip
+    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 11)
+    digits: dict[tuple[EventType, str], int] = {}
+    for happening in desk.state.happenings:
+        for name, value in happening.details.items():
+            if isinstance(value, float) and name != "minutes":
+                count = len(repr(value).partition(".")[2])
+                digits[happening.type, name] = max(count, digits.get((happening.type, name), 0))
     edges = dict.fromkeys(("ymin", "xmin", "ymax", "xmax"), 4)
-    times = dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s", "empty_s"), 3)
-    assert digits == {**edges, **times, "median": 3}
+    figures = {
+        EventType.SUSPICION: {"empty_s": 3},
+        EventType.PICKUP: {**edges, "median": 3, "clean_s": 3, "unseen_s": 3},
+        EventType.PUTDOWN: {"lasted_s": 3},
+        EventType.SESSION_END: dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s"), 3),
+    }
+    assert digits == {
+        (type_, name): count for type_, of in figures.items() for name, count in of.items()
+    }
 
 
 def test_a_tune_is_tried_out_for_as_long_as_it_plays_and_none_is_refused():
@@ -1169,3 +1184,364 @@ def test_a_camera_that_has_to_open_first_is_given_ten_seconds_for_it():
     desk = Desk().tell(Aim(5.0))
     desk.tell(Teach("wallet", phone=False, seconds=30.0))
     assert desk.state.aim_until_s == pytest.approx(EMPTY_S + 30.0 + 10.0)
+
+
+# ---------------------------------------------------------------- all that a command changes
+
+
+def changed(desk: Desk, *commands: Command) -> dict[str, object]:
+    """The fields of the state that are others afterwards; what happened, as it is told."""
+    before = desk.state
+    after = desk.tell(*commands).state
+    found: dict[str, object] = {
+        field.name: getattr(after, field.name)
+        for field in fields(State)
+        if getattr(after, field.name) != getattr(before, field.name)
+        and field.name not in ("happenings", "happened")
+    }
+    new = after.happenings[-(after.happened - before.happened) :]
+    if after.happened != before.happened:
+        found["told"] = [(each.type, each.seat, dict(each.details)) for each in new]
+    return found
+
+
+def refused(command: str, why: str) -> dict[str, object]:
+    return {"told": [(EventType.REFUSED, None, {"command": command, "why": why})]}
+
+
+CARD = replace(CONFIG, card=CardConfig(enabled=True, open_s=20.0))
+
+
+def test_the_held_button_opens_the_camera_for_a_card_and_closes_it_again():
+    desk = Desk(CARD).wait(5)
+    assert changed(desk, Press.LONG) == {"card_until_s": 25.0}
+    assert (decide.reading(desk.state), decide.seeing(desk.state)) == (True, True)
+    assert not decide.watching(desk.state)
+    assert changed(desk, Press.LONG) == {"card_until_s": None}
+    assert (decide.reading(desk.state), decide.seeing(desk.state)) == (False, False)
+    desk.tell(Press.LONG).wait(19.75)
+    assert desk.state.card_until_s == 25.0
+    assert desk.wait(0.25).state.card_until_s is None
+    assert changed(Desk(), Press.LONG) == refused("stop", "nothing runs")
+
+
+def test_a_card_that_was_read_begins_a_session_if_it_is_waited_for():
+    desk = Desk(CARD)
+    assert changed(desk, ReadCard(25)) == {}, "it came too late"
+    desk.tell(Press.LONG)
+    assert desk.look().look().state.card_until_s == 20.0, "nobody is judged meanwhile"
+    found = changed(desk, ReadCard(25))
+    assert found["told"] == [
+        (EventType.SESSION_START, None, {"minutes": 25, "mode": "gentle", "by": "card"})
+    ]
+    assert (found["session"], found["until_s"], found["card_until_s"]) == (
+        Session.FOCUS,
+        0.5 + 25 * 60,
+        None,
+    )
+    desk.state = replace(desk.state, card_until_s=99.0)
+    assert changed(desk, ReadCard(50)) == {}, "one runs"
+
+
+def test_the_held_button_ends_what_runs_also_where_cards_are_read():
+    desk = Desk(CARD).focus().sit(5)
+    desk.tell(Press.LONG)
+    assert (desk.state.session, desk.state.card_until_s) == (Session.IDLE, None)
+    desk.tell(SetSession(SessionAction.BREAK), Press.LONG)
+    assert (desk.state.session, desk.state.card_until_s) == (Session.IDLE, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "until_s"),
+    [(300.0, 305.0), (299.5, 304.5), (301.0, 305.0), (0.5, 5.5), (0.0, None), (-1.0, None)],
+)
+def test_a_camera_is_aimed_for_five_minutes_at_most(seconds, until_s):
+    desk = Desk().wait(5)
+    desk.state = replace(desk.state, aim_until_s=6.0)
+    assert changed(desk, Aim(seconds)) == {"aim_until_s": until_s}
+    assert decide.seeing(desk.state) == (until_s is not None)
+    if until_s is not None:
+        desk.wait(until_s - 5.25)
+        assert desk.state.aim_until_s == until_s
+        assert desk.wait(0.25).state.aim_until_s is None
+
+
+def test_a_new_version_is_kept_as_it_is_told():
+    offer = Offer("9.1", "notes", "https://e", newer=True)
+    assert changed(Desk(), Offered(offer)) == {"offer": offer}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (SetTune("stairs"), {"chirp": "stairs"}),
+        (SetTune("stairs", loud=True), {"loud": "stairs"}),
+        (SetTune("mine:d=4,o=5,b=60:2c"), {"chirp": "mine:d=4,o=5,b=60:2c"}),
+        (SetMode("gentle"), {}),
+        (SetVolume(0.25), {"volume": 0.25}),
+        (SetGrace(7.5), {"grace_s": 7.5}),
+        (Mute(True), {"muted": True}),
+        (Test("off"), {}),
+        (Test("loud"), {"testing": "loud", "testing_until_s": 2.0}),
+        (
+            FaultChange(Fault.DISK, True, "full"),
+            {
+                "faults": {Fault.DISK},
+                "told": [(EventType.FAULT, None, {"fault": "disk", "text": "full"})],
+            },
+        ),
+        (FaultChange(Fault.DISK, False, "well"), {}),
+        (NotAPhone(), refused("not_a_phone", "nothing is taken for a phone in hand now")),
+        (Learnt("cup", why="nothing was shown"), refused("teach", "nothing was shown")),
+        (
+            Learnt("cup", phone=False, views=3),
+            {"told": [(EventType.TAUGHT, None, {"name": "cup", "phone": False, "views": 3})]},
+        ),
+        (
+            Teach("cup", phone=False, seconds=30.0),
+            refused("teach", "the camera is closed: start a focus session first"),
+        ),
+        (MyPhone(), refused("my_phone", "the camera is closed: start a focus session first")),
+    ],
+)
+def test_a_command_to_an_idle_box_changes_this_and_nothing_else(command, expected):
+    assert changed(Desk(), command) == expected
+
+
+def test_a_tune_that_is_none_is_refused_and_none_is_changed():
+    for loud in (False, True):
+        desk = Desk()
+        found = changed(desk, SetTune("no such tune", loud))
+        ((type_, seat, details),) = found.pop("told")  # type: ignore[misc]
+        assert (type_, seat, details["command"], found) == (EventType.REFUSED, None, "tune", {})
+        assert details["why"].startswith("one of two-up, teaspoon, ")
+
+
+KNOWN = tuple(LookAlike(number, "desk", HELD, 0.5) for number in (3, 5, 9))
+
+
+@pytest.mark.parametrize(
+    ("command", "kept", "told"),
+    [
+        (Forget(5), (3, 9), None),
+        (Forget(3), (5, 9), None),
+        (Forget(), (), (EventType.FORGET, None, {"name": "not a phone"})),
+        (Forget(name="cup"), (3, 5, 9), (EventType.FORGET, None, {"name": "cup"})),
+        (
+            Forget(4),
+            (3, 5, 9),
+            (EventType.REFUSED, None, {"command": "forget", "why": "there is no such entry"}),
+        ),
+    ],
+)
+def test_what_is_forgotten_is_this_and_no_more(command, kept, told):
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=KNOWN)
+    expected: dict[str, object] = {} if told is None else {"told": [told]}
+    if len(kept) != 3:
+        expected["look_alikes"] = tuple(each for each in KNOWN if each.number in kept)
+    assert changed(desk, command) == expected
+
+
+def test_where_nothing_was_learnt_there_is_nothing_to_forget():
+    assert changed(Desk(), Forget()) == refused("forget", "there is no such entry")
+    assert changed(Desk(), Forget(1)) == refused("forget", "there is no such entry")
+
+
+def test_no_more_look_alikes_are_remembered_than_allowed_and_the_oldest_goes():
+    desk = Desk(with_(policy={"learn_most": 2})).focus().sit(5)
+    elsewhere = tuple(LookAlike(number, "desk", Box(0.0, 0.0, 0.1, 0.1), 0.5) for number in (8, 9))
+    desk.state = replace(desk.state, look_alikes=elsewhere)
+    desk.use(5).tell(NotAPhone())
+    assert desk.state.look_alikes == (elsewhere[1], LookAlike(10, "desk", HELD, 0.75))
+
+
+def test_what_is_shown_in_focus_is_told_and_alarms_nobody_for_so_long():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus().wait(5)
+    teach = Teach("cup", phone=False, seconds=30.0)
+    told = (EventType.TEACH, None, {"name": "cup", "phone": False, "seconds": 30.0})
+    denied = (("left", 38.0), ("right", 38.0))
+    assert changed(desk, teach) == {"denied": denied, "told": [told]}
+    assert changed(desk, MyPhone()) == {"told": [(EventType.MY_PHONE, None, {})]}
+    assert desk.wait(32.75).state.denied == denied
+    assert desk.wait(0.25).state.denied == ()
+
+
+@pytest.mark.parametrize(("aimed_s", "until_s"), [(20.0, 43.0), (60.0, 60.0)])
+def test_a_camera_that_is_aimed_stays_open_for_what_is_shown(aimed_s, until_s):
+    desk = Desk()
+    desk.state = replace(desk.state, aim_until_s=aimed_s)
+    desk.tell(Teach("cup", phone=False, seconds=30.0))
+    assert desk.state.aim_until_s == until_s
+
+
+def test_muting_ends_a_sound_that_is_tried_out_and_unmuting_none():
+    desk = Desk().tell(Test("chirp"))
+    assert changed(desk, Mute(False)) == {}
+    assert changed(desk, Mute(True)) == {"muted": True, "testing": ""}
+    desk = Desk().tell(Test("lights"))
+    assert changed(desk, Mute(True)) == {"muted": True}
+
+
+def test_pausing_and_going_on_change_this_and_nothing_else():
+    desk = Desk().focus().sit(10)
+    seat = SeatState("desk", since_s=10.0, dock_since_s=10.0)
+    assert changed(desk, Press.SHORT) == {
+        "session": Session.PAUSED,
+        "session_since_s": 10.0,
+        "until_s": 610.0,
+        "paused": Session.FOCUS,
+        "paused_left_s": 3590.0,
+        "focused_s": 10.0,
+        "pauses_used": 1,
+        "seats": (seat,),
+        "clean_s": 0.0,
+        "clean_seen_s": 0.0,
+        "told": [
+            (EventType.PAUSE, None, {"minutes": 10, "left": 1, "clean_s": 10.0, "unseen_s": 0.0})
+        ],
+    }
+    desk.wait(7)
+    assert changed(desk, Press.SHORT) == {
+        "session": Session.FOCUS,
+        "session_since_s": 17.0,
+        "until_s": 17.0 + 3590.0,
+        "paused": None,
+        "paused_left_s": 0.0,
+        "looked_s": 17.0,
+        "seats": (replace(seat, since_s=17.0, dock_since_s=17.0),),
+        "told": [(EventType.RESUME, None, {"session": "focus"})],
+    }
+
+
+def test_stopping_in_a_pause_closes_the_books_of_the_focus_before_it():
+    desk = Desk().focus().sit(10).tell(Press.SHORT).wait(30)
+    assert changed(desk, Press.LONG) == {
+        "session": Session.IDLE,
+        "session_since_s": 40.0,
+        "until_s": None,
+        "paused": None,
+        "paused_left_s": 0.0,
+        "focused_s": 0.0,
+        "seats": (SeatState("desk", since_s=40.0, dock_since_s=40.0),),
+        "told": [
+            (
+                EventType.SESSION_END,
+                None,
+                {
+                    "completed": False,
+                    "clean": False,
+                    "pickups": 0,
+                    "lasted_s": 10.0,
+                    "seen_s": 10.0,
+                    "clean_s": 0.0,
+                    "unseen_s": 0.0,
+                    "why": "button held",
+                },
+            )
+        ],
+    }
+
+
+def test_the_end_of_a_completed_session_changes_this_and_nothing_else():
+    desk = Desk(with_(session={"focus_min": 1.0, "break_min": 5})).focus().sit(59.75)
+    before = desk.state
+    after = desk.wait(0.5).state
+    assert after == replace(
+        before,
+        at_s=60.25,
+        session=Session.BREAK,
+        session_since_s=60.0,
+        until_s=360.0,
+        round=1,
+        seats=(SeatState("desk", since_s=60.0, dock_since_s=60.0),),
+        totals=(
+            Totals(
+                focus_s=60.0,
+                working_s=59.75,
+                unsure_s=0.25,
+                break_s=0.25,
+                sessions=1,
+                clean_sessions=1,
+                streak=1,
+            ),
+        ),
+        clean_s=0.0,
+        clean_seen_s=0.0,
+        reward_until_s=80.0,
+        happenings=after.happenings,
+        happened=before.happened + 3,
+    )
+    assert [each.type for each in after.happenings[-3:]] == [
+        EventType.SESSION_END,
+        EventType.REWARD,
+        EventType.BREAK_START,
+    ]
+    assert {each.at_s for each in after.happenings[-3:]} == {60.0}
+
+
+# ---------------------------------------------------------------- what lies there unused
+
+
+@pytest.mark.parametrize("use", [use for use in PhoneUse if use is not PhoneUse.IN_USE])
+def test_a_phone_that_is_seen_and_not_used_keeps_nobody_from_work(use):
+    desk = Desk().focus().sit(5).use(5)
+    down_s = desk.state.at_s
+    for _ in range(9):
+        lies = phone(down_s, use=use, use_since_s=5.25)
+        desk.look(SeatView("desk", True, phone=lies))
+    assert (desk.seat.activity, desk.seat.since_s) == (Activity.WORKING, down_s)
+    assert desk.seat.phone_active_s == down_s
+    assert desk.seat.pending is None
+    never = Desk().focus().sit(5)
+    for _ in range(40):
+        lies = phone(never.state.at_s + 0.25, use=use, use_since_s=5.25)
+        never.look(SeatView("desk", True, phone=lies))
+    assert (never.seat.activity, never.seat.pending) == (Activity.WORKING, None)
+    assert never.seat.phone_active_s == float("-inf")
+
+
+# ---------------------------------------------------------------- an experiment
+
+
+def test_each_session_of_an_experiment_is_drawn_and_told():
+    config = replace(CONFIG, experiment=ExperimentConfig(enabled=True, name="third"))
+    desk = Desk(config)
+    desk.state = replace(desk.state, seed=77)
+    drawn = set()
+    for _ in range(20):
+        draw = sha256(f"77:{desk.state.happened}".encode()).hexdigest()[:16]
+        way = "sound" if draw[-1] in "13579bdf" else "light only"
+        desk.focus()
+        assert desk.state.way == way
+        assert desk.last()[2] == {
+            "minutes": 60.0,
+            "mode": "gentle",
+            "experiment": "third",
+            "way": way,
+            "draw": draw,
+        }
+        desk.tell(Press.LONG)
+        assert desk.state.way == ""
+        drawn.add(way)
+    assert drawn == {"sound", "light only"}
+    replayed = Desk(config)
+    replayed.state = replace(replayed.state, replay=True)
+    assert replayed.focus().last()[2] == {"minutes": 60.0, "mode": "gentle"}
+
+
+def test_a_session_without_sound_says_so_instead_and_one_without_a_dock_minds_none():
+    assert sounding().wait(0).seat.level is Level.SOUND
+    silent = sounding()
+    silent.state = replace(silent.state, way="light only")
+    assert silent.wait(0).seat.level is Level.LIGHT
+    assert silent.seat.reason == "phone in hand (light only) for 20 s, median score 0.75"
+    desk = Desk().focus()
+    desk.state = replace(desk.state, way="no dock")
+    docked(docked(desk, Dock.HOLDS, 5), Dock.EMPTY, 15)
+    assert (desk.seat.dock, desk.seat.suspicion) == (Dock.NONE, False)
+    assert not desk.of(EventType.SUSPICION)
+    desk.state = replace(desk.state, way="dock")
+    docked(desk, Dock.EMPTY, 11)
+    assert len(desk.of(EventType.SUSPICION)) == 1
