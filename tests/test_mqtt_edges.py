@@ -1179,6 +1179,191 @@ def test_a_connection_is_asked_for_as_its_version_has_it():
     assert paho.told[0][1] == ("/run/x", 1)
 
 
+IN, OUT, HUP = 1, 4, 16  # of poll(2)
+
+
+class Wire:
+    """A connection that is served: round by round what the socket is ready for, how long that took
+    and what paho is called for then; `trace` is all that was done."""
+
+    def __init__(self, line: Line, monkeypatch: pytest.MonkeyPatch, *rounds: dict) -> None:
+        self.line, self.rounds = line, list(rounds)
+        self.trace: list[object] = []
+        self.masks: list[int] = []
+        self.now: dict = {}
+        self.attempt = line.attempt(client=self)
+        self.flushed = True
+        self.tls_error = None
+        client = line.client
+        wake = client._wake_r
+
+        class Poll:
+            def register(_, number: int, mask: int) -> None:  # noqa: N805
+                if number != wake:
+                    assert number == 55
+                    self.masks.append(mask)
+                else:
+                    assert mask == IN
+
+            def poll(_, wait_ms: int) -> list[tuple[int, int]]:  # noqa: N805
+                assert wait_ms == 1000
+                self.now = self.rounds.pop(0)
+                line.clock.advance(self.now.get("after_s", 0.0))
+                if self.now.get("close"):
+                    client._post(client._close)
+                self.trace.append("---")
+                ready = self.now.get("ready", 0)
+                return [(wake, IN), *([(55, ready)] if ready else [])]
+
+        monkeypatch.setattr(module, "select", SimpleNamespace(poll=Poll, POLLIN=IN, POLLOUT=OUT))
+        monkeypatch.setattr(client, "_read", lambda *_: self.called("read"))
+        monkeypatch.setattr(client, "_mind_complaints", lambda: self.trace.append("complaints"))
+        monkeypatch.setattr(client, "_say_goodbye", lambda _: self.trace.append("goodbye"))
+        client._delivery = self  # type: ignore[assignment]
+        self.announce_at_s = None
+        self.has_something = True
+
+    def called(self, what: str) -> None:
+        self.trace.append(what)
+        for name, value in self.now.get(what, {}).items():
+            setattr(self.attempt, name, value)
+
+    def socket(self) -> SimpleNamespace:
+        return SimpleNamespace(fileno=lambda: 55)
+
+    def want_write(self) -> bool:
+        # Asked before the poll of the round, too.
+        return bool((self.rounds[0] if self.trace[-1:] != ["---"] and self.rounds else self.now)
+                    .get("wants"))  # fmt: skip
+
+    def loop_write(self) -> None:
+        self.called("write")
+
+    def loop_misc(self) -> None:
+        self.called("misc")
+
+    def pump(self, publish: object) -> None:
+        assert publish == self.line.client._publish
+        self.trace.append("pump")
+
+    def serve(self) -> Trouble | None:
+        return self.line.client._serve(self.attempt)  # type: ignore[arg-type]
+
+
+def test_a_connection_that_ended_while_it_said_hello_is_not_served():
+    line = Line()
+    attempt = line.attempt(client=SimpleNamespace(socket=lambda: None, tls_error=None))
+    attempt.connack = 0x87
+    assert line.client._serve(attempt) == trouble.of_refusal(0x87)
+
+
+def test_what_a_socket_is_ready_for_is_done_and_nothing_else(monkeypatch):
+    gone = Trouble("gone")
+    wire = Wire(
+        Line(),
+        monkeypatch,
+        {},
+        {"ready": IN},
+        {"ready": OUT},
+        {"ready": OUT, "wants": True},
+        {"ready": IN | OUT, "read": {"connack": 0}},
+        {"ready": HUP},
+        {"ready": IN, "misc": {"lost": gone}},
+    )
+    assert wire.serve() is gone
+    assert wire.trace == [
+        *("---", "misc"),
+        *("---", "read", "misc"),
+        *("---", "misc"),
+        *("---", "write", "misc"),
+        *("---", "read", "misc", "pump", "complaints"),
+        *("---", "read", "misc", "pump", "complaints"),
+        *("---", "read", "misc"),
+    ]
+    assert wire.masks == [IN, IN, IN, IN | OUT, IN, IN, IN]
+
+
+@pytest.mark.parametrize(
+    ("last", "done"),
+    [
+        ({"ready": IN, "wants": True, "read": {"lost": LOST}}, ["read"]),
+        ({"ready": OUT, "wants": True, "write": {"lost": LOST}}, ["write"]),
+        ({"misc": {"lost": LOST}}, ["misc"]),
+    ],
+)
+def test_nothing_is_done_with_a_connection_that_is_lost(monkeypatch, last, done):
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, last)
+    assert wire.serve() is LOST
+    assert wire.trace[4:] == ["---", *done]
+
+
+def test_an_answer_is_waited_for_ten_seconds(monkeypatch):
+    silent = Trouble("the broker takes the connection, but does not answer")
+    wire = Wire(Line(), monkeypatch, {"after_s": 9.75}, {"after_s": 0.25})
+    assert wire.serve() == silent
+    assert wire.trace == ["---", "misc", "---", "misc"]
+    answered = Wire(
+        Line(), monkeypatch, {"misc": {"connack": 0}}, {"after_s": 99.0}, {"misc": {"lost": LOST}}
+    )
+    assert answered.serve() is LOST
+    refused = Wire(
+        Line(), monkeypatch, {"misc": {"connack": 0x87}}, {"after_s": 99.0}, {"close": True}
+    )
+    assert refused.serve() is None
+    assert "pump" not in refused.trace
+
+
+def test_who_closes_says_goodbye_when_all_is_told_or_after_two_seconds(monkeypatch):
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, {"close": True})
+    assert wire.serve() is None
+    assert wire.trace[-4:] == ["misc", "pump", "complaints", "goodbye"]
+    rounds = [{"close": True}, {"after_s": 1.75}, {"after_s": 0.25}]
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, *rounds)
+    wire.flushed = False
+    assert wire.serve() is None
+    assert (wire.rounds, wire.trace.count("pump"), wire.trace.count("goodbye")) == ([], 4, 1)
+    unanswered = Wire(Line(), monkeypatch, {}, {"close": True})
+    assert unanswered.serve() is None
+    assert "goodbye" not in unanswered.trace
+
+
+class Tls:
+    """A socket that has decrypted more than was read, so many times."""
+
+    def __init__(self, *left: int) -> None:
+        self.left = list(left)
+
+    def pending(self) -> int:
+        return self.left.pop(0)
+
+
+@pytest.mark.parametrize(("left", "reads"), [((0,), 1), ((5, 1, 0), 3)])
+def test_what_tls_has_decrypted_already_is_read_too(monkeypatch, left, reads):
+    monkeypatch.setattr(module, "ssl", SimpleNamespace(SSLSocket=Tls))
+    line = Line()
+    done: list[str] = []
+    attempt = line.attempt(client=SimpleNamespace(loop_read=lambda: done.append("read")))
+    line.client._read(attempt, Tls(*left))
+    assert (len(done), attempt.lost) == (reads, None)
+    line.client._read(attempt, object())
+    assert len(done) == reads + 1
+
+
+def test_what_is_lost_is_read_no_further(monkeypatch):
+    monkeypatch.setattr(module, "ssl", SimpleNamespace(SSLSocket=Tls))
+    line = Line()
+    attempt = line.attempt()
+    done: list[str] = []
+
+    def read() -> None:
+        done.append("read")
+        attempt.lost = LOST
+
+    attempt.client = SimpleNamespace(loop_read=read)  # type: ignore[assignment]
+    line.client._read(attempt, Tls(9, 9, 9))
+    assert (done, attempt.lost) == (["read"], LOST)
+
+
 def test_what_cannot_be_read_ends_the_connection_and_says_so():
     line = Line()
 
