@@ -26,12 +26,13 @@ from edge.domain import Fault, FaultChange
 from edge.inbox import CommandInbox
 from edge.mqtt import broker, credentials, discovery, keeper, trouble
 from edge.mqtt import client as module
+from edge.mqtt import listener as listener_module
 from edge.mqtt import probe as probe_module
 from edge.mqtt.backoff import Backoff
 from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
 from edge.mqtt.commands import Refusal
 from edge.mqtt.delivery import Limits, Message
-from edge.mqtt.listener import Listener
+from edge.mqtt.listener import Heard, Listener
 from edge.mqtt.probe import probe
 from edge.mqtt.topics import Topics
 from edge.mqtt.trouble import Trouble
@@ -864,6 +865,97 @@ def test_without_an_address_or_a_certificate_no_broker_is_asked(monkeypatch):
     assert "/etc/ca.pem" in said
 
 
+class Made:
+    """Paho's client as it is made and called; `answer` is the broker's, or what goes wrong."""
+
+    last: Made
+    answer: str | Exception | None = "Success"
+
+    def __init__(self, *args: object, **more: object) -> None:
+        Made.last = self
+        self.args, self.more = args, more
+        self.done: list[object] = []
+        self.on_connect: Callable[..., None] = print
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*args: object, **more: object) -> None:
+            self.done.append((name, *args, *more.items()))
+            if name == "connect" and isinstance(self.answer, Exception):
+                raise self.answer
+            if name == "loop_start" and isinstance(self.answer, str):
+                reason = ReasonCode(PacketTypes.CONNACK, self.answer)
+                self.on_connect(self, None, None, reason, None)
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Success", None),
+        ("Not authorized", "the broker does not authorize this user"),
+        (None, "the broker took the connection and then said nothing for 0.01 s"),
+        (ConnectionRefusedError(), "nothing listens there"),
+        (ValueError("Invalid host."), "Invalid host."),
+    ],
+)
+def test_the_self_test_asks_the_broker_in_this_way(monkeypatch, answer, said):
+    monkeypatch.setattr(probe_module, "Client", Made)
+    monkeypatch.setattr(probe_module, "PATIENCE_S", 0.01 if answer is None else 10.0)
+    monkeypatch.setattr(Made, "answer", answer)
+    monkeypatch.setattr(probe_module.secrets, "token_hex", lambda count: "ab" * count)
+    monkeypatch.setattr(credentials, "tls_context", lambda _: "context")
+    assert probe(with_(host="nas", username="me", password="p", tls=True)) == said
+    made = Made.last
+    assert made.args == (module.CallbackAPIVersion.VERSION2,)
+    assert made.more == {
+        "client_id": "procrastobot-selftest-abababab",
+        "reconnect_on_failure": False,
+    }
+    assert made.connect_timeout == (0.01 if answer is None else 10.0)
+    asked = [
+        ("username_pw_set", "me", "p"),
+        ("tls_set_context", "context"),
+        ("connect", "nas", 8883),
+    ]
+    rest = [("loop_start",), ("disconnect",), ("loop_stop",)]
+    assert made.done == asked + ([] if isinstance(answer, Exception) else rest)
+
+
+def test_the_self_test_says_no_more_than_it_has_to(monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(probe_module, "Client", Made)
+    monkeypatch.setattr(Made, "answer", "Success")
+    assert probe(with_(host="nas")) is None
+    assert Made.last.done[0] == ("connect", "nas", 1883)
+    assert probe(with_(host="nas", username="me")) is None
+    assert Made.last.done[0] == ("username_pw_set", "me", None)
+
+
+def test_a_subscriber_asks_for_all_of_its_filters_and_keeps_what_it_hears(monkeypatch):
+    monkeypatch.setattr(listener_module, "Client", Made)
+    monkeypatch.setattr(Made, "answer", "Success")
+    heard = Listener("nas", 7, ("a/#", "b/+"))
+    made = Made.last
+    assert made.args == (module.CallbackAPIVersion.VERSION2,)
+    assert made.more == {"protocol": MQTTProtocolVersion.MQTTv311}
+    assert made.done == [
+        ("connect", "nas", 7, ("keepalive", 20)),
+        ("loop_start",),
+        ("subscribe", "a/#", ("qos", 1)),
+        ("subscribe", "b/+", ("qos", 1)),
+    ]
+    assert heard.heard() == []
+    for topic, payload, retain in (("a/x", b"1", True), ("b/y", b"\xff", False)):
+        message = SimpleNamespace(topic=topic, payload=payload, retain=retain)
+        made.on_message(made, None, message)
+    assert heard.heard() == [Heard("a/x", "1", True), Heard("b/y", "\ufffd", False)]
+    assert heard.heard() == []
+    monkeypatch.setattr(Made, "answer", "Not authorized")
+    Listener("nas", 7, ("a/#",))
+    assert Made.last.done[-1] == ("loop_start",), "who is refused asks for nothing"
+
+
 def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     known: Callable[[str], object] = {"nobody": SimpleNamespace(pw_name="nobody")}.__getitem__
     monkeypatch.setattr(keeper.pwd, "getpwnam", known)
@@ -970,8 +1062,10 @@ def test_a_client_that_cannot_be_made_says_why(monkeypatch):
         return make
 
     line = Line()
+    line.attempt(connack=0)  # the one before
     monkeypatch.setattr(line.client, "_make_client", fail(FileNotFoundError(2, "x", "ca.crt")))
     assert line.client._connect_and_serve() == Trouble("a file cannot be read: ca.crt", True)
+    assert line.client._attempt is None
     line = Line(with_(tls=True))
     monkeypatch.setattr(line.client, "_make_client", fail(ConnectionResetError()))
     assert "TLS on this port" in line.client._connect_and_serve().text
@@ -981,6 +1075,40 @@ def test_a_client_that_cannot_be_made_says_why(monkeypatch):
     inside = Line(host="/run/x")
     monkeypatch.setattr(inside.client, "_make_client", fail(OSError("odd")))
     assert inside.client._connect_and_serve() == Trouble("it does not run: odd")
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_a_connection_that_was_served_is_closed_whatever_came_of_it(monkeypatch, open_):
+    done: list[object] = []
+    sock = SimpleNamespace(close=lambda: done.append("closed"))
+    paho = SimpleNamespace(socket=lambda: sock if open_ else None)
+    line = Line()
+    line.attempt(connack=5)
+    monkeypatch.setattr(line.client, "_make_client", lambda: paho)
+    monkeypatch.setattr(line.client, "_open", lambda each: done.append(("opened", each)))
+
+    def serve(attempt: _Attempt) -> Trouble:
+        done.append("served")
+        assert attempt is line.client._attempt
+        assert (attempt.client, attempt.connack, attempt.lost, attempt.reason) == (
+            paho,
+            None,
+            None,
+            None,
+        )
+        return LOST
+
+    monkeypatch.setattr(line.client, "_serve", serve)
+    assert line.client._connect_and_serve() is LOST
+    assert done == [("opened", paho), "served", *(["closed"] if open_ else [])]
+
+    def fail(_: _Attempt) -> Trouble:
+        raise KeyError
+
+    monkeypatch.setattr(line.client, "_serve", fail)
+    with pytest.raises(KeyError):
+        line.client._connect_and_serve()
+    assert done[-1] == ("closed" if open_ else ("opened", paho))
 
 
 # ---------------------------------------------------------------- what paho calls
