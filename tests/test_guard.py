@@ -7,12 +7,14 @@ pins of a Raspberry Pi do. What the kernel's GPIO lines do is the boot proof's t
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
 import struct
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from collections.abc import Iterator
@@ -487,6 +489,13 @@ def test_what_is_watched_is_darkened_when_its_pipe_closes_and_not_before(tmp_pat
             watching.send_signal(number)
         watching.stdin.write(b"x" * 200)  # which means nothing
         watching.stdin.flush()
+        unread = bytearray(4)
+
+        def left() -> int:
+            fcntl.ioctl(watching.stdin, termios.FIONREAD, unread)  # type: ignore[arg-type]
+            return int.from_bytes(unread, sys.byteorder)
+
+        wait_for(lambda: left() == 0)
         assert watching.poll() is None
         assert levels.read_bytes() == bytes([9] * 3)
         watching.stdin.close()

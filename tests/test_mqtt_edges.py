@@ -6,6 +6,7 @@ import base64
 import hashlib
 import logging
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -678,6 +679,151 @@ def test_how_mosquitto_ended_is_told(tmp_path, monkeypatch, script):
     if script == "exec sleep 60":
         kept.close()  # while it was being started
     assert kept._run() == ENDS[script]
+
+
+class Mosquitto:
+    """A process as it is started: with what, and how it takes its end."""
+
+    last: Mosquitto
+    says: tuple[str, ...] = ()
+    stays = False
+
+    def __init__(self, command: list[str], **more: object) -> None:
+        Mosquitto.last = self
+        self.command, self.more = command, more
+        self.done: list[object] = []
+        self.stderr = iter(self.says)
+
+    def terminate(self) -> None:
+        self.done.append("terminate")
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def wait(self, patience_s: float | None = None) -> int:
+        self.done.append(("wait", patience_s))
+        if self.stays and patience_s is not None:
+            raise keeper.subprocess.TimeoutExpired("mosquitto", patience_s)
+        return 7
+
+
+@pytest.mark.parametrize(("uid", "user", "groups"), [(0, "nobody", []), (1000, None, None)])
+def test_mosquitto_is_started_in_exactly_this_way(tmp_path, monkeypatch, uid, user, groups):
+    monkeypatch.setattr(keeper.subprocess, "Popen", Mosquitto)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(keeper, "unprivileged", lambda: user)
+    monkeypatch.setattr(keeper, "_bounds", lambda: ["setpriv", "--"])
+    monkeypatch.setattr(keeper.os, "geteuid", lambda: uid)
+    for service, wrap in ((False, ["setpriv", "--"]), (True, [])):
+        kept = keeper.Keeper(tmp_path, service=service)
+        assert kept._run() == "it ended (exit code 7): "
+        made = Mosquitto.last
+        assert made.command == [
+            *wrap, "/usr/sbin/mosquitto", "-c", f"{tmp_path}/mosquitto.conf",
+        ]  # fmt: skip
+        assert made.more == {
+            "user": user,
+            "extra_groups": groups,
+            "cwd": tmp_path,
+            "stdin": keeper.subprocess.DEVNULL,
+            "stdout": keeper.subprocess.DEVNULL,
+            "stderr": keeper.subprocess.PIPE,
+            "errors": "replace",
+        }
+        assert made.done == [("wait", 5.0)]
+        assert kept._process is None
+
+
+@pytest.mark.parametrize(
+    ("says", "stays", "why", "done"),
+    [
+        (("Error: a\n", "then b\n", " \n"), False, "a", [("wait", 5.0)]),
+        (("Error: a\n", "Error: b\n"), False, "b", [("wait", 5.0)]),
+        (("a\n", " b \n", "\n"), False, "it ended (exit code 7): b", [("wait", 5.0)]),
+        (("x\n",), True, "it ended (exit code 7): x", [("wait", 5.0), "kill", ("wait", None)]),
+        (
+            ("Error: out of memory\n", "Error: out of memory\n"),
+            False,
+            "its memory was full; what others had it keep is forgotten",
+            ["terminate", ("wait", 5.0)],
+        ),
+    ],
+)
+def test_the_last_words_of_mosquitto_are_why_it_ended(
+    tmp_path, monkeypatch, says, stays, why, done
+):
+    monkeypatch.setattr(keeper.subprocess, "Popen", Mosquitto)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(Mosquitto, "says", says)
+    monkeypatch.setattr(Mosquitto, "stays", stays)
+    kept = keeper.Keeper(tmp_path, service=True)
+    for _ in range(2):  # what was so the last time is forgotten
+        assert kept._run() == why
+        assert Mosquitto.last.done == done
+    monkeypatch.setattr(Mosquitto, "says", ())
+    monkeypatch.setattr(Mosquitto, "stays", False)
+    assert kept._run() == "it ended (exit code 7): "
+
+
+def test_a_broker_that_does_not_run_is_said_and_nobody_waits_for_it(tmp_path, caplog, monkeypatch):
+    played = Played(tmp_path, [0.0, 0.0, 0.0])
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: played.now_s))
+    began = "it has not started yet"
+    assert (played.why, played._changed.is_set()) == (began, False)
+    played.keep()
+    assert [each.message for each in caplog.records] == [
+        "the broker in the box does not run: it ended; tried again in 1 s",
+        "the broker in the box does not run: it ended; tried again in 2 s",
+    ]
+    assert played._changed.is_set()
+    assert played.wait(9.0) is False
+
+
+@pytest.mark.parametrize(("invocation", "service"), [("abc", True), ("", False), (None, False)])
+def test_the_service_keeps_mosquitto_until_it_is_told_to_stop(
+    tmp_path, monkeypatch, invocation, service
+):
+    done: list[object] = []
+    handlers: dict[int, Callable[..., None]] = {}
+
+    class Keeping:
+        def __init__(self, folder: Path, *, service: bool) -> None:
+            done.append((folder, service))
+
+        def keep(self) -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                handlers.pop(number)(number, None)
+            done.append("kept")
+
+        def close(self) -> None:
+            done.append("closed")
+
+    if invocation is None:
+        monkeypatch.delenv("INVOCATION_ID", raising=False)
+    else:
+        monkeypatch.setenv("INVOCATION_ID", invocation)
+    monkeypatch.setattr(keeper, "Keeper", Keeping)
+    monkeypatch.setattr(keeper.signal, "signal", handlers.__setitem__)
+    assert keeper.main([str(tmp_path)]) == 0
+    assert done == [(tmp_path, service), "closed", "closed", "kept"]
+    assert handlers == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({None: "/usr/bin/mosquitto"}, "/usr/bin/mosquitto"),
+        ({"/usr/sbin:/usr/local/sbin": "/usr/sbin/mosquitto"}, "/usr/sbin/mosquitto"),
+        ({}, None),
+    ],
+)
+def test_mosquitto_is_found_where_debian_puts_it(monkeypatch, there, found):
+    def which(name: str, path: str | None = None) -> str | None:
+        assert name == "mosquitto"
+        return there.get(path)
+
+    monkeypatch.setattr(keeper.shutil, "which", which)
+    assert keeper.find_mosquitto() == found
 
 
 def test_a_mosquitto_that_cannot_be_started_says_why(tmp_path, monkeypatch):
