@@ -1545,3 +1545,73 @@ def test_a_session_without_sound_says_so_instead_and_one_without_a_dock_minds_no
     desk.state = replace(desk.state, way="dock")
     docked(desk, Dock.EMPTY, 11)
     assert len(desk.of(EventType.SUSPICION)) == 1
+
+
+# ---------------------------------------------------------------- a while at two seats, in full
+
+
+def test_what_happens_at_two_seats_is_told_in_full_and_in_its_order():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+
+    def both(until_s: float, *, uses: bool, stays: bool) -> None:
+        while desk.state.at_s < until_s:
+            held = phone(desk.state.at_s + 0.25, use_since_s=10.25) if uses else None
+            desk.look(SeatView("right", stays), SeatView("left", True, phone=held))
+
+    both(10.0, uses=False, stays=True)
+    both(60.25, uses=True, stays=False)
+    desk.tell(Snooze())
+    both(70.25, uses=False, stays=True)
+    desk.tell(SetSession(SessionAction.STOP))
+
+    def reason(seconds: int) -> str:
+        return f"phone in hand for {seconds} s, median score 0.75"
+
+    edges = {"ymin": 0.4, "xmin": 0.4, "ymax": 0.6, "xmax": 0.5}
+    seen = {"median": 0.75, "sure": True, "why": "moving", **edges}
+    assert [(e.at_s, e.type, e.seat, dict(e.details)) for e in desk.state.happenings] == [
+        (0.0, EventType.SESSION_START, None, {"minutes": 60, "mode": "gentle"}),
+        # Its use was seen first at 10.25, and is believed when it was seen for 1.5 s.
+        (11.75, EventType.PICKUP, "left", {**seen, "clean_s": 10.25, "unseen_s": 0.0}),
+        (11.75, EventType.LEVEL, "left", {"level": 1, "reason": reason(1)}),
+        (21.75, EventType.LEVEL, "left", {"level": 2, "reason": reason(10)}),
+        (30.25, EventType.LEFT, "right", {"with_phone": False}),
+        (51.75, EventType.LEVEL, "left", {"level": 3, "reason": reason(40)}),
+        (60.25, EventType.SNOOZE, None, {"minutes": 5, "left": 1}),
+        # Down since it was last seen in use; back since somebody was first seen there.
+        (62.5, EventType.PUTDOWN, "left", {"lasted_s": 50.0, "level": 3, "then": "working"}),
+        (62.5, EventType.RETURNED, "right", {"away_s": 50.25}),
+        (
+            70.25,
+            EventType.SESSION_END,
+            None,
+            {
+                "completed": False,
+                "clean": False,
+                "pickups": 1,
+                "lasted_s": 70.25,
+                "seen_s": 70.25,
+                "clean_s": 10.0,
+                "unseen_s": 0.0,
+                "why": "command",
+            },
+        ),
+    ]
+    assert desk.state.totals == (
+        Totals(focus_s=70.25, unsure_s=0.25, working_s=10 + 10, phone_s=50, pickups=1),
+        Totals(focus_s=70.25, unsure_s=0.25, working_s=10 + 9.75, away_s=50.25),
+    )
+    assert desk.state.snooze_until_s is None
+
+
+def test_a_seat_that_was_not_looked_at_stays_as_it_was():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+    for _ in range(40):
+        desk.look(SeatView("left", True), SeatView("right", True))
+    left = desk.state.seats[0]
+    for _ in range(120):
+        desk.look(SeatView("right", person=False), SeatView("nobody's", person=False))
+    assert desk.state.seats[0] == left
+    assert desk.state.seats[1].activity is Activity.AWAY

@@ -876,7 +876,9 @@ class Kept:
         self.ended.set()
 
 
-def test_a_broker_of_its_own_is_started_waited_for_and_ended_with_all_that_it_wrote(tmp_path):
+def test_a_broker_of_its_own_is_started_waited_for_and_ended_with_all_that_it_wrote(
+    tmp_path, monkeypatch
+):
     folder = tmp_path / "made"
     folder.mkdir()
     (folder / "box.sock").touch()
@@ -888,8 +890,11 @@ def test_a_broker_of_its_own_is_started_waited_for_and_ended_with_all_that_it_wr
     kept.why = "its port is taken"
     assert own.why == "its port is taken"
     assert own._thread.is_alive()
+    joined: list[float] = []
+    join = own._thread.join
+    monkeypatch.setattr(own._thread, "join", lambda most_s: (joined.append(most_s), join(most_s)))
     own.close()
-    assert not own._thread.is_alive()
+    assert (joined, own._thread.is_alive()) == ([10.0], False)
     assert not folder.exists()
 
 
