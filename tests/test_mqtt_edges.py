@@ -1119,6 +1119,80 @@ def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     assert keeper.unprivileged() is None
 
 
+# ---------------------------------------------------------------- from any thread
+
+
+def test_what_is_told_reaches_the_delivery_in_its_order_and_with_its_time():
+    line = Line()
+    told: list[tuple] = []
+    for name in ("state", "today", "health"):
+        setattr(line.client._delivery, name, lambda *what, name=name: told.append((name, *what)))
+    line.client._delivery.grown = lambda: told.append(("grown",))  # type: ignore[method-assign]
+    state = decide.start(Config(), at_s=1.0)
+    line.client.state(state)
+    line.clock.advance(5)
+    line.client.today("the day")  # type: ignore[arg-type]
+    line.client.health({"fps": 1})
+    line.client.grown()
+    assert told == [], "that is for its own thread to do"
+    line.client._take_mail()
+    assert told == [
+        ("state", state, 100.0),
+        ("today", "the day"),
+        ("health", {"fps": 1}),
+        ("grown",),
+    ]
+    line.client._take_mail()
+    assert len(told) == 4
+
+
+def test_nobody_waits_for_a_thread_that_does_not_wake():
+    line = Line()
+    client = line.client
+    assert (client._thread.name, client._thread.daemon) == ("mqtt", True)
+    done: list[int] = []
+    count = 70_000  # more than a pipe has room for
+    for number in range(count):
+        client._post(lambda number=number: done.append(number))  # type: ignore[misc]
+    client._take_mail()
+    assert done == list(range(count))
+    for _ in range(20):
+        client._take_mail()
+    with pytest.raises(BlockingIOError):
+        os.read(client._wake_r, 1)
+    client._post(lambda: None)
+    assert os.read(client._wake_r, 9) == b"!"
+
+
+@pytest.mark.parametrize("only_311", [True, False])
+def test_a_client_begins_with_this(only_311):
+    client = MqttClient(
+        Config(),
+        Address("nas", 1, only_311=only_311),
+        outbox=FakeOutbox(),
+        inbox=CommandInbox(),
+        refuse=print,
+        wall_clock=lambda: NOON,
+    )
+    spoken = client._spoken
+    version = MQTTProtocolVersion.MQTTv311 if only_311 else MQTTProtocolVersion.MQTTv5
+    assert (spoken.version, spoken.will_retain, spoken.will_qos) == (version, True, 1)
+    assert (client._attempt, client._closing, client._fault_told) == (None, False, False)
+    assert (client._fault_after_s, client._birth_spread_s) == (10.0, 3.0)
+
+
+def test_the_warning_of_an_open_connection_says_what_to_set(caplog, monkeypatch):
+    line = Line()
+    started: list[bool] = []
+    monkeypatch.setattr(line.client._thread, "start", lambda: started.append(True))
+    line.client.start()
+    assert [each.message for each in caplog.records] == [
+        "the connection to the broker at nas:1883 is not encrypted: anybody on the way can read and"
+        " change it; set mqtt.tls, or mqtt.allow_plaintext to accept that"
+    ]
+    assert started == [True]
+
+
 # ---------------------------------------------------------------- one connection after another
 
 
