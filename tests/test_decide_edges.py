@@ -1615,3 +1615,12 @@ def test_a_seat_that_was_not_looked_at_stays_as_it_was():
         desk.look(SeatView("right", person=False), SeatView("nobody's", person=False))
     assert desk.state.seats[0] == left
     assert desk.state.seats[1].activity is Activity.AWAY
+
+
+def test_books_that_do_not_fit_the_seats_are_no_books():
+    desk = Desk().focus()
+    desk.state = replace(desk.state, totals=(Totals(), Totals()))
+    with pytest.raises(ValueError, match="longer"):
+        desk.wait(1)
+    with pytest.raises(ValueError, match="longer"):
+        desk.tell(SetSession(SessionAction.STOP))
