@@ -1624,3 +1624,265 @@ def test_books_that_do_not_fit_the_seats_are_no_books():
         desk.wait(1)
     with pytest.raises(ValueError, match="longer"):
         desk.tell(SetSession(SessionAction.STOP))
+
+
+# ---------------------------------------------------------------- each thing in each state
+
+HOLD_IT = "hold the button to stop early"
+START, BREAK, PAUSE, RESUME, STOP = (
+    SetSession(SessionAction.START),
+    SetSession(SessionAction.BREAK),
+    SetSession(SessionAction.PAUSE),
+    SetSession(SessionAction.RESUME),
+    SetSession(SessionAction.STOP),
+)
+E = EventType
+IN = {  # what has to be told to get there
+    Session.IDLE: (),
+    Session.FOCUS: (START,),
+    Session.BREAK: (BREAK,),
+    Session.PAUSED: (START, PAUSE),
+}
+# What each command comes to: the session afterwards and what is told, or why it is refused.
+OUTCOMES: list[tuple[Command, dict[Session, str | tuple[Session, list[EventType]]]]] = [
+    (
+        START,
+        {
+            Session.IDLE: (Session.FOCUS, [E.SESSION_START]),
+            Session.FOCUS: "a focus session runs already",
+            Session.BREAK: (Session.FOCUS, [E.BREAK_END, E.SESSION_START]),
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        BREAK,
+        {
+            Session.IDLE: (Session.BREAK, [E.BREAK_START]),
+            Session.FOCUS: (Session.BREAK, [E.SESSION_END, E.BREAK_START]),
+            Session.BREAK: "a break runs already",
+            Session.PAUSED: (Session.BREAK, [E.SESSION_END, E.BREAK_START]),
+        },
+    ),
+    (
+        PAUSE,
+        {
+            Session.IDLE: "no focus session runs",
+            Session.FOCUS: (Session.PAUSED, [E.PAUSE]),
+            Session.BREAK: "no focus session runs",
+            Session.PAUSED: "no focus session runs",
+        },
+    ),
+    (
+        RESUME,
+        {
+            Session.IDLE: "nothing is paused",
+            Session.FOCUS: "nothing is paused",
+            Session.BREAK: "nothing is paused",
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        STOP,
+        {
+            Session.IDLE: "nothing runs",
+            Session.FOCUS: (Session.IDLE, [E.SESSION_END]),
+            Session.BREAK: (Session.IDLE, [E.BREAK_END]),
+            Session.PAUSED: (Session.IDLE, [E.SESSION_END]),
+        },
+    ),
+    (
+        Press.SHORT,
+        {
+            Session.IDLE: (Session.FOCUS, [E.SESSION_START]),
+            Session.FOCUS: (Session.PAUSED, [E.PAUSE]),
+            Session.BREAK: (Session.FOCUS, [E.BREAK_END, E.SESSION_START]),
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        Press.LONG,
+        {
+            Session.IDLE: "nothing runs",
+            Session.FOCUS: (Session.IDLE, [E.SESSION_END]),
+            Session.BREAK: (Session.IDLE, [E.BREAK_END]),
+            Session.PAUSED: (Session.IDLE, [E.SESSION_END]),
+        },
+    ),
+    (
+        Snooze(),
+        {
+            Session.IDLE: "no focus session runs",
+            Session.FOCUS: (Session.FOCUS, [E.SNOOZE]),
+            Session.BREAK: "no focus session runs",
+            Session.PAUSED: "no focus session runs",
+        },
+    ),
+]
+NEED_THE_BUTTON = [
+    (command, session) for command in (BREAK, STOP) for session in (Session.FOCUS, Session.PAUSED)
+]
+
+
+@pytest.mark.parametrize("session", IN)
+@pytest.mark.parametrize(("command", "outcomes"), OUTCOMES)
+@pytest.mark.parametrize("remote_stop", [True, False])
+def test_each_command_comes_to_this_in_each_session(command, outcomes, session, remote_stop):
+    desk = Desk(CONFIG if remote_stop else REMOTE).tell(*IN[session]).wait(3)
+    before = desk.state
+    desk.tell(command)
+    outcome = outcomes[session]
+    if not remote_stop and (command, session) in NEED_THE_BUTTON:
+        outcome = HOLD_IT
+    told = desk.state.happenings[before.happened :]
+    if isinstance(outcome, str):
+        assert [(each.type, each.details["why"]) for each in told] == [(E.REFUSED, outcome)]
+        assert replace(desk.state, happenings=(), happened=0) == replace(
+            before, happenings=(), happened=0
+        )
+        return
+    assert (desk.state.session, [each.type for each in told]) == outcome
+
+
+SIGHTS = {  # how each activity looks
+    Activity.WORKING: {"person": True},
+    Activity.PHONE: {"person": True, "uses": True},
+    Activity.AWAY: {"person": False},
+    Activity.UNSURE: {"person": True, "view": View.DARK},
+}
+BEGINS = {Activity.PHONE: [E.PICKUP], Activity.AWAY: [E.LEFT]}
+ENDS = {Activity.PHONE: [E.PUTDOWN], Activity.AWAY: [E.RETURNED]}
+
+
+@pytest.mark.parametrize("new", Activity)
+@pytest.mark.parametrize("old", Activity)
+def test_from_each_activity_to_each_other_it_takes_this_long_and_this_is_told(old, new):
+    desk = Desk(with_(policy={"away_grace_s": 99999, "unsure_grace_s": 99999})).focus().wait(100)
+    active_s = 100.0 if old is Activity.PHONE else float("-inf")
+    desk.state = replace(
+        desk.state,
+        view=View.DARK if old is Activity.UNSURE else View.CLEAR,
+        seats=(replace(desk.seat, activity=old, since_s=40.0, phone_active_s=active_s),),
+        totals=(Totals(focus_s=400, working_s=100, phone_s=100, away_s=100, unsure_s=100),),
+    )
+    sight = {"view": View.CLEAR, "uses": False, **SIGHTS[new]}
+    told = desk.state.happened
+    looks = 0
+    while desk.seat.activity is not new or looks == 0:
+        now_s = desk.state.at_s + 0.25
+        held = phone(now_s, use_since_s=100.25) if sight["uses"] else None
+        desk.look(SeatView("desk", sight["person"], phone=held), view=sight["view"])
+        looks += 1
+    hold_s = 2.0  # to put it down, and to come back
+    if new is old or new is Activity.UNSURE:
+        hold_s = 0.0
+    elif new is Activity.PHONE:
+        hold_s = 1.5
+    elif new is Activity.AWAY and old is not Activity.PHONE:
+        hold_s = 20.0
+    assert looks == 4 * hold_s + 1
+    types = [each.type for each in desk.state.happenings[told:] if each.type is not E.LEVEL]
+    if new is old:
+        assert types == []
+        assert desk.seat.since_s == 40.0
+        return
+    seen = {old: [E.CLEAR], new: [E.UNSURE]}.get(Activity.UNSURE, [])
+    assert types == seen + ENDS.get(old, []) + BEGINS.get(new, [])
+    since_s = 100.0 if old is Activity.PHONE else 100.25
+    assert desk.seat.since_s == since_s
+    passed_s = desk.state.at_s - since_s
+    names = {
+        Activity.WORKING: "working_s",
+        Activity.PHONE: "phone_s",
+        Activity.AWAY: "away_s",
+        Activity.UNSURE: "unsure_s",
+    }
+    # All that passed since then is the new one's, whatever it was booked as meanwhile.
+    assert getattr(desk.total, names[new]) == 100 + passed_s
+    assert getattr(desk.total, names[old]) == 100 + (since_s - 100.0)
+    assert desk.total.pickups == (new is Activity.PHONE)
+
+
+@pytest.mark.parametrize("view", [view for view in View if view is not View.CLEAR])
+def test_however_the_view_is_lost_nobody_is_judged_and_it_is_told(view):
+    desk = Desk().focus().sit(10)
+    desk.look(view=view)
+    assert desk.last() == (E.UNSURE, None, {"view": str(view)})
+    assert (desk.seat.activity, desk.state.view, desk.state.faults) == (
+        Activity.UNSURE,
+        view,
+        {Fault.LENS},
+    )
+    assert desk.state.seen_s == 10.0
+    desk.sit(10, view=view)
+    assert desk.seat.reason == f"view {view} for 10 s"
+    other = View.DARK if view is not View.DARK else View.MOVED
+    desk.look(view=other)
+    assert desk.last()[:2] == (E.UNSURE, None)
+    desk.look()
+    assert desk.last() == (E.CLEAR, None, {"was": str(other)})
+    assert desk.state.faults == frozenset()
+
+
+@pytest.mark.parametrize("use", PhoneUse)
+def test_only_a_phone_in_use_sounds(use):
+    desk = sounding(phone=phone(0, use=use)).wait(0)
+    in_use = use is PhoneUse.IN_USE
+    assert desk.seat.level is (Level.SOUND if in_use else Level.LIGHT)
+    assert ("(still now)" in desk.seat.reason) != in_use
+
+
+@pytest.mark.parametrize("dock", Dock)
+def test_only_a_dock_that_is_empty_is_suspicious_and_only_a_hidden_one_keeps_it_so(dock):
+    desk = docked(docked(Desk().focus(), Dock.NONE, 5), dock, 15)
+    assert desk.seat.suspicion == (dock is Dock.EMPTY)
+    desk = docked(docked(Desk().focus(), Dock.HOLDS, 5), Dock.EMPTY, 11)
+    docked(desk, dock, 5)
+    still = dock in (Dock.EMPTY, Dock.HIDDEN)
+    assert (desk.seat.suspicion, desk.seat.level) == (still, Level.LIGHT if still else Level.NONE)
+    assert len(desk.of(E.SUSPICION)) == 1
+
+
+@pytest.mark.parametrize("dock", Dock)
+def test_who_leaves_an_empty_dock_has_the_phone_along(dock):
+    desk = docked(Desk().focus().sit(5), dock, 21, person=False)
+    (left,) = desk.of(E.LEFT)
+    assert left.details["with_phone"] == (dock is Dock.EMPTY)
+
+
+@pytest.mark.parametrize("activity", Activity)
+def test_a_missing_phone_is_mentioned_to_who_works_there(activity):
+    desk = Desk().focus().wait(100)
+    desk.state = replace(
+        desk.state,
+        seats=(
+            SeatState("desk", activity, 80.0, suspicion=True, dock=Dock.EMPTY, dock_since_s=40.0),
+        ),
+    )
+    desk.wait(0)
+    reason = {Activity.WORKING: "no phone in the dock for 1 min"}.get(activity, "")
+    if activity is Activity.PHONE:
+        reason = "phone in hand (still now) for 20 s"
+    assert desk.seat.reason == reason
+
+
+@pytest.mark.parametrize("seat", ["a", "z"])
+def test_what_is_denied_at_one_seat_is_not_at_another(seat):
+    desk = Desk()
+    desk.state = replace(
+        desk.state,
+        denied=((seat, 9999.0),),
+        look_alikes=(LookAlike(1, seat, HELD, 0.94, 9),),
+    )
+    desk.focus().sit(5).use(2)
+    assert desk.seat.activity is Activity.PHONE
+    desk.tell(NotAPhone())
+    assert desk.state.denied == ((seat, 9999.0), ("desk", desk.state.at_s + 60))
+    assert [(each.seat, each.number) for each in desk.state.look_alikes] == [(seat, 1), ("desk", 2)]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(0, False), (1, False), (2, True), (3, False)])
+def test_totals_are_taken_over_when_there_is_one_for_each_seat(count, kept):
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    totals = (Totals(pickups=3),) * count
+    state = decide.start(config, at_s=0.0, totals=totals)
+    assert state.totals == (totals if kept else (Totals(), Totals()))
