@@ -982,3 +982,138 @@ def test_details_that_cannot_be_told_are_logged_with_the_number_of_their_event(c
     desk.delivery.begin(Limits())
     desk.pump()
     assert [each.message for each in caplog.records] == ["the details of event 5 cannot be told"]
+
+
+@pytest.mark.parametrize("reason", [0x87, 0x94, 0x96, 0x97])
+def test_another_reason_than_its_size_shortens_nothing(reason, caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    desk.delivery.settle(desk.waiting.pop(0), refused="Another", reason=reason)
+    assert "kept below" not in caplog.text
+    assert "(another)" in desk.delivery.complaint
+
+
+@pytest.mark.parametrize(("second", "learnt"), [(1099, False), (1100, True), (1101, False)])
+def test_only_the_same_size_twice_is_suspicious(second, learnt, caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    for size in (1100, second):
+        exactly(desk, size)
+        desk.delivery.grown()
+        desk.delivery.pump(desk.publish)
+        assert max(desk.sent[number - 1].bytes for number in desk.waiting) == size
+        desk.outbox.events.clear()
+        desk.reconnect(hung_up=True)
+        desk.pump()
+    assert ("are kept below 550" in caplog.text) == learnt
+    assert ("are kept below" in caplog.text) == learnt
+
+
+def test_once_something_was_too_large_the_next_time_is_believed_at_once(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    desk.delivery.settle(desk.waiting.pop(0), refused="Packet too large", reason=TOO_LARGE)
+    desk.pump()
+    caplog.clear()
+    exactly(desk, 1500)
+    desk.delivery.grown()
+    desk.delivery.pump(desk.publish)
+    desk.reconnect(hung_up=True)
+    assert [each.message for each in caplog.records] == [
+        "the broker does not take a message of 1500 bytes; they are kept below 750"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "told_again"), [(b"online", False), (b"a", True), (b"z", True), (b"", True)]
+)
+def test_whatever_else_is_written_as_its_availability_is_put_right(payload, told_again):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    assert desk.delivery.heard_of_itself(payload) == (payload == b"")
+    assert topics_of(desk.pump()) == (["availability"] if told_again else [])
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_another_day_than_that_of_its_start_is_counted_from_midnight(days):
+    started = datetime.now().astimezone()
+    day = (started + timedelta(days=days)).date()
+    since = counted_since(day.isoformat(), started, kept=False)
+    assert (since.date(), since.hour, since.minute, since.second) == (day, 0, 0, 0)
+    assert since == counted_since(day.isoformat(), started, kept=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 14, 20, 99])
+def test_events_are_asked_for_when_half_of_them_have_room(at_once):
+    desk = Desk()
+    desk.delivery.begin(Limits(at_once=at_once))
+    desk.pump()
+    desk.outbox.asked.clear()
+    desk.outbox.add(60)
+    desk.delivery.grown()
+    desk.delivery.pump(desk.publish)
+    window = min(at_once, 14)
+    assert (desk.outbox.asked, len(desk.waiting)) == ([(0, window)], window)
+    enough = max(window // 2, 1)
+    for settled in range(1, enough + 1):
+        desk.delivery.settle(desk.waiting.pop(0))
+        desk.delivery.pump(desk.publish)
+        asked = [(0, window)] + ([(window, enough)] if settled == enough else [])
+        assert desk.outbox.asked == asked
+
+
+def test_the_box_has_something_to_say_once_its_state_is_known():
+    desk = Desk()
+    assert desk.delivery.has_something
+    desk.delivery._state = None
+    assert not desk.delivery.has_something
+    desk.delivery.begin(Limits())
+    assert desk.delivery.announce_at_s == 100.0
+    assert not desk.delivery.flushed
+    desk.delivery.end(too_large=False, hung_up=False)
+    assert desk.delivery.announce_at_s is None
+
+
+def test_all_is_announced_at_its_time_and_not_before():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.delivery.announce_at_s = 102.0
+    desk.clock.advance(1.75)
+    assert desk.pump() == []
+    desk.clock.advance(0.25)
+    assert topics_of(desk.pump())[1:] == ["state", "today", "health", "availability"]
+    assert desk.delivery.announce_at_s is None
+
+
+def test_a_broker_that_acknowledges_nothing_leaves_room_for_all():
+    desk = Desk()
+    desk.outbox.add(50)
+    desk.delivery.begin(Limits(qos=0, at_once=1))
+    for _ in range(60):
+        desk.delivery.pump(desk.publish)
+    assert desk.outbox.queued == 0
+    assert dict(desk.announced.components) == discovery.platforms(CONFIG)
+
+
+def test_what_was_announced_is_remembered_through_a_farewell():
+    two = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    one = replace(two, seats=two.seats[:1])
+    announced = Announced()
+    for config in (two, one):
+        desk = Desk(config, announced)
+        desk.delivery.begin(Limits())
+        desk.delivery.pump(desk.publish)
+        before = dict(announced.components)
+        farewell = desk.waiting.pop(0)
+        desk.delivery.settle(farewell)
+        topics = {f"{BASE}/{name}" for name in ("state", "today", "health", "availability")}
+        assert announced.topics == topics | {"homeassistant/device/procrastobot_desk/config"}
+        if config is one:
+            assert dict(announced.components) == before == discovery.platforms(two)
+        desk.pump()
+        assert dict(announced.components) == discovery.platforms(config)

@@ -291,6 +291,18 @@ def test_what_a_broker_does_not_take_is_left_out_and_tried_again_at_once():
     assert "QoS" in ended(line, connack=trouble.QOS_NOT_SUPPORTED).text
 
 
+@pytest.mark.parametrize("connack", [0x80, 0x83, 0x85, 0x97, 0x99, 0x9C, 0x9F])
+def test_another_refusal_changes_nothing_of_what_is_spoken(connack):
+    line = Line()
+    spoken = line.client._spoken
+    assert ended(line, connack=connack) == trouble.of_refusal(connack)
+    assert (spoken.version, spoken.will_retain, spoken.will_qos) == (
+        MQTTProtocolVersion.MQTTv5,
+        True,
+        1,
+    )
+
+
 @pytest.mark.parametrize("connack", [None, trouble.UNSUPPORTED_VERSION])
 def test_an_old_version_is_tried_at_once_and_the_new_one_the_next_time(connack):
     line = Line()
@@ -447,6 +459,26 @@ def test_what_is_heard_makes_it_announce_itself_again(topic, payload, retained, 
         assert line.client._delivery.announce_at_s is None
 
 
+@pytest.mark.parametrize("base", ["a", "z"])
+@pytest.mark.parametrize("prefix", ["b", "y"])
+def test_each_topic_is_told_from_the_others_by_all_of_its_name(base, prefix):
+    config = with_(base_topic=base, discovery_prefix=prefix)
+    for topic, payload, again, heard in (
+        (f"{prefix}/status", b"online", True, False),
+        (f"{prefix}/status", b"onlinf", False, False),
+        (f"{prefix}/status", b"a", False, False),
+        (f"{base}/desk/availability", b"", True, False),
+        (f"{base}/desk/availability", b"z", False, False),
+        (f"{base}/desk/command/mute", b"ON", False, True),
+        (f"{base}/desk/a", b"ON", False, False),
+    ):
+        line = Line(config)
+        message = SimpleNamespace(topic=topic, payload=payload, retain=False)
+        line.client._on_message(None, None, message)  # type: ignore[arg-type]
+        assert (line.client._delivery.announce_at_s is not None) == again, topic
+        assert bool(line.inbox.drain()) == heard, topic
+
+
 def test_a_topic_that_is_no_text_is_passed_over():
     class Odd:
         @property
@@ -544,6 +576,8 @@ def test_no_broker_is_trusted_without_a_certificate_that_is_checked():
         ("0.0.0.0", "", "listener 1234 127.0.0.1", True),
         ("0.0.0.0", "p", "listener 1234 0.0.0.0", False),
         ("::", "p", "listener 1234", False),
+        ("box.local", "p", "listener 1234 box.local", False),
+        ("fd00::1", "", "listener 1234 127.0.0.1", True),
     ],
 )
 def test_the_broker_in_the_box_is_told_all_its_bounds(host, password, listener, open_):
@@ -942,6 +976,14 @@ def test_a_broker_is_opened_where_its_files_are(tmp_path, monkeypatch, port, use
             ],
         ),
         ("0.0.0.0", "p", ["the broker in the box: 0.0.0.0:77, user me, with its password"]),
+        (
+            "nas",
+            "",
+            [
+                "the broker in the box stays on this machine: beyond it, at nas, it needs a"
+                " password (broker.password_file)"
+            ],
+        ),
     ],
 )
 def test_what_mosquitto_needs_is_written_for_its_owner_alone(
@@ -1271,6 +1313,20 @@ def test_what_was_too_large_is_told_and_a_socket_hangs_up_for_no_size():
     script = Script(Line(), (1.0, LOST, MADE | {"reason": 0x95}), LAST)
     assert script.ends == [(True, True)]
     assert Script(Line(host="/run/x"), (1.0, LOST, MADE), LAST).ends == [(False, False)]
+
+
+@pytest.mark.parametrize(("reason", "too_large"), [(0x94, False), (0x95, True), (0x96, False)])
+def test_only_one_number_says_that_something_was_too_large(reason, too_large):
+    found = Script(Line(), (1.0, LOST, MADE | {"reason": reason}), LAST).ends
+    assert found == [(too_large, True)]
+
+
+@pytest.mark.parametrize("text", ["a word", "~ another"])
+def test_only_a_connection_that_is_lost_without_a_word_is_hung_up(text):
+    said = Trouble(text)
+    script = Script(Line(), *[(1.0, said, MADE | {"lost": said})] * 4, LAST)
+    assert script.ends == [(False, False)] * 4
+    assert {found for _, found in script.waits} == {said}
 
 
 def test_a_mistake_in_the_program_ends_nothing(caplog):
