@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -29,7 +30,8 @@ from edge.mqtt import broker, credentials, discovery, keeper, trouble
 from edge.mqtt import client as module
 from edge.mqtt import listener as listener_module
 from edge.mqtt import probe as probe_module
-from edge.mqtt.backoff import Backoff
+from edge.mqtt.announced import Announced
+from edge.mqtt.backoff import Backoff, Bucket
 from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
 from edge.mqtt.commands import Refusal
 from edge.mqtt.delivery import Limits, Message
@@ -563,6 +565,128 @@ def test_no_broker_is_trusted_without_a_certificate_that_is_checked():
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
     assert context.verify_flags & ssl.VERIFY_X509_TRUSTED_FIRST
+
+
+class Context:
+    """What is done to it."""
+
+    def __init__(self) -> None:
+        self.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        self.verify_flags = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_TRUSTED_FIRST
+        self.chains: list[tuple[str, str | None]] = []
+
+    def load_cert_chain(self, cert: str, key: str | None) -> None:
+        self.chains.append((cert, key))
+
+
+@pytest.mark.parametrize("left", [(), ("mqtt-ca",), ("mqtt-cert",), ("mqtt-cert", "mqtt-key")])
+@pytest.mark.parametrize("given", [(), ("ca_file",), ("cert_file",), ("cert_file", "key_file")])
+def test_certificates_come_from_the_configuration_or_from_systemd(
+    tmp_path, monkeypatch, given, left
+):
+    made: list[str | None] = []
+    context = Context()
+
+    def create(cafile: str | None = None) -> Context:
+        made.append(cafile)
+        return context
+
+    for name in (*given, *left):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(credentials.ssl, "create_default_context", create)
+    config = with_(**{name: str(tmp_path / name) for name in given})
+    assert credentials.tls_context(config) is context
+
+    def found(setting: str, credential: str) -> str | None:
+        name = setting if setting in given else credential if credential in left else None
+        return None if name is None else str(tmp_path / name)
+
+    cert = found("cert_file", "mqtt-cert")
+    assert made == [found("ca_file", "mqtt-ca")]
+    assert context.chains == ([(cert, found("key_file", "mqtt-key"))] if cert else [])
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_flags == ssl.VERIFY_X509_TRUSTED_FIRST
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    if not given:
+        context.chains.clear()
+        credentials.tls_context(config)
+        assert (made[1:], context.chains) == ([None], [])
+
+
+@pytest.mark.parametrize("missing", ["cert_file", "key_file"])
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path, missing):
+    for name in ("cert_file", "key_file"):
+        if name != missing:
+            (tmp_path / name).touch()
+    config = with_(cert_file=str(tmp_path / "cert_file"), key_file=str(tmp_path / "key_file"))
+    with pytest.raises(FileNotFoundError) as caught:
+        credentials.tls_context(config)
+    assert caught.value.filename == str(tmp_path / missing)
+
+
+# ---------------------------------------------------------------- what was announced
+
+
+def test_what_is_announced_is_written_as_it_is_and_only_when_it_changes(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "announced.json"
+    kept = Announced(path)
+    assert (kept.topics, kept.components) == (frozenset(), {})
+    kept.remember((), {})
+    assert not path.exists(), "that is known already"
+    kept.remember(["b", "a"], {"k": "sensor"})
+    assert json.loads(path.read_text()) == {"topics": ["a", "b"], "components": {"k": "sensor"}}
+    path.unlink()
+    kept.remember({"a", "b"}, {"k": "sensor"})
+    assert not path.exists(), "that is known already"
+    kept.remember({"a", "b"}, {"k": "event"})
+    kept.remember({"a"}, {"k": "event"})
+    again = Announced(path)
+    assert (again.topics, dict(again.components)) == ({"a"}, {"k": "event"})
+    memory = Announced()
+    memory.remember({"a"}, {"k": "event"})
+    assert (memory.topics, memory.components) == ({"a"}, {"k": "event"})
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"topics": ["a/+"], "components": {}},
+        {"topics": ["a/#"], "components": {}},
+        {"topics": ["a\n"], "components": {}},
+        {"topics": [""], "components": {}},
+        {"topics": [3], "components": {}},
+        {"topics": ["a"], "components": {"": "x"}},
+        {"topics": ["a"], "components": {"k": ""}},
+        {"topics": ["a"], "components": {"k": None}},
+        {"topics": ["a"], "components": ["k"]},
+        {"topics": ["a"]},
+        ["a"],
+    ],
+)
+def test_a_memory_with_anything_odd_in_it_is_none(tmp_path, caplog, found):
+    path = tmp_path / "announced.json"
+    path.write_text(json.dumps(found))
+    kept = Announced(path)
+    assert (kept.topics, kept.components) == (frozenset(), {})
+    assert f"what was announced before is not known: {path}: " in caplog.text
+    caplog.clear()
+    path.write_text(json.dumps({"topics": ["a/b c"], "components": {"k_1": "x"}}))
+    assert (Announced(path).topics, caplog.text) == ({"a/b c"}, "")
+    assert (Announced(tmp_path / "none").topics, caplog.text) == (frozenset(), "")
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+def test_a_bucket_fills_no_further_than_its_brim_and_gives_whole_drops(burst):
+    clock = FakeClock()
+    bucket = Bucket(burst=burst, per_s=0.5, clock=clock)
+    assert [bucket.take() for _ in range(burst + 1)] == [True] * burst + [False]
+    clock.advance(1.5)
+    assert not bucket.take()
+    clock.advance(0.5)
+    assert [bucket.take(), bucket.take()] == [True, False]
+    clock.advance(1000)
+    assert [bucket.take() for _ in range(burst + 1)] == [True] * burst + [False]
 
 
 # ---------------------------------------------------------------- the broker in the box
