@@ -1886,3 +1886,111 @@ def test_totals_are_taken_over_when_there_is_one_for_each_seat(count, kept):
     totals = (Totals(pickups=3),) * count
     state = decide.start(config, at_s=0.0, totals=totals)
     assert state.totals == (totals if kept else (Totals(), Totals()))
+
+
+DIRTY = SeatState(
+    "desk",
+    Activity.PHONE,
+    50.0,
+    phone=phone(100.0),
+    phone_active_s=100.0,
+    pickups=2,
+    level=Level.LOUD,
+    level_since_s=60.0,
+    reason="because",
+    peak=Level.LOUD,
+    sound_s=9.0,
+    dismissed=True,
+    dock=Dock.HIDDEN,
+    dock_since_s=3.0,
+    suspicion=True,
+)
+
+
+def dirty(**changes: object) -> Desk:
+    desk = Desk().focus().wait(100)
+    return_ = replace(DIRTY, **changes)
+    desk.state = replace(
+        desk.state, seats=(return_,), totals=(Totals(focus_s=100, phone_s=100, pickups=2),)
+    )
+    return desk
+
+
+def test_an_activity_that_is_believed_takes_over_nothing_of_the_one_before():
+    desk = dirty()
+    for _ in range(9):
+        desk.look(SeatView("desk", True, dock=Dock.HIDDEN))
+    assert desk.seat == SeatState(
+        "desk",
+        Activity.WORKING,
+        100.0,
+        phone=None,
+        phone_active_s=100.0,
+        pickups=2,
+        # It still misses the phone in the dock.
+        level=Level.LIGHT,
+        level_since_s=102.25,
+        reason="no phone in the dock for 1 min",
+        peak=Level.LIGHT,
+        dock=Dock.HIDDEN,
+        dock_since_s=3.0,
+        suspicion=True,
+    )
+
+
+def test_a_pickup_that_was_none_leaves_nothing_behind():
+    desk = dirty().tell(NotAPhone())
+    assert desk.seat == SeatState(
+        "desk",
+        Activity.WORKING,
+        100.0,
+        phone=DIRTY.phone,
+        pickups=1,
+        level_since_s=100.0,
+        dismissed=True,
+        dock=Dock.HIDDEN,
+        dock_since_s=3.0,
+        suspicion=True,
+    )
+    assert desk.total == Totals(focus_s=100, working_s=50, phone_s=50, pickups=1)
+    assert desk.last()[2]["level"] == 3
+
+
+@pytest.mark.parametrize("command", [PAUSE, STOP, BREAK])
+def test_what_was_at_a_seat_ends_with_the_watching(command):
+    desk = dirty().tell(command)
+    assert desk.seat == SeatState("desk", since_s=100.0, dock_since_s=100.0, pickups=2)
+    (putdown,) = desk.of(E.PUTDOWN)
+    assert dict(putdown.details) == {"lasted_s": 50.0, "level": 3, "then": "session"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told", "dismissed"),
+    [
+        ((Activity.PHONE, 1), (Activity.WORKING, 0), E.NOT_A_PHONE, (False, False)),
+        ((Activity.WORKING, 0), (Activity.PHONE, 2), E.NOT_A_PHONE, (False, False)),
+        ((Activity.AWAY, 1), (Activity.PHONE, 1), E.NOT_A_PHONE, (False, False)),
+        ((Activity.AWAY, 1), (Activity.PHONE, 0), None, (True, False)),
+        ((Activity.WORKING, 0), (Activity.UNSURE, 1), None, (False, True)),
+        ((Activity.WORKING, 1), (Activity.AWAY, 1), None, (True, True)),
+        ((Activity.PHONE, 0), (Activity.WORKING, 0), E.PAUSE, (False, False)),
+    ],
+)
+def test_a_short_press_is_about_what_alarms_then_about_what_lights_then_a_pause(
+    left, right, told, dismissed
+):
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus().wait(100)
+    desk.state = replace(
+        desk.state,
+        seats=tuple(
+            SeatState(name, activity, 99.0, level=Level(level), phone_active_s=99.0)
+            for name, (activity, level) in (("left", left), ("right", right))
+        ),
+    )
+    before = desk.state.happened
+    desk.tell(Press.SHORT)
+    new = [each.type for each in desk.state.happenings[before:]]
+    new = [each for each in new if each not in (E.LEVEL, E.PUTDOWN)]
+    assert new == ([] if told is None else [told])
+    assert tuple(seat.dismissed for seat in desk.state.seats) == dismissed
