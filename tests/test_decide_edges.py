@@ -1994,3 +1994,24 @@ def test_a_short_press_is_about_what_alarms_then_about_what_lights_then_a_pause(
     new = [each for each in new if each not in (E.LEVEL, E.PUTDOWN)]
     assert new == ([] if told is None else [told])
     assert tuple(seat.dismissed for seat in desk.state.seats) == dismissed
+
+
+def test_what_is_known_of_another_seat_hides_nothing_of_what_is_known_here():
+    entries = (LookAlike(1, "other", HELD, 0.1), LookAlike(2, "desk", HELD, 0.75))
+    for known in (entries, entries[::-1]):
+        desk = Desk()
+        desk.state = replace(desk.state, look_alikes=known)
+        assert desk.focus().sit(5).use(9, median=0.8).seat.activity is Activity.WORKING
+
+
+@pytest.mark.parametrize(("cap", "loud"), [(0.0, False), (0.01, True)])
+def test_a_mode_whose_sounds_are_capped_at_nothing_has_none(cap, loud):
+    ladder = LadderConfig(light_after_s=0, sound_after_s=10, loud_after_s=40, volume_cap=cap)
+    config = replace(CONFIG, modes={"gentle": ladder})
+    desk = sounding(config).wait(0)
+    assert desk.seat.level is (Level.SOUND if loud else Level.LIGHT)
+    assert ("(volume 0)" in desk.seat.reason) != loud
+    desk.tell(Test("chirp"))
+    assert desk.state.testing == ("chirp" if loud else "")
+    if not loud:
+        assert desk.last()[2] == {"command": "test", "why": "the volume is 0"}

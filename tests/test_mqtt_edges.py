@@ -1130,6 +1130,7 @@ def test_what_mosquitto_needs_is_written_for_its_owner_alone(
     [
         ("[broker]\nenabled = true\n", 1883, 0, []),
         ("[broker]\nenabled = true\nport = 77\n", 77, 0, []),
+        ("[broker]\nenabled = true\nport = 0\n", 1883, 0, []),
         ("", None, 1, []),
         ("[broker]\nenabeld = true\n", None, 1, []),
         (
