@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from hashlib import sha256
 
 import pytest
 
 from edge import decide
 from edge.config import (
+    CardConfig,
     Config,
+    ExperimentConfig,
     LadderConfig,
     NudgeConfig,
     PolicyConfig,
@@ -26,15 +29,21 @@ from edge.domain import (
     EventType,
     Fault,
     FaultChange,
+    Forget,
     Happening,
+    Learnt,
     Level,
     LookAlike,
     Mute,
+    MyPhone,
     NotAPhone,
     Observation,
+    Offer,
+    Offered,
     PhoneSight,
     PhoneUse,
     Press,
+    ReadCard,
     SeatState,
     SeatView,
     Session,
@@ -42,6 +51,7 @@ from edge.domain import (
     SetGrace,
     SetMode,
     SetSession,
+    SetTune,
     SetVolume,
     Snooze,
     State,
@@ -1123,28 +1133,33 @@ def test_a_pickup_of_yesterday_that_was_none_leaves_no_debt():
 def test_what_is_told_of_a_happening_has_no_more_digits_than_mean_anything():
     desk = Desk(with_(session={"focus_min": 3}))
     box = Box(*(each / 7 for each in (1, 2, 3, 4)))
-    desk.look(after_s=1 / 7).focus().wait(1 / 7)
+    desk.look(after_s=1 / 7).focus().wait(1 / 7).look(after_s=9 + 1 / 7)
     for dock in (Dock.HOLDS, Dock.EMPTY):
         for _ in range(50):
             desk.look(SeatView("desk", person=True, dock=dock), after_s=2 / 7)
     for _ in range(20):
         now_s = desk.state.at_s + 2 / 7
-        held = phone(now_s, use_since_s=15.0, median=5 / 7, box=box)
+        held = phone(now_s, use_since_s=38.1, median=5 / 7, box=box)
         desk.look(SeatView("desk", person=True, phone=held), after_s=2 / 7)
     for _ in range(20):
         desk.look(after_s=3 / 7)
-    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 7)
-    figures = {
-        (name, value)
-        for happening in desk.state.happenings
-        for name, value in happening.details.items()
-        if isinstance(value, float)
-    }
-    digits = {name: max(len(repr(v).partition(".")[2]) for n, v in figures if n == name)
-              for name, _ in figures}  # fmt: skip
+    desk.look(after_s=1 / 9).wait(5 / 7).tell(SetSession(SessionAction.STOP), after_s=1 / 11)
+    digits: dict[tuple[EventType, str], int] = {}
+    for happening in desk.state.happenings:
+        for name, value in happening.details.items():
+            if isinstance(value, float) and name != "minutes":
+                count = len(repr(value).partition(".")[2])
+                digits[happening.type, name] = max(count, digits.get((happening.type, name), 0))
     edges = dict.fromkeys(("ymin", "xmin", "ymax", "xmax"), 4)
-    times = dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s", "empty_s"), 3)
-    assert digits == {**edges, **times, "median": 3}
+    figures = {
+        EventType.SUSPICION: {"empty_s": 3},
+        EventType.PICKUP: {**edges, "median": 3, "clean_s": 3, "unseen_s": 3},
+        EventType.PUTDOWN: {"lasted_s": 3},
+        EventType.SESSION_END: dict.fromkeys(("lasted_s", "seen_s", "clean_s", "unseen_s"), 3),
+    }
+    assert digits == {
+        (type_, name): count for type_, of in figures.items() for name, count in of.items()
+    }
 
 
 def test_a_tune_is_tried_out_for_as_long_as_it_plays_and_none_is_refused():
@@ -1169,3 +1184,834 @@ def test_a_camera_that_has_to_open_first_is_given_ten_seconds_for_it():
     desk = Desk().tell(Aim(5.0))
     desk.tell(Teach("wallet", phone=False, seconds=30.0))
     assert desk.state.aim_until_s == pytest.approx(EMPTY_S + 30.0 + 10.0)
+
+
+# ---------------------------------------------------------------- all that a command changes
+
+
+def changed(desk: Desk, *commands: Command) -> dict[str, object]:
+    """The fields of the state that are others afterwards; what happened, as it is told."""
+    before = desk.state
+    after = desk.tell(*commands).state
+    found: dict[str, object] = {
+        field.name: getattr(after, field.name)
+        for field in fields(State)
+        if getattr(after, field.name) != getattr(before, field.name)
+        and field.name not in ("happenings", "happened")
+    }
+    new = after.happenings[-(after.happened - before.happened) :]
+    if after.happened != before.happened:
+        found["told"] = [(each.type, each.seat, dict(each.details)) for each in new]
+    return found
+
+
+def refused(command: str, why: str) -> dict[str, object]:
+    return {"told": [(EventType.REFUSED, None, {"command": command, "why": why})]}
+
+
+CARD = replace(CONFIG, card=CardConfig(enabled=True, open_s=20.0))
+
+
+def test_the_held_button_opens_the_camera_for_a_card_and_closes_it_again():
+    desk = Desk(CARD).wait(5)
+    assert changed(desk, Press.LONG) == {"card_until_s": 25.0}
+    assert (decide.reading(desk.state), decide.seeing(desk.state)) == (True, True)
+    assert not decide.watching(desk.state)
+    assert changed(desk, Press.LONG) == {"card_until_s": None}
+    assert (decide.reading(desk.state), decide.seeing(desk.state)) == (False, False)
+    desk.tell(Press.LONG).wait(19.75)
+    assert desk.state.card_until_s == 25.0
+    assert desk.wait(0.25).state.card_until_s is None
+    assert changed(Desk(), Press.LONG) == refused("stop", "nothing runs")
+
+
+def test_a_card_that_was_read_begins_a_session_if_it_is_waited_for():
+    desk = Desk(CARD)
+    assert changed(desk, ReadCard(25)) == {}, "it came too late"
+    desk.tell(Press.LONG)
+    assert desk.look().look().state.card_until_s == 20.0, "nobody is judged meanwhile"
+    found = changed(desk, ReadCard(25))
+    assert found["told"] == [
+        (EventType.SESSION_START, None, {"minutes": 25, "mode": "gentle", "by": "card"})
+    ]
+    assert (found["session"], found["until_s"], found["card_until_s"]) == (
+        Session.FOCUS,
+        0.5 + 25 * 60,
+        None,
+    )
+    desk.state = replace(desk.state, card_until_s=99.0)
+    assert changed(desk, ReadCard(50)) == {}, "one runs"
+
+
+def test_the_held_button_ends_what_runs_also_where_cards_are_read():
+    desk = Desk(CARD).focus().sit(5)
+    desk.tell(Press.LONG)
+    assert (desk.state.session, desk.state.card_until_s) == (Session.IDLE, None)
+    desk.tell(SetSession(SessionAction.BREAK), Press.LONG)
+    assert (desk.state.session, desk.state.card_until_s) == (Session.IDLE, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "until_s"),
+    [(300.0, 305.0), (299.5, 304.5), (301.0, 305.0), (0.5, 5.5), (0.0, None), (-1.0, None)],
+)
+def test_a_camera_is_aimed_for_five_minutes_at_most(seconds, until_s):
+    desk = Desk().wait(5)
+    desk.state = replace(desk.state, aim_until_s=6.0)
+    assert changed(desk, Aim(seconds)) == {"aim_until_s": until_s}
+    assert decide.seeing(desk.state) == (until_s is not None)
+    if until_s is not None:
+        desk.wait(until_s - 5.25)
+        assert desk.state.aim_until_s == until_s
+        assert desk.wait(0.25).state.aim_until_s is None
+
+
+def test_a_new_version_is_kept_as_it_is_told():
+    offer = Offer("9.1", "notes", "https://e", newer=True)
+    assert changed(Desk(), Offered(offer)) == {"offer": offer}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (SetTune("stairs"), {"chirp": "stairs"}),
+        (SetTune("stairs", loud=True), {"loud": "stairs"}),
+        (SetTune("mine:d=4,o=5,b=60:2c"), {"chirp": "mine:d=4,o=5,b=60:2c"}),
+        (SetMode("gentle"), {}),
+        (SetVolume(0.25), {"volume": 0.25}),
+        (SetGrace(7.5), {"grace_s": 7.5}),
+        (Mute(True), {"muted": True}),
+        (Test("off"), {}),
+        (Test("loud"), {"testing": "loud", "testing_until_s": 2.0}),
+        (
+            FaultChange(Fault.DISK, True, "full"),
+            {
+                "faults": {Fault.DISK},
+                "told": [(EventType.FAULT, None, {"fault": "disk", "text": "full"})],
+            },
+        ),
+        (FaultChange(Fault.DISK, False, "well"), {}),
+        (NotAPhone(), refused("not_a_phone", "nothing is taken for a phone in hand now")),
+        (Learnt("cup", why="nothing was shown"), refused("teach", "nothing was shown")),
+        (
+            Learnt("cup", phone=False, views=3),
+            {"told": [(EventType.TAUGHT, None, {"name": "cup", "phone": False, "views": 3})]},
+        ),
+        (
+            Teach("cup", phone=False, seconds=30.0),
+            refused("teach", "the camera is closed: start a focus session first"),
+        ),
+        (MyPhone(), refused("my_phone", "the camera is closed: start a focus session first")),
+    ],
+)
+def test_a_command_to_an_idle_box_changes_this_and_nothing_else(command, expected):
+    assert changed(Desk(), command) == expected
+
+
+def test_a_tune_that_is_none_is_refused_and_none_is_changed():
+    for loud in (False, True):
+        desk = Desk()
+        found = changed(desk, SetTune("no such tune", loud))
+        ((type_, seat, details),) = found.pop("told")  # type: ignore[misc]
+        assert (type_, seat, details["command"], found) == (EventType.REFUSED, None, "tune", {})
+        assert details["why"].startswith("one of two-up, teaspoon, ")
+
+
+KNOWN = tuple(LookAlike(number, "desk", HELD, 0.5) for number in (3, 5, 9))
+
+
+@pytest.mark.parametrize(
+    ("command", "kept", "told"),
+    [
+        (Forget(5), (3, 9), None),
+        (Forget(3), (5, 9), None),
+        (Forget(), (), (EventType.FORGET, None, {"name": "not a phone"})),
+        (Forget(name="cup"), (3, 5, 9), (EventType.FORGET, None, {"name": "cup"})),
+        (
+            Forget(4),
+            (3, 5, 9),
+            (EventType.REFUSED, None, {"command": "forget", "why": "there is no such entry"}),
+        ),
+    ],
+)
+def test_what_is_forgotten_is_this_and_no_more(command, kept, told):
+    desk = Desk()
+    desk.state = replace(desk.state, look_alikes=KNOWN)
+    expected: dict[str, object] = {} if told is None else {"told": [told]}
+    if len(kept) != 3:
+        expected["look_alikes"] = tuple(each for each in KNOWN if each.number in kept)
+    assert changed(desk, command) == expected
+
+
+def test_where_nothing_was_learnt_there_is_nothing_to_forget():
+    assert changed(Desk(), Forget()) == refused("forget", "there is no such entry")
+    assert changed(Desk(), Forget(1)) == refused("forget", "there is no such entry")
+
+
+def test_no_more_look_alikes_are_remembered_than_allowed_and_the_oldest_goes():
+    desk = Desk(with_(policy={"learn_most": 2})).focus().sit(5)
+    elsewhere = tuple(LookAlike(number, "desk", Box(0.0, 0.0, 0.1, 0.1), 0.5) for number in (8, 9))
+    desk.state = replace(desk.state, look_alikes=elsewhere)
+    desk.use(5).tell(NotAPhone())
+    assert desk.state.look_alikes == (elsewhere[1], LookAlike(10, "desk", HELD, 0.75))
+
+
+def test_what_is_shown_in_focus_is_told_and_alarms_nobody_for_so_long():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus().wait(5)
+    teach = Teach("cup", phone=False, seconds=30.0)
+    told = (EventType.TEACH, None, {"name": "cup", "phone": False, "seconds": 30.0})
+    denied = (("left", 38.0), ("right", 38.0))
+    assert changed(desk, teach) == {"denied": denied, "told": [told]}
+    assert changed(desk, MyPhone()) == {"told": [(EventType.MY_PHONE, None, {})]}
+    assert desk.wait(32.75).state.denied == denied
+    assert desk.wait(0.25).state.denied == ()
+
+
+@pytest.mark.parametrize(("aimed_s", "until_s"), [(20.0, 43.0), (60.0, 60.0)])
+def test_a_camera_that_is_aimed_stays_open_for_what_is_shown(aimed_s, until_s):
+    desk = Desk()
+    desk.state = replace(desk.state, aim_until_s=aimed_s)
+    desk.tell(Teach("cup", phone=False, seconds=30.0))
+    assert desk.state.aim_until_s == until_s
+
+
+def test_muting_ends_a_sound_that_is_tried_out_and_unmuting_none():
+    desk = Desk().tell(Test("chirp"))
+    assert changed(desk, Mute(False)) == {}
+    assert changed(desk, Mute(True)) == {"muted": True, "testing": ""}
+    desk = Desk().tell(Test("lights"))
+    assert changed(desk, Mute(True)) == {"muted": True}
+
+
+def test_pausing_and_going_on_change_this_and_nothing_else():
+    desk = Desk().focus().sit(10)
+    seat = SeatState("desk", since_s=10.0, dock_since_s=10.0)
+    assert changed(desk, Press.SHORT) == {
+        "session": Session.PAUSED,
+        "session_since_s": 10.0,
+        "until_s": 610.0,
+        "paused": Session.FOCUS,
+        "paused_left_s": 3590.0,
+        "focused_s": 10.0,
+        "pauses_used": 1,
+        "seats": (seat,),
+        "clean_s": 0.0,
+        "clean_seen_s": 0.0,
+        "told": [
+            (EventType.PAUSE, None, {"minutes": 10, "left": 1, "clean_s": 10.0, "unseen_s": 0.0})
+        ],
+    }
+    desk.wait(7)
+    assert changed(desk, Press.SHORT) == {
+        "session": Session.FOCUS,
+        "session_since_s": 17.0,
+        "until_s": 17.0 + 3590.0,
+        "paused": None,
+        "paused_left_s": 0.0,
+        "looked_s": 17.0,
+        "seats": (replace(seat, since_s=17.0, dock_since_s=17.0),),
+        "told": [(EventType.RESUME, None, {"session": "focus"})],
+    }
+
+
+def test_stopping_in_a_pause_closes_the_books_of_the_focus_before_it():
+    desk = Desk().focus().sit(10).tell(Press.SHORT).wait(30)
+    assert changed(desk, Press.LONG) == {
+        "session": Session.IDLE,
+        "session_since_s": 40.0,
+        "until_s": None,
+        "paused": None,
+        "paused_left_s": 0.0,
+        "focused_s": 0.0,
+        "seats": (SeatState("desk", since_s=40.0, dock_since_s=40.0),),
+        "told": [
+            (
+                EventType.SESSION_END,
+                None,
+                {
+                    "completed": False,
+                    "clean": False,
+                    "pickups": 0,
+                    "lasted_s": 10.0,
+                    "seen_s": 10.0,
+                    "clean_s": 0.0,
+                    "unseen_s": 0.0,
+                    "why": "button held",
+                },
+            )
+        ],
+    }
+
+
+def test_the_end_of_a_completed_session_changes_this_and_nothing_else():
+    desk = Desk(with_(session={"focus_min": 1.0, "break_min": 5})).focus().sit(59.75)
+    before = desk.state
+    after = desk.wait(0.5).state
+    assert after == replace(
+        before,
+        at_s=60.25,
+        session=Session.BREAK,
+        session_since_s=60.0,
+        until_s=360.0,
+        round=1,
+        seats=(SeatState("desk", since_s=60.0, dock_since_s=60.0),),
+        totals=(
+            Totals(
+                focus_s=60.0,
+                working_s=59.75,
+                unsure_s=0.25,
+                break_s=0.25,
+                sessions=1,
+                clean_sessions=1,
+                streak=1,
+            ),
+        ),
+        clean_s=0.0,
+        clean_seen_s=0.0,
+        reward_until_s=80.0,
+        happenings=after.happenings,
+        happened=before.happened + 3,
+    )
+    assert [each.type for each in after.happenings[-3:]] == [
+        EventType.SESSION_END,
+        EventType.REWARD,
+        EventType.BREAK_START,
+    ]
+    assert {each.at_s for each in after.happenings[-3:]} == {60.0}
+
+
+# ---------------------------------------------------------------- what lies there unused
+
+
+@pytest.mark.parametrize("use", [use for use in PhoneUse if use is not PhoneUse.IN_USE])
+def test_a_phone_that_is_seen_and_not_used_keeps_nobody_from_work(use):
+    desk = Desk().focus().sit(5).use(5)
+    down_s = desk.state.at_s
+    for _ in range(9):
+        lies = phone(down_s, use=use, use_since_s=5.25)
+        desk.look(SeatView("desk", True, phone=lies))
+    assert (desk.seat.activity, desk.seat.since_s) == (Activity.WORKING, down_s)
+    assert desk.seat.phone_active_s == down_s
+    assert desk.seat.pending is None
+    never = Desk().focus().sit(5)
+    for _ in range(40):
+        lies = phone(never.state.at_s + 0.25, use=use, use_since_s=5.25)
+        never.look(SeatView("desk", True, phone=lies))
+    assert (never.seat.activity, never.seat.pending) == (Activity.WORKING, None)
+    assert never.seat.phone_active_s == float("-inf")
+
+
+# ---------------------------------------------------------------- an experiment
+
+
+def test_each_session_of_an_experiment_is_drawn_and_told():
+    config = replace(CONFIG, experiment=ExperimentConfig(enabled=True, name="third"))
+    desk = Desk(config)
+    desk.state = replace(desk.state, seed=77)
+    drawn = set()
+    for _ in range(20):
+        draw = sha256(f"77:{desk.state.happened}".encode()).hexdigest()[:16]
+        way = "sound" if draw[-1] in "13579bdf" else "light only"
+        desk.focus()
+        assert desk.state.way == way
+        assert desk.last()[2] == {
+            "minutes": 60.0,
+            "mode": "gentle",
+            "experiment": "third",
+            "way": way,
+            "draw": draw,
+        }
+        desk.tell(Press.LONG)
+        assert desk.state.way == ""
+        drawn.add(way)
+    assert drawn == {"sound", "light only"}
+    replayed = Desk(config)
+    replayed.state = replace(replayed.state, replay=True)
+    assert replayed.focus().last()[2] == {"minutes": 60.0, "mode": "gentle"}
+
+
+def test_a_session_without_sound_says_so_instead_and_one_without_a_dock_minds_none():
+    assert sounding().wait(0).seat.level is Level.SOUND
+    silent = sounding()
+    silent.state = replace(silent.state, way="light only")
+    assert silent.wait(0).seat.level is Level.LIGHT
+    assert silent.seat.reason == "phone in hand (light only) for 20 s, median score 0.75"
+    desk = Desk().focus()
+    desk.state = replace(desk.state, way="no dock")
+    docked(docked(desk, Dock.HOLDS, 5), Dock.EMPTY, 15)
+    assert (desk.seat.dock, desk.seat.suspicion) == (Dock.NONE, False)
+    assert not desk.of(EventType.SUSPICION)
+    desk.state = replace(desk.state, way="dock")
+    docked(desk, Dock.EMPTY, 11)
+    assert len(desk.of(EventType.SUSPICION)) == 1
+
+
+# ---------------------------------------------------------------- a while at two seats, in full
+
+
+def test_what_happens_at_two_seats_is_told_in_full_and_in_its_order():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+
+    def both(until_s: float, *, uses: bool, stays: bool) -> None:
+        while desk.state.at_s < until_s:
+            held = phone(desk.state.at_s + 0.25, use_since_s=10.25) if uses else None
+            desk.look(SeatView("right", stays), SeatView("left", True, phone=held))
+
+    both(10.0, uses=False, stays=True)
+    both(60.25, uses=True, stays=False)
+    desk.tell(Snooze())
+    both(70.25, uses=False, stays=True)
+    desk.tell(SetSession(SessionAction.STOP))
+
+    def reason(seconds: int) -> str:
+        return f"phone in hand for {seconds} s, median score 0.75"
+
+    edges = {"ymin": 0.4, "xmin": 0.4, "ymax": 0.6, "xmax": 0.5}
+    seen = {"median": 0.75, "sure": True, "why": "moving", **edges}
+    assert [(e.at_s, e.type, e.seat, dict(e.details)) for e in desk.state.happenings] == [
+        (0.0, EventType.SESSION_START, None, {"minutes": 60, "mode": "gentle"}),
+        # Its use was seen first at 10.25, and is believed when it was seen for 1.5 s.
+        (11.75, EventType.PICKUP, "left", {**seen, "clean_s": 10.25, "unseen_s": 0.0}),
+        (11.75, EventType.LEVEL, "left", {"level": 1, "reason": reason(1)}),
+        (21.75, EventType.LEVEL, "left", {"level": 2, "reason": reason(10)}),
+        (30.25, EventType.LEFT, "right", {"with_phone": False}),
+        (51.75, EventType.LEVEL, "left", {"level": 3, "reason": reason(40)}),
+        (60.25, EventType.SNOOZE, None, {"minutes": 5, "left": 1}),
+        # Down since it was last seen in use; back since somebody was first seen there.
+        (62.5, EventType.PUTDOWN, "left", {"lasted_s": 50.0, "level": 3, "then": "working"}),
+        (62.5, EventType.RETURNED, "right", {"away_s": 50.25}),
+        (
+            70.25,
+            EventType.SESSION_END,
+            None,
+            {
+                "completed": False,
+                "clean": False,
+                "pickups": 1,
+                "lasted_s": 70.25,
+                "seen_s": 70.25,
+                "clean_s": 10.0,
+                "unseen_s": 0.0,
+                "why": "command",
+            },
+        ),
+    ]
+    assert desk.state.totals == (
+        Totals(focus_s=70.25, unsure_s=0.25, working_s=10 + 10, phone_s=50, pickups=1),
+        Totals(focus_s=70.25, unsure_s=0.25, working_s=10 + 9.75, away_s=50.25),
+    )
+    assert desk.state.snooze_until_s is None
+
+
+def test_a_seat_that_was_not_looked_at_stays_as_it_was():
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus()
+    for _ in range(40):
+        desk.look(SeatView("left", True), SeatView("right", True))
+    left = desk.state.seats[0]
+    for _ in range(120):
+        desk.look(SeatView("right", person=False), SeatView("nobody's", person=False))
+    assert desk.state.seats[0] == left
+    assert desk.state.seats[1].activity is Activity.AWAY
+
+
+def test_books_that_do_not_fit_the_seats_are_no_books():
+    desk = Desk().focus()
+    desk.state = replace(desk.state, totals=(Totals(), Totals()))
+    with pytest.raises(ValueError, match="longer"):
+        desk.wait(1)
+    with pytest.raises(ValueError, match="longer"):
+        desk.tell(SetSession(SessionAction.STOP))
+
+
+# ---------------------------------------------------------------- each thing in each state
+
+HOLD_IT = "hold the button to stop early"
+START, BREAK, PAUSE, RESUME, STOP = (
+    SetSession(SessionAction.START),
+    SetSession(SessionAction.BREAK),
+    SetSession(SessionAction.PAUSE),
+    SetSession(SessionAction.RESUME),
+    SetSession(SessionAction.STOP),
+)
+E = EventType
+IN = {  # what has to be told to get there
+    Session.IDLE: (),
+    Session.FOCUS: (START,),
+    Session.BREAK: (BREAK,),
+    Session.PAUSED: (START, PAUSE),
+}
+# What each command comes to: the session afterwards and what is told, or why it is refused.
+OUTCOMES: list[tuple[Command, dict[Session, str | tuple[Session, list[EventType]]]]] = [
+    (
+        START,
+        {
+            Session.IDLE: (Session.FOCUS, [E.SESSION_START]),
+            Session.FOCUS: "a focus session runs already",
+            Session.BREAK: (Session.FOCUS, [E.BREAK_END, E.SESSION_START]),
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        BREAK,
+        {
+            Session.IDLE: (Session.BREAK, [E.BREAK_START]),
+            Session.FOCUS: (Session.BREAK, [E.SESSION_END, E.BREAK_START]),
+            Session.BREAK: "a break runs already",
+            Session.PAUSED: (Session.BREAK, [E.SESSION_END, E.BREAK_START]),
+        },
+    ),
+    (
+        PAUSE,
+        {
+            Session.IDLE: "no focus session runs",
+            Session.FOCUS: (Session.PAUSED, [E.PAUSE]),
+            Session.BREAK: "no focus session runs",
+            Session.PAUSED: "no focus session runs",
+        },
+    ),
+    (
+        RESUME,
+        {
+            Session.IDLE: "nothing is paused",
+            Session.FOCUS: "nothing is paused",
+            Session.BREAK: "nothing is paused",
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        STOP,
+        {
+            Session.IDLE: "nothing runs",
+            Session.FOCUS: (Session.IDLE, [E.SESSION_END]),
+            Session.BREAK: (Session.IDLE, [E.BREAK_END]),
+            Session.PAUSED: (Session.IDLE, [E.SESSION_END]),
+        },
+    ),
+    (
+        Press.SHORT,
+        {
+            Session.IDLE: (Session.FOCUS, [E.SESSION_START]),
+            Session.FOCUS: (Session.PAUSED, [E.PAUSE]),
+            Session.BREAK: (Session.FOCUS, [E.BREAK_END, E.SESSION_START]),
+            Session.PAUSED: (Session.FOCUS, [E.RESUME]),
+        },
+    ),
+    (
+        Press.LONG,
+        {
+            Session.IDLE: "nothing runs",
+            Session.FOCUS: (Session.IDLE, [E.SESSION_END]),
+            Session.BREAK: (Session.IDLE, [E.BREAK_END]),
+            Session.PAUSED: (Session.IDLE, [E.SESSION_END]),
+        },
+    ),
+    (
+        Snooze(),
+        {
+            Session.IDLE: "no focus session runs",
+            Session.FOCUS: (Session.FOCUS, [E.SNOOZE]),
+            Session.BREAK: "no focus session runs",
+            Session.PAUSED: "no focus session runs",
+        },
+    ),
+]
+NEED_THE_BUTTON = [
+    (command, session) for command in (BREAK, STOP) for session in (Session.FOCUS, Session.PAUSED)
+]
+
+
+@pytest.mark.parametrize("session", IN)
+@pytest.mark.parametrize(("command", "outcomes"), OUTCOMES)
+@pytest.mark.parametrize("remote_stop", [True, False])
+def test_each_command_comes_to_this_in_each_session(command, outcomes, session, remote_stop):
+    desk = Desk(CONFIG if remote_stop else REMOTE).tell(*IN[session]).wait(3)
+    before = desk.state
+    desk.tell(command)
+    outcome = outcomes[session]
+    if not remote_stop and (command, session) in NEED_THE_BUTTON:
+        outcome = HOLD_IT
+    told = desk.state.happenings[before.happened :]
+    if isinstance(outcome, str):
+        assert [(each.type, each.details["why"]) for each in told] == [(E.REFUSED, outcome)]
+        assert replace(desk.state, happenings=(), happened=0) == replace(
+            before, happenings=(), happened=0
+        )
+        return
+    assert (desk.state.session, [each.type for each in told]) == outcome
+
+
+SIGHTS = {  # how each activity looks
+    Activity.WORKING: {"person": True},
+    Activity.PHONE: {"person": True, "uses": True},
+    Activity.AWAY: {"person": False},
+    Activity.UNSURE: {"person": True, "view": View.DARK},
+}
+BEGINS = {Activity.PHONE: [E.PICKUP], Activity.AWAY: [E.LEFT]}
+ENDS = {Activity.PHONE: [E.PUTDOWN], Activity.AWAY: [E.RETURNED]}
+
+
+@pytest.mark.parametrize("new", Activity)
+@pytest.mark.parametrize("old", Activity)
+def test_from_each_activity_to_each_other_it_takes_this_long_and_this_is_told(old, new):
+    desk = Desk(with_(policy={"away_grace_s": 99999, "unsure_grace_s": 99999})).focus().wait(100)
+    active_s = 100.0 if old is Activity.PHONE else float("-inf")
+    desk.state = replace(
+        desk.state,
+        view=View.DARK if old is Activity.UNSURE else View.CLEAR,
+        seats=(replace(desk.seat, activity=old, since_s=40.0, phone_active_s=active_s),),
+        totals=(Totals(focus_s=400, working_s=100, phone_s=100, away_s=100, unsure_s=100),),
+    )
+    sight = {"view": View.CLEAR, "uses": False, **SIGHTS[new]}
+    told = desk.state.happened
+    looks = 0
+    while desk.seat.activity is not new or looks == 0:
+        now_s = desk.state.at_s + 0.25
+        held = phone(now_s, use_since_s=100.25) if sight["uses"] else None
+        desk.look(SeatView("desk", sight["person"], phone=held), view=sight["view"])
+        looks += 1
+    hold_s = 2.0  # to put it down, and to come back
+    if new is old or new is Activity.UNSURE:
+        hold_s = 0.0
+    elif new is Activity.PHONE:
+        hold_s = 1.5
+    elif new is Activity.AWAY and old is not Activity.PHONE:
+        hold_s = 20.0
+    assert looks == 4 * hold_s + 1
+    types = [each.type for each in desk.state.happenings[told:] if each.type is not E.LEVEL]
+    if new is old:
+        assert types == []
+        assert desk.seat.since_s == 40.0
+        return
+    seen = {old: [E.CLEAR], new: [E.UNSURE]}.get(Activity.UNSURE, [])
+    assert types == seen + ENDS.get(old, []) + BEGINS.get(new, [])
+    since_s = 100.0 if old is Activity.PHONE else 100.25
+    assert desk.seat.since_s == since_s
+    passed_s = desk.state.at_s - since_s
+    names = {
+        Activity.WORKING: "working_s",
+        Activity.PHONE: "phone_s",
+        Activity.AWAY: "away_s",
+        Activity.UNSURE: "unsure_s",
+    }
+    # All that passed since then is the new one's, whatever it was booked as meanwhile.
+    assert getattr(desk.total, names[new]) == 100 + passed_s
+    assert getattr(desk.total, names[old]) == 100 + (since_s - 100.0)
+    assert desk.total.pickups == (new is Activity.PHONE)
+
+
+@pytest.mark.parametrize("view", [view for view in View if view is not View.CLEAR])
+def test_however_the_view_is_lost_nobody_is_judged_and_it_is_told(view):
+    desk = Desk().focus().sit(10)
+    desk.look(view=view)
+    assert desk.last() == (E.UNSURE, None, {"view": str(view)})
+    assert (desk.seat.activity, desk.state.view, desk.state.faults) == (
+        Activity.UNSURE,
+        view,
+        {Fault.LENS},
+    )
+    assert desk.state.seen_s == 10.0
+    desk.sit(10, view=view)
+    assert desk.seat.reason == f"view {view} for 10 s"
+    other = View.DARK if view is not View.DARK else View.MOVED
+    desk.look(view=other)
+    assert desk.last()[:2] == (E.UNSURE, None)
+    desk.look()
+    assert desk.last() == (E.CLEAR, None, {"was": str(other)})
+    assert desk.state.faults == frozenset()
+
+
+@pytest.mark.parametrize("use", PhoneUse)
+def test_only_a_phone_in_use_sounds(use):
+    desk = sounding(phone=phone(0, use=use)).wait(0)
+    in_use = use is PhoneUse.IN_USE
+    assert desk.seat.level is (Level.SOUND if in_use else Level.LIGHT)
+    assert ("(still now)" in desk.seat.reason) != in_use
+
+
+@pytest.mark.parametrize("dock", Dock)
+def test_only_a_dock_that_is_empty_is_suspicious_and_only_a_hidden_one_keeps_it_so(dock):
+    desk = docked(docked(Desk().focus(), Dock.NONE, 5), dock, 15)
+    assert desk.seat.suspicion == (dock is Dock.EMPTY)
+    desk = docked(docked(Desk().focus(), Dock.HOLDS, 5), Dock.EMPTY, 11)
+    docked(desk, dock, 5)
+    still = dock in (Dock.EMPTY, Dock.HIDDEN)
+    assert (desk.seat.suspicion, desk.seat.level) == (still, Level.LIGHT if still else Level.NONE)
+    assert len(desk.of(E.SUSPICION)) == 1
+
+
+@pytest.mark.parametrize("dock", Dock)
+def test_who_leaves_an_empty_dock_has_the_phone_along(dock):
+    desk = docked(Desk().focus().sit(5), dock, 21, person=False)
+    (left,) = desk.of(E.LEFT)
+    assert left.details["with_phone"] == (dock is Dock.EMPTY)
+
+
+@pytest.mark.parametrize("activity", Activity)
+def test_a_missing_phone_is_mentioned_to_who_works_there(activity):
+    desk = Desk().focus().wait(100)
+    desk.state = replace(
+        desk.state,
+        seats=(
+            SeatState("desk", activity, 80.0, suspicion=True, dock=Dock.EMPTY, dock_since_s=40.0),
+        ),
+    )
+    desk.wait(0)
+    reason = {Activity.WORKING: "no phone in the dock for 1 min"}.get(activity, "")
+    if activity is Activity.PHONE:
+        reason = "phone in hand (still now) for 20 s"
+    assert desk.seat.reason == reason
+
+
+@pytest.mark.parametrize("seat", ["a", "z"])
+def test_what_is_denied_at_one_seat_is_not_at_another(seat):
+    desk = Desk()
+    desk.state = replace(
+        desk.state,
+        denied=((seat, 9999.0),),
+        look_alikes=(LookAlike(1, seat, HELD, 0.94, 9),),
+    )
+    desk.focus().sit(5).use(2)
+    assert desk.seat.activity is Activity.PHONE
+    desk.tell(NotAPhone())
+    assert desk.state.denied == ((seat, 9999.0), ("desk", desk.state.at_s + 60))
+    assert [(each.seat, each.number) for each in desk.state.look_alikes] == [(seat, 1), ("desk", 2)]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(0, False), (1, False), (2, True), (3, False)])
+def test_totals_are_taken_over_when_there_is_one_for_each_seat(count, kept):
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    totals = (Totals(pickups=3),) * count
+    state = decide.start(config, at_s=0.0, totals=totals)
+    assert state.totals == (totals if kept else (Totals(), Totals()))
+
+
+DIRTY = SeatState(
+    "desk",
+    Activity.PHONE,
+    50.0,
+    phone=phone(100.0),
+    phone_active_s=100.0,
+    pickups=2,
+    level=Level.LOUD,
+    level_since_s=60.0,
+    reason="because",
+    peak=Level.LOUD,
+    sound_s=9.0,
+    dismissed=True,
+    dock=Dock.HIDDEN,
+    dock_since_s=3.0,
+    suspicion=True,
+)
+
+
+def dirty(**changes: object) -> Desk:
+    desk = Desk().focus().wait(100)
+    return_ = replace(DIRTY, **changes)
+    desk.state = replace(
+        desk.state, seats=(return_,), totals=(Totals(focus_s=100, phone_s=100, pickups=2),)
+    )
+    return desk
+
+
+def test_an_activity_that_is_believed_takes_over_nothing_of_the_one_before():
+    desk = dirty()
+    for _ in range(9):
+        desk.look(SeatView("desk", True, dock=Dock.HIDDEN))
+    assert desk.seat == SeatState(
+        "desk",
+        Activity.WORKING,
+        100.0,
+        phone=None,
+        phone_active_s=100.0,
+        pickups=2,
+        # It still misses the phone in the dock.
+        level=Level.LIGHT,
+        level_since_s=102.25,
+        reason="no phone in the dock for 1 min",
+        peak=Level.LIGHT,
+        dock=Dock.HIDDEN,
+        dock_since_s=3.0,
+        suspicion=True,
+    )
+
+
+def test_a_pickup_that_was_none_leaves_nothing_behind():
+    desk = dirty().tell(NotAPhone())
+    assert desk.seat == SeatState(
+        "desk",
+        Activity.WORKING,
+        100.0,
+        phone=DIRTY.phone,
+        pickups=1,
+        level_since_s=100.0,
+        dismissed=True,
+        dock=Dock.HIDDEN,
+        dock_since_s=3.0,
+        suspicion=True,
+    )
+    assert desk.total == Totals(focus_s=100, working_s=50, phone_s=50, pickups=1)
+    assert desk.last()[2]["level"] == 3
+
+
+@pytest.mark.parametrize("command", [PAUSE, STOP, BREAK])
+def test_what_was_at_a_seat_ends_with_the_watching(command):
+    desk = dirty().tell(command)
+    assert desk.seat == SeatState("desk", since_s=100.0, dock_since_s=100.0, pickups=2)
+    (putdown,) = desk.of(E.PUTDOWN)
+    assert dict(putdown.details) == {"lasted_s": 50.0, "level": 3, "then": "session"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told", "dismissed"),
+    [
+        ((Activity.PHONE, 1), (Activity.WORKING, 0), E.NOT_A_PHONE, (False, False)),
+        ((Activity.WORKING, 0), (Activity.PHONE, 2), E.NOT_A_PHONE, (False, False)),
+        ((Activity.AWAY, 1), (Activity.PHONE, 1), E.NOT_A_PHONE, (False, False)),
+        ((Activity.AWAY, 1), (Activity.PHONE, 0), None, (True, False)),
+        ((Activity.WORKING, 0), (Activity.UNSURE, 1), None, (False, True)),
+        ((Activity.WORKING, 1), (Activity.AWAY, 1), None, (True, True)),
+        ((Activity.PHONE, 0), (Activity.WORKING, 0), E.PAUSE, (False, False)),
+    ],
+)
+def test_a_short_press_is_about_what_alarms_then_about_what_lights_then_a_pause(
+    left, right, told, dismissed
+):
+    config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    desk = Desk(config).focus().wait(100)
+    desk.state = replace(
+        desk.state,
+        seats=tuple(
+            SeatState(name, activity, 99.0, level=Level(level), phone_active_s=99.0)
+            for name, (activity, level) in (("left", left), ("right", right))
+        ),
+    )
+    before = desk.state.happened
+    desk.tell(Press.SHORT)
+    new = [each.type for each in desk.state.happenings[before:]]
+    new = [each for each in new if each not in (E.LEVEL, E.PUTDOWN)]
+    assert new == ([] if told is None else [told])
+    assert tuple(seat.dismissed for seat in desk.state.seats) == dismissed
+
+
+def test_what_is_known_of_another_seat_hides_nothing_of_what_is_known_here():
+    entries = (LookAlike(1, "other", HELD, 0.1), LookAlike(2, "desk", HELD, 0.75))
+    for known in (entries, entries[::-1]):
+        desk = Desk()
+        desk.state = replace(desk.state, look_alikes=known)
+        assert desk.focus().sit(5).use(9, median=0.8).seat.activity is Activity.WORKING
+
+
+@pytest.mark.parametrize(("cap", "loud"), [(0.0, False), (0.01, True)])
+def test_a_mode_whose_sounds_are_capped_at_nothing_has_none(cap, loud):
+    ladder = LadderConfig(light_after_s=0, sound_after_s=10, loud_after_s=40, volume_cap=cap)
+    config = replace(CONFIG, modes={"gentle": ladder})
+    desk = sounding(config).wait(0)
+    assert desk.seat.level is (Level.SOUND if loud else Level.LIGHT)
+    assert ("(volume 0)" in desk.seat.reason) != loud
+    desk.tell(Test("chirp"))
+    assert desk.state.testing == ("chirp" if loud else "")
+    if not loud:
+        assert desk.last()[2] == {"command": "test", "why": "the volume is 0"}

@@ -7,12 +7,14 @@ pins of a Raspberry Pi do. What the kernel's GPIO lines do is the boot proof's t
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
 import struct
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from collections.abc import Iterator
@@ -369,3 +371,133 @@ def test_what_cannot_be_darkened_is_said_pin_by_pin(
         "guard: could not darken GPIO 17: no such thing",
         "guard: could not darken GPIO 18: no such thing",
     ]
+
+
+# ---------------------------------------------------------------- a ring, and the program itself
+
+
+class FakeSpi:
+    """Devices that note all that is done with them, in its order."""
+
+    O_RDWR, O_CLOEXEC = os.O_RDWR, os.O_CLOEXEC
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, broken: str = "") -> None:
+        self.done: list[tuple[object, ...]] = []
+        self.broken = broken
+        monkeypatch.setattr(guard, "os", self)
+        monkeypatch.setattr(guard, "fcntl", self)
+
+    def open(self, path: str, flags: int) -> int:
+        if path == self.broken:
+            raise OSError(errno.ENODEV, "no such device")
+        self.done.append(("open", path, flags))
+        return 7
+
+    def ioctl(self, number: int, request: int, value: bytes) -> None:
+        self.done.append(("ioctl", number, request, value))
+
+    def write(self, number: int, data: bytes) -> None:
+        if self.broken == "write":
+            raise OSError(errno.EIO, "broken")
+        self.done.append(("write", number, data))
+
+    def close(self, number: int) -> None:
+        self.done.append(("close", number))
+
+
+def on_the_wire(*colors: int) -> bytes:
+    """Each bit as three, 110 for 1 and 100 for 0, between 300 us of low at 2.4 MHz: 90 bytes."""
+    bits = "".join(f"{each:08b}" for each in colors).replace("0", "a").replace("1", "b")
+    bits = bits.replace("a", "100").replace("b", "110")
+    data = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    return bytes(90) + data + bytes(90)
+
+
+def test_a_ring_is_written_to_in_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    spi = FakeSpi(monkeypatch)
+    guard.write_ring("/dev/spidev0.0", bytes([0, 255, 1, 128, 0x5A, 7]))
+    # The ioctls are SPI_IOC_WR_MODE and SPI_IOC_WR_MAX_SPEED_HZ of <linux/spi/spidev.h>.
+    assert spi.done == [
+        ("open", "/dev/spidev0.0", os.O_RDWR | os.O_CLOEXEC),
+        ("ioctl", 7, 0x40016B01, b"\0"),
+        ("ioctl", 7, 0x40046B04, (2_400_000).to_bytes(4, sys.byteorder)),
+        ("write", 7, on_the_wire(0, 255, 1, 128, 0x5A, 7)),
+        ("close", 7),
+    ]
+
+
+def test_a_ring_that_cannot_be_written_to_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    spi = FakeSpi(monkeypatch, broken="write")
+    with pytest.raises(OSError, match="broken"):
+        guard.write_ring("/dev/spidev0.0", bytes(3))
+    assert spi.done[-1] == ("close", 7)
+
+
+def test_rings_and_pins_are_darkened_and_each_that_is_not_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spi = FakeSpi(monkeypatch, broken="/dev/spidev0.1")
+    driven: list[tuple[str, int, int]] = []
+
+    def drive(chip: str, pin: int, level: int) -> None:
+        driven.append((chip, pin, level))
+        if pin == 27:
+            raise OSError(errno.EINVAL, "no such line")
+
+    monkeypatch.setattr(guard, "drive", drive)
+    dark = {"17": 0, "/dev/spidev0.1": 3, "/dev/spidev0.0": 2, "27": 1, "22": 1}
+    assert guard.darken("/dev/gpiochip0", dark) == [
+        "/dev/spidev0.1: no such device",
+        "GPIO 27: no such line",
+    ]
+    assert driven == [
+        ("/dev/gpiochip0", 17, 0),
+        ("/dev/gpiochip0", 27, 1),
+        ("/dev/gpiochip0", 22, 1),
+    ]
+    assert [each for each in spi.done if each[0] == "write"] == [
+        ("write", 7, on_the_wire(*[0] * 6))
+    ]
+
+
+def test_a_file_of_levels_takes_pins_only(tmp_path: Path) -> None:
+    levels = tmp_path / "levels"
+    levels.write_bytes(bytes([9] * 30))
+    assert guard.darken(f"levels:{levels}", {"0": 1, "/dev/spidev0.0": 12, "29": 0}) == []
+    assert levels.read_bytes() == bytes([255, *[9] * 28, 0])
+    assert guard.darken(f"levels:{tmp_path}/none", {"0": 1}) == [
+        f"{tmp_path}/none: No such file or directory"
+    ]
+
+
+def test_what_is_watched_is_darkened_when_its_pipe_closes_and_not_before(tmp_path: Path) -> None:
+    levels = tmp_path / "levels"
+    levels.write_bytes(bytes([9] * 3))
+    program = [sys.executable, "-I", "-S", guard.__file__, "--watch", f"levels:{levels}", "1=1"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, start_new_session=True) as watching:
+        assert watching.stdin is not None
+        stat = Path(f"/proc/{watching.pid}/status")
+
+        def ignored() -> set[int]:
+            line = next(each for each in stat.read_text().splitlines() if "SigIgn" in each)
+            mask = int(line.split()[1], 16)
+            return {number for number in range(1, 32) if mask >> (number - 1) & 1}
+
+        wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+        wait_for(lambda: wanted <= ignored())
+        for number in wanted:
+            watching.send_signal(number)
+        watching.stdin.write(b"x" * 200)  # which means nothing
+        watching.stdin.flush()
+        unread = bytearray(4)
+
+        def left() -> int:
+            fcntl.ioctl(watching.stdin, termios.FIONREAD, unread)  # type: ignore[arg-type]
+            return int.from_bytes(unread, sys.byteorder)
+
+        wait_for(lambda: left() == 0)
+        assert watching.poll() is None
+        assert levels.read_bytes() == bytes([9] * 3)
+        watching.stdin.close()
+        assert watching.wait(10) == 0
+    assert levels.read_bytes() == bytes([9, 255, 9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import shutil
@@ -103,3 +104,39 @@ def test_the_examples_of_the_document_work_as_they_are_printed(tmp_path):
     state_line = next(line for line in printed if line.endswith("-C 1 -t " + TOPICS.state))
     assert json.loads(heard[state_line])["session"] == "idle"
     assert all(heard[line] for line in printed if line.startswith("mosquitto_sub"))
+
+
+def test_a_paragraph_is_as_wide_as_it_may_be_and_breaks_between_words_only():
+    words = ["long" * 40, *["up-to-date and"] * 30, "x" * 118, "y"]
+    lines = contract._paragraph(*words).split("\n")
+    assert " ".join(lines) == " ".join(words), "no word is broken and none is lost"
+    assert max(map(len, lines[1:])) == 118
+    for line, following in itertools.pairwise(lines):
+        first = following.split()[0]
+        assert len(line) <= 118 or " " not in line
+        assert len(line) + 1 + len(first) > 118, "there is room for no more"
+
+
+def test_an_example_is_a_line_for_a_shell():
+    for example in contract.examples(TOPICS):
+        words = shlex.split(example.line("nas.local"))
+        assert words == [example.tool, "-h", "nas.local", *example.arguments]
+    line = contract.Example("", "pub", ("-t", "a/+/b_c", "x y", "50%", "'"[:0])).line("h")
+    assert line == "pub -h h -t a/+/b_c 'x y' 50% "
+
+
+def test_the_box_of_the_samples_has_a_phone_in_its_hand():
+    shown = contract.samples(CONFIG)
+    state = shown["state"]
+    told = {
+        name: state[name] for name in ("session", "session_since", "until", "activity", "since")
+    }
+    assert told == {
+        "session": "focus",
+        "session_since": "2026-03-05T11:47:46+00:00",
+        "until": "2026-03-05T12:12:46+00:00",
+        "activity": "phone",
+        "since": "2026-03-05T11:59:46+00:00",
+    }
+    assert shown["event"]["at"] == "2026-03-05T11:59:47.500+00:00"
+    assert CONFIG.policy.phone_hold_s == 1.5

@@ -25,7 +25,14 @@ from edge.mqtt.delivery import (
     Message,
     counted_since,
 )
-from edge.mqtt.payloads import encode, event_payload
+from edge.mqtt.payloads import (
+    WallTime,
+    encode,
+    event_payload,
+    health_payload,
+    state_payload,
+    today_payload,
+)
 from edge.mqtt.topics import Topics
 from tests.fakes import FakeClock
 
@@ -746,3 +753,367 @@ def test_where_to_remember_what_was_announced_is_made(tmp_path: Path):
     Announced(path).remember({"a/b"}, {"c": "sensor"})
     again = Announced(path)
     assert (again.topics, dict(again.components)) == ({"a/b"}, {"c": "sensor"})
+
+
+# ---------------------------------------------------------------- all of it, message by message
+
+
+def test_every_message_of_a_connection_is_exactly_this():
+    desk = Desk()
+    desk.announced.remember({f"{BASE}/availability", "z/availability", "z/state", "b/state"}, {})
+    desk.outbox.add(1, median=0.8)
+    desk.clock.advance(40)  # the state and the rest were told before
+    desk.delivery.begin(Limits())
+    now = NOON + timedelta(seconds=40)
+    state = decide.start(CONFIG, at_s=100.0)
+    day = Day("2026-03-05", ("desk",), (Totals(pickups=3),))
+    since = counted_since("2026-03-05", NOON, kept=True)
+    told_state = state_payload(state, CONFIG, WallTime(100.0, NOON))
+    record = Record(1, "id-1", EventType.PICKUP, NOON, "desk", {"median": 0.8})
+    assert desk.pump() == [
+        Message("b/state", b"", True, 1, None),
+        Message("z/state", b"", True, 1, None),
+        Message("z/availability", b"", True, 1, None),
+        Message(
+            "homeassistant/device/procrastobot_desk/config",
+            discovery.message(CONFIG),
+            True,
+            1,
+            None,
+        ),
+        Message(f"{BASE}/state", encode(told_state), True, 1, None),
+        Message(f"{BASE}/today", encode(today_payload(day, since=since)), True, 1, None),
+        Message(
+            f"{BASE}/health",
+            encode(health_payload({"fps": 9.5}, now=now, queued=1)),
+            True,
+            1,
+            90,
+        ),
+        Message(f"{BASE}/availability", b"online", True, 1, None),
+        Message(f"{BASE}/event", encode(event_payload(record, now=now)), False, 1, None),
+    ]
+    assert desk.announced.topics == {
+        "homeassistant/device/procrastobot_desk/config",
+        *(f"{BASE}/{name}" for name in ("state", "today", "health", "availability")),
+    }
+    assert dict(desk.announced.components) == discovery.platforms(CONFIG)
+
+
+def test_what_a_poorer_broker_gets_is_exactly_this():
+    desk = Desk()
+    desk.announced.remember({f"{BASE}/health", "z/health"}, {})
+    desk.outbox.add(1)
+    desk.delivery.begin(Limits(expiry=False))
+    kept = {m.topic: (m.retain, m.qos, m.expires_s) for m in desk.pump()}
+    assert kept == {
+        "z/health": (True, 1, None),  # what was left under an old name is taken away
+        "homeassistant/device/procrastobot_desk/config": (True, 1, None),
+        f"{BASE}/state": (True, 1, None),
+        f"{BASE}/today": (True, 1, None),
+        f"{BASE}/health": (False, 1, None),
+        f"{BASE}/availability": (True, 1, None),
+        f"{BASE}/event": (False, 1, None),
+    }
+    desk.reconnect(Limits(retain=False, qos=0))
+    desk.delivery.pump(desk.publish)
+    assert {(m.retain, m.qos) for m in desk.sent[len(kept) :]} == {(False, 0)}
+    assert desk.sent[-1].topic == f"{BASE}/availability"
+
+
+def test_without_discovery_home_assistant_hears_nothing():
+    desk = Desk(replace(CONFIG, mqtt=replace(CONFIG.mqtt, discovery=False)))
+    desk.delivery.begin(Limits())
+    assert topics_of(desk.pump()) == ["state", "today", "health", "availability"]
+    assert dict(desk.announced.components) == {}
+
+
+def test_a_complaint_names_all_that_is_not_taken_and_each_reason_once():
+    desk = Desk()
+    assert desk.delivery.complaint == ""
+    desk.delivery.deny("b", "Not authorized")
+    assert desk.delivery.complaint == (
+        "the broker does not take b (not authorized); its rules have to allow it"
+    )
+    desk.delivery.deny("c", "Quota exceeded")
+    desk.delivery.deny("a", "Not authorized")
+    assert desk.delivery.complaint == (
+        "the broker does not take a, b, c (not authorized, quota exceeded); its rules have to"
+        " allow it"
+    )
+    desk.delivery.deny("b", "")
+    desk.delivery.deny("never denied", "")
+    assert desk.delivery.complaint == (
+        "the broker does not take a, c (not authorized, quota exceeded); its rules have to allow it"
+    )
+
+
+def test_what_is_not_taken_is_logged_in_these_words(caplog):
+    desk = Desk()
+    desk.outbox.add(2)
+    desk.delivery.begin(Limits())
+    desk.pump(refuse=("/event", "/today"))
+    desk.delivery.deny(f"{BASE}/command/+", "Not authorized")
+    assert [each.message for each in caplog.records] == [
+        f"the broker does not take {BASE}/today: Not authorized",
+        "the broker does not take events: Not authorized",
+        f"the broker does not let this box hear {BASE}/command/+: Not authorized",
+    ]
+    caplog.clear()
+    desk.reconnect(Limits(packet_bytes=300, retain=False))
+    desk.outbox.events.clear()
+    desk.pump()
+    config = f"{BASE}/state is too large for the broker, which takes 300 bytes at most"
+    assert [each.message for each in caplog.records] == [
+        "the broker keeps nothing: who comes later sees what changes next",
+        "the broker takes 300 bytes at most: the box is not announced to Home Assistant",
+        config,
+    ]
+
+
+@pytest.mark.parametrize("most", [9000, 4000])
+def test_how_much_is_not_announced_is_said(most, caplog):
+    size = most - 24 - len("homeassistant/device/procrastobot_desk/config")
+    _, left_out = discovery.fitting(CONFIG, size)
+    desk = Desk()
+    desk.delivery.begin(Limits(packet_bytes=most))
+    announced = desk.pump()[0]
+    assert announced.payload == discovery.fitting(CONFIG, size)[0]
+    assert announced.bytes <= most
+    every = len(discovery.components(CONFIG))
+    assert [each.message for each in caplog.records] == [
+        f"the broker takes {most} bytes at most: {len(left_out)} of {every} entities are not"
+        " announced to Home Assistant"
+    ]
+    caplog.clear()
+    roomy = Desk()
+    roomy.delivery.begin(Limits(packet_bytes=12_500))
+    short = roomy.pump()[0]
+    assert len(json.loads(short.payload)["cmps"]) == every
+    assert [each.message for each in caplog.records] == []
+
+
+def test_of_two_limits_the_lower_one_holds():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    assert desk.sent[0].topic.endswith("/config")
+    size = desk.sent[0].bytes
+    desk.delivery.settle(desk.waiting.pop(0), refused="Packet too large", reason=TOO_LARGE)
+    desk.pump()
+    assert max(each.bytes for each in desk.sent[1:]) <= size // 2
+    for limit in (2000, 100_000):
+        first = len(desk.sent)
+        desk.reconnect(Limits(packet_bytes=limit))
+        desk.pump()
+        most = min(limit, size // 2)
+        assert most - 200 < max(each.bytes for each in desk.sent[first:]) <= most
+
+
+def test_events_that_were_too_large_are_told_again_from_the_first_of_them():
+    desk = Desk()
+    desk.outbox.add(1)
+    desk.outbox.add(1, story="x" * 3000)
+    desk.outbox.add(1, story="y" * 3000)
+    desk.outbox.add(1)
+    desk.delivery.begin(Limits())
+    desk.pump(most=2000)
+    numbers = [
+        (payload["number"], bool(payload["details"]))
+        for payload in (json.loads(m.payload) for m in desk.sent if m.topic.endswith("/event"))
+    ]
+    assert numbers == [
+        *((1, False), (2, True), (3, True), (4, False)),
+        *((2, False), (3, False)),
+    ]
+    assert desk.outbox.queued == 0
+
+
+def test_an_answer_to_nothing_is_passed_over():
+    desk = Desk()
+    desk.delivery.settle(7)
+    desk.delivery.end(too_large=True, hung_up=True)
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    desk.delivery.settle(999, refused="Not authorized", reason=0x87)
+    assert desk.delivery.complaint == ""
+    desk.delivery.end(too_large=False, hung_up=False)
+    desk.delivery.settle(desk.waiting[0], refused="Not authorized", reason=0x87)
+    assert desk.delivery.complaint == ""
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "again"), [(1.5, False), (2.0, False), (2.5, True), (-2.0, False), (-2.5, True)]
+)
+def test_a_clock_that_was_set_by_more_than_two_seconds_was_set(offset_s, again):
+    desk = Desk()
+    state = replace(decide.start(CONFIG, at_s=100.0), until_s=160.0)
+    told = []
+    for set_by_s in (0.0, offset_s):
+        desk.set_by_s = set_by_s
+        desk.delivery.state(state, desk.clock())
+        wanted = desk.delivery._slots[f"{BASE}/state"].wanted
+        assert not isinstance(wanted, bytes)
+        assert wanted is not None
+        told.append(datetime.fromisoformat(str(wanted["until"])))
+    assert told[0] == NOON + timedelta(seconds=60)
+    assert (told[1] != told[0]) == again
+    if again:
+        assert abs((told[1] - told[0]).total_seconds() - offset_s) <= 0.5
+
+
+def test_how_long_ago_a_state_was_told_is_allowed_for():
+    desk = Desk()
+    desk.delivery._state = None
+    desk.clock.advance(30)
+    desk.delivery._wall_offset_s = None
+    state = replace(decide.start(CONFIG, at_s=7.0), until_s=67.0)
+    desk.delivery.state(state, desk.clock() - 12.0)  # it was told twelve seconds ago
+    wanted = desk.delivery._slots[f"{BASE}/state"].wanted
+    assert not isinstance(wanted, bytes)
+    assert wanted is not None
+    assert datetime.fromisoformat(str(wanted["until"])) == NOON + timedelta(seconds=30 - 12 + 60)
+
+
+def test_details_that_cannot_be_told_are_logged_with_the_number_of_their_event(caplog):
+    desk = Desk()
+    desk.outbox.add(4)
+    desk.outbox.add(1, median=float("nan"))
+    desk.delivery.begin(Limits())
+    desk.pump()
+    assert [each.message for each in caplog.records] == ["the details of event 5 cannot be told"]
+
+
+@pytest.mark.parametrize("reason", [0x87, 0x94, 0x96, 0x97])
+def test_another_reason_than_its_size_shortens_nothing(reason, caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    desk.delivery.settle(desk.waiting.pop(0), refused="Another", reason=reason)
+    assert "kept below" not in caplog.text
+    assert "(another)" in desk.delivery.complaint
+
+
+@pytest.mark.parametrize(("second", "learnt"), [(1099, False), (1100, True), (1101, False)])
+def test_only_the_same_size_twice_is_suspicious(second, learnt, caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    for size in (1100, second):
+        exactly(desk, size)
+        desk.delivery.grown()
+        desk.delivery.pump(desk.publish)
+        assert max(desk.sent[number - 1].bytes for number in desk.waiting) == size
+        desk.outbox.events.clear()
+        desk.reconnect(hung_up=True)
+        desk.pump()
+    assert ("are kept below 550" in caplog.text) == learnt
+    assert ("are kept below" in caplog.text) == learnt
+
+
+def test_once_something_was_too_large_the_next_time_is_believed_at_once(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    desk.delivery.settle(desk.waiting.pop(0), refused="Packet too large", reason=TOO_LARGE)
+    desk.pump()
+    caplog.clear()
+    exactly(desk, 1500)
+    desk.delivery.grown()
+    desk.delivery.pump(desk.publish)
+    desk.reconnect(hung_up=True)
+    assert [each.message for each in caplog.records] == [
+        "the broker does not take a message of 1500 bytes; they are kept below 750"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "told_again"), [(b"online", False), (b"a", True), (b"z", True), (b"", True)]
+)
+def test_whatever_else_is_written_as_its_availability_is_put_right(payload, told_again):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    assert desk.delivery.heard_of_itself(payload) == (payload == b"")
+    assert topics_of(desk.pump()) == (["availability"] if told_again else [])
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_another_day_than_that_of_its_start_is_counted_from_midnight(days):
+    started = datetime.now().astimezone()
+    day = (started + timedelta(days=days)).date()
+    since = counted_since(day.isoformat(), started, kept=False)
+    assert (since.date(), since.hour, since.minute, since.second) == (day, 0, 0, 0)
+    assert since == counted_since(day.isoformat(), started, kept=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 14, 20, 99])
+def test_events_are_asked_for_when_half_of_them_have_room(at_once):
+    desk = Desk()
+    desk.delivery.begin(Limits(at_once=at_once))
+    desk.pump()
+    desk.outbox.asked.clear()
+    desk.outbox.add(60)
+    desk.delivery.grown()
+    desk.delivery.pump(desk.publish)
+    window = min(at_once, 14)
+    assert (desk.outbox.asked, len(desk.waiting)) == ([(0, window)], window)
+    enough = max(window // 2, 1)
+    for settled in range(1, enough + 1):
+        desk.delivery.settle(desk.waiting.pop(0))
+        desk.delivery.pump(desk.publish)
+        asked = [(0, window)] + ([(window, enough)] if settled == enough else [])
+        assert desk.outbox.asked == asked
+
+
+def test_the_box_has_something_to_say_once_its_state_is_known():
+    desk = Desk()
+    assert desk.delivery.has_something
+    desk.delivery._state = None
+    assert not desk.delivery.has_something
+    desk.delivery.begin(Limits())
+    assert desk.delivery.announce_at_s == 100.0
+    assert not desk.delivery.flushed
+    desk.delivery.end(too_large=False, hung_up=False)
+    assert desk.delivery.announce_at_s is None
+
+
+def test_all_is_announced_at_its_time_and_not_before():
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.pump()
+    desk.delivery.announce_at_s = 102.0
+    desk.clock.advance(1.75)
+    assert desk.pump() == []
+    desk.clock.advance(0.25)
+    assert topics_of(desk.pump())[1:] == ["state", "today", "health", "availability"]
+    assert desk.delivery.announce_at_s is None
+
+
+def test_a_broker_that_acknowledges_nothing_leaves_room_for_all():
+    desk = Desk()
+    desk.outbox.add(50)
+    desk.delivery.begin(Limits(qos=0, at_once=1))
+    for _ in range(60):
+        desk.delivery.pump(desk.publish)
+    assert desk.outbox.queued == 0
+    assert dict(desk.announced.components) == discovery.platforms(CONFIG)
+
+
+def test_what_was_announced_is_remembered_through_a_farewell():
+    two = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
+    one = replace(two, seats=two.seats[:1])
+    announced = Announced()
+    for config in (two, one):
+        desk = Desk(config, announced)
+        desk.delivery.begin(Limits())
+        desk.delivery.pump(desk.publish)
+        before = dict(announced.components)
+        farewell = desk.waiting.pop(0)
+        desk.delivery.settle(farewell)
+        topics = {f"{BASE}/{name}" for name in ("state", "today", "health", "availability")}
+        assert announced.topics == topics | {"homeassistant/device/procrastobot_desk/config"}
+        if config is one:
+            assert dict(announced.components) == before == discovery.platforms(two)
+        desk.pump()
+        assert dict(announced.components) == discovery.platforms(config)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import logging
 import os
+import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,12 +28,14 @@ from edge.domain import Fault, FaultChange
 from edge.inbox import CommandInbox
 from edge.mqtt import broker, credentials, discovery, keeper, trouble
 from edge.mqtt import client as module
+from edge.mqtt import listener as listener_module
 from edge.mqtt import probe as probe_module
-from edge.mqtt.backoff import Backoff
+from edge.mqtt.announced import Announced
+from edge.mqtt.backoff import Backoff, Bucket
 from edge.mqtt.client import Address, MqttClient, _Attempt, configured_address
 from edge.mqtt.commands import Refusal
 from edge.mqtt.delivery import Limits, Message
-from edge.mqtt.listener import Listener
+from edge.mqtt.listener import Heard, Listener
 from edge.mqtt.probe import probe
 from edge.mqtt.topics import Topics
 from edge.mqtt.trouble import Trouble
@@ -288,6 +293,18 @@ def test_what_a_broker_does_not_take_is_left_out_and_tried_again_at_once():
     assert "QoS" in ended(line, connack=trouble.QOS_NOT_SUPPORTED).text
 
 
+@pytest.mark.parametrize("connack", [0x80, 0x83, 0x85, 0x97, 0x99, 0x9C, 0x9F])
+def test_another_refusal_changes_nothing_of_what_is_spoken(connack):
+    line = Line()
+    spoken = line.client._spoken
+    assert ended(line, connack=connack) == trouble.of_refusal(connack)
+    assert (spoken.version, spoken.will_retain, spoken.will_qos) == (
+        MQTTProtocolVersion.MQTTv5,
+        True,
+        1,
+    )
+
+
 @pytest.mark.parametrize("connack", [None, trouble.UNSUPPORTED_VERSION])
 def test_an_old_version_is_tried_at_once_and_the_new_one_the_next_time(connack):
     line = Line()
@@ -444,6 +461,26 @@ def test_what_is_heard_makes_it_announce_itself_again(topic, payload, retained, 
         assert line.client._delivery.announce_at_s is None
 
 
+@pytest.mark.parametrize("base", ["a", "z"])
+@pytest.mark.parametrize("prefix", ["b", "y"])
+def test_each_topic_is_told_from_the_others_by_all_of_its_name(base, prefix):
+    config = with_(base_topic=base, discovery_prefix=prefix)
+    for topic, payload, again, heard in (
+        (f"{prefix}/status", b"online", True, False),
+        (f"{prefix}/status", b"onlinf", False, False),
+        (f"{prefix}/status", b"a", False, False),
+        (f"{base}/desk/availability", b"", True, False),
+        (f"{base}/desk/availability", b"z", False, False),
+        (f"{base}/desk/command/mute", b"ON", False, True),
+        (f"{base}/desk/a", b"ON", False, False),
+    ):
+        line = Line(config)
+        message = SimpleNamespace(topic=topic, payload=payload, retain=False)
+        line.client._on_message(None, None, message)  # type: ignore[arg-type]
+        assert (line.client._delivery.announce_at_s is not None) == again, topic
+        assert bool(line.inbox.drain()) == heard, topic
+
+
 def test_a_topic_that_is_no_text_is_passed_over():
     class Odd:
         @property
@@ -530,6 +567,128 @@ def test_no_broker_is_trusted_without_a_certificate_that_is_checked():
     assert context.verify_flags & ssl.VERIFY_X509_TRUSTED_FIRST
 
 
+class Context:
+    """What is done to it."""
+
+    def __init__(self) -> None:
+        self.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        self.verify_flags = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_TRUSTED_FIRST
+        self.chains: list[tuple[str, str | None]] = []
+
+    def load_cert_chain(self, cert: str, key: str | None) -> None:
+        self.chains.append((cert, key))
+
+
+@pytest.mark.parametrize("left", [(), ("mqtt-ca",), ("mqtt-cert",), ("mqtt-cert", "mqtt-key")])
+@pytest.mark.parametrize("given", [(), ("ca_file",), ("cert_file",), ("cert_file", "key_file")])
+def test_certificates_come_from_the_configuration_or_from_systemd(
+    tmp_path, monkeypatch, given, left
+):
+    made: list[str | None] = []
+    context = Context()
+
+    def create(cafile: str | None = None) -> Context:
+        made.append(cafile)
+        return context
+
+    for name in (*given, *left):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(credentials.ssl, "create_default_context", create)
+    config = with_(**{name: str(tmp_path / name) for name in given})
+    assert credentials.tls_context(config) is context
+
+    def found(setting: str, credential: str) -> str | None:
+        name = setting if setting in given else credential if credential in left else None
+        return None if name is None else str(tmp_path / name)
+
+    cert = found("cert_file", "mqtt-cert")
+    assert made == [found("ca_file", "mqtt-ca")]
+    assert context.chains == ([(cert, found("key_file", "mqtt-key"))] if cert else [])
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_flags == ssl.VERIFY_X509_TRUSTED_FIRST
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    if not given:
+        context.chains.clear()
+        credentials.tls_context(config)
+        assert (made[1:], context.chains) == ([None], [])
+
+
+@pytest.mark.parametrize("missing", ["cert_file", "key_file"])
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path, missing):
+    for name in ("cert_file", "key_file"):
+        if name != missing:
+            (tmp_path / name).touch()
+    config = with_(cert_file=str(tmp_path / "cert_file"), key_file=str(tmp_path / "key_file"))
+    with pytest.raises(FileNotFoundError) as caught:
+        credentials.tls_context(config)
+    assert caught.value.filename == str(tmp_path / missing)
+
+
+# ---------------------------------------------------------------- what was announced
+
+
+def test_what_is_announced_is_written_as_it_is_and_only_when_it_changes(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "announced.json"
+    kept = Announced(path)
+    assert (kept.topics, kept.components) == (frozenset(), {})
+    kept.remember((), {})
+    assert not path.exists(), "that is known already"
+    kept.remember(["b", "a"], {"k": "sensor"})
+    assert json.loads(path.read_text()) == {"topics": ["a", "b"], "components": {"k": "sensor"}}
+    path.unlink()
+    kept.remember({"a", "b"}, {"k": "sensor"})
+    assert not path.exists(), "that is known already"
+    kept.remember({"a", "b"}, {"k": "event"})
+    kept.remember({"a"}, {"k": "event"})
+    again = Announced(path)
+    assert (again.topics, dict(again.components)) == ({"a"}, {"k": "event"})
+    memory = Announced()
+    memory.remember({"a"}, {"k": "event"})
+    assert (memory.topics, memory.components) == ({"a"}, {"k": "event"})
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"topics": ["a/+"], "components": {}},
+        {"topics": ["a/#"], "components": {}},
+        {"topics": ["a\n"], "components": {}},
+        {"topics": [""], "components": {}},
+        {"topics": [3], "components": {}},
+        {"topics": ["a"], "components": {"": "x"}},
+        {"topics": ["a"], "components": {"k": ""}},
+        {"topics": ["a"], "components": {"k": None}},
+        {"topics": ["a"], "components": ["k"]},
+        {"topics": ["a"]},
+        ["a"],
+    ],
+)
+def test_a_memory_with_anything_odd_in_it_is_none(tmp_path, caplog, found):
+    path = tmp_path / "announced.json"
+    path.write_text(json.dumps(found))
+    kept = Announced(path)
+    assert (kept.topics, kept.components) == (frozenset(), {})
+    assert f"what was announced before is not known: {path}: " in caplog.text
+    caplog.clear()
+    path.write_text(json.dumps({"topics": ["a/b c"], "components": {"k_1": "x"}}))
+    assert (Announced(path).topics, caplog.text) == ({"a/b c"}, "")
+    assert (Announced(tmp_path / "none").topics, caplog.text) == (frozenset(), "")
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+def test_a_bucket_fills_no_further_than_its_brim_and_gives_whole_drops(burst):
+    clock = FakeClock()
+    bucket = Bucket(burst=burst, per_s=0.5, clock=clock)
+    assert [bucket.take() for _ in range(burst + 1)] == [True] * burst + [False]
+    clock.advance(1.5)
+    assert not bucket.take()
+    clock.advance(0.5)
+    assert [bucket.take(), bucket.take()] == [True, False]
+    clock.advance(1000)
+    assert [bucket.take() for _ in range(burst + 1)] == [True] * burst + [False]
+
+
 # ---------------------------------------------------------------- the broker in the box
 
 
@@ -541,6 +700,8 @@ def test_no_broker_is_trusted_without_a_certificate_that_is_checked():
         ("0.0.0.0", "", "listener 1234 127.0.0.1", True),
         ("0.0.0.0", "p", "listener 1234 0.0.0.0", False),
         ("::", "p", "listener 1234", False),
+        ("box.local", "p", "listener 1234 box.local", False),
+        ("fd00::1", "", "listener 1234 127.0.0.1", True),
     ],
 )
 def test_the_broker_in_the_box_is_told_all_its_bounds(host, password, listener, open_):
@@ -678,6 +839,151 @@ def test_how_mosquitto_ended_is_told(tmp_path, monkeypatch, script):
     assert kept._run() == ENDS[script]
 
 
+class Mosquitto:
+    """A process as it is started: with what, and how it takes its end."""
+
+    last: Mosquitto
+    says: tuple[str, ...] = ()
+    stays = False
+
+    def __init__(self, command: list[str], **more: object) -> None:
+        Mosquitto.last = self
+        self.command, self.more = command, more
+        self.done: list[object] = []
+        self.stderr = iter(self.says)
+
+    def terminate(self) -> None:
+        self.done.append("terminate")
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def wait(self, patience_s: float | None = None) -> int:
+        self.done.append(("wait", patience_s))
+        if self.stays and patience_s is not None:
+            raise keeper.subprocess.TimeoutExpired("mosquitto", patience_s)
+        return 7
+
+
+@pytest.mark.parametrize(("uid", "user", "groups"), [(0, "nobody", []), (1000, None, None)])
+def test_mosquitto_is_started_in_exactly_this_way(tmp_path, monkeypatch, uid, user, groups):
+    monkeypatch.setattr(keeper.subprocess, "Popen", Mosquitto)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(keeper, "unprivileged", lambda: user)
+    monkeypatch.setattr(keeper, "_bounds", lambda: ["setpriv", "--"])
+    monkeypatch.setattr(keeper.os, "geteuid", lambda: uid)
+    for service, wrap in ((False, ["setpriv", "--"]), (True, [])):
+        kept = keeper.Keeper(tmp_path, service=service)
+        assert kept._run() == "it ended (exit code 7): "
+        made = Mosquitto.last
+        assert made.command == [
+            *wrap, "/usr/sbin/mosquitto", "-c", f"{tmp_path}/mosquitto.conf",
+        ]  # fmt: skip
+        assert made.more == {
+            "user": user,
+            "extra_groups": groups,
+            "cwd": tmp_path,
+            "stdin": keeper.subprocess.DEVNULL,
+            "stdout": keeper.subprocess.DEVNULL,
+            "stderr": keeper.subprocess.PIPE,
+            "errors": "replace",
+        }
+        assert made.done == [("wait", 5.0)]
+        assert kept._process is None
+
+
+@pytest.mark.parametrize(
+    ("says", "stays", "why", "done"),
+    [
+        (("Error: a\n", "then b\n", " \n"), False, "a", [("wait", 5.0)]),
+        (("Error: a\n", "Error: b\n"), False, "b", [("wait", 5.0)]),
+        (("a\n", " b \n", "\n"), False, "it ended (exit code 7): b", [("wait", 5.0)]),
+        (("x\n",), True, "it ended (exit code 7): x", [("wait", 5.0), "kill", ("wait", None)]),
+        (
+            ("Error: out of memory\n", "Error: out of memory\n"),
+            False,
+            "its memory was full; what others had it keep is forgotten",
+            ["terminate", ("wait", 5.0)],
+        ),
+    ],
+)
+def test_the_last_words_of_mosquitto_are_why_it_ended(
+    tmp_path, monkeypatch, says, stays, why, done
+):
+    monkeypatch.setattr(keeper.subprocess, "Popen", Mosquitto)
+    monkeypatch.setattr(keeper, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(Mosquitto, "says", says)
+    monkeypatch.setattr(Mosquitto, "stays", stays)
+    kept = keeper.Keeper(tmp_path, service=True)
+    for _ in range(2):  # what was so the last time is forgotten
+        assert kept._run() == why
+        assert Mosquitto.last.done == done
+    monkeypatch.setattr(Mosquitto, "says", ())
+    monkeypatch.setattr(Mosquitto, "stays", False)
+    assert kept._run() == "it ended (exit code 7): "
+
+
+def test_a_broker_that_does_not_run_is_said_and_nobody_waits_for_it(tmp_path, caplog, monkeypatch):
+    played = Played(tmp_path, [0.0, 0.0, 0.0])
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: played.now_s))
+    began = "it has not started yet"
+    assert (played.why, played._changed.is_set()) == (began, False)
+    played.keep()
+    assert [each.message for each in caplog.records] == [
+        "the broker in the box does not run: it ended; tried again in 1 s",
+        "the broker in the box does not run: it ended; tried again in 2 s",
+    ]
+    assert played._changed.is_set()
+    assert played.wait(9.0) is False
+
+
+@pytest.mark.parametrize(("invocation", "service"), [("abc", True), ("", False), (None, False)])
+def test_the_service_keeps_mosquitto_until_it_is_told_to_stop(
+    tmp_path, monkeypatch, invocation, service
+):
+    done: list[object] = []
+    handlers: dict[int, Callable[..., None]] = {}
+
+    class Keeping:
+        def __init__(self, folder: Path, *, service: bool) -> None:
+            done.append((folder, service))
+
+        def keep(self) -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                handlers.pop(number)(number, None)
+            done.append("kept")
+
+        def close(self) -> None:
+            done.append("closed")
+
+    if invocation is None:
+        monkeypatch.delenv("INVOCATION_ID", raising=False)
+    else:
+        monkeypatch.setenv("INVOCATION_ID", invocation)
+    monkeypatch.setattr(keeper, "Keeper", Keeping)
+    monkeypatch.setattr(keeper.signal, "signal", handlers.__setitem__)
+    assert keeper.main([str(tmp_path)]) == 0
+    assert done == [(tmp_path, service), "closed", "closed", "kept"]
+    assert handlers == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({None: "/usr/bin/mosquitto"}, "/usr/bin/mosquitto"),
+        ({"/usr/sbin:/usr/local/sbin": "/usr/sbin/mosquitto"}, "/usr/sbin/mosquitto"),
+        ({}, None),
+    ],
+)
+def test_mosquitto_is_found_where_debian_puts_it(monkeypatch, there, found):
+    def which(name: str, path: str | None = None) -> str | None:
+        assert name == "mosquitto"
+        return there.get(path)
+
+    monkeypatch.setattr(keeper.shutil, "which", which)
+    assert keeper.find_mosquitto() == found
+
+
 def test_a_mosquitto_that_cannot_be_started_says_why(tmp_path, monkeypatch):
     kept = keeper.Keeper(tmp_path, service=True)
     monkeypatch.setattr(keeper, "find_mosquitto", lambda: None)
@@ -705,6 +1011,156 @@ def test_a_broker_whose_files_cannot_be_written_says_why(tmp_path, monkeypatch):
         broker.open_broker(BrokerConfig(enabled=True))
 
 
+class Kept:
+    """A keeper that is told to start, waited for, and told to end."""
+
+    def __init__(self) -> None:
+        self.why = "it has not started yet"
+        self.begun, self.ended = threading.Event(), threading.Event()
+        self.waited_s: list[float] = []
+        self.thread = ("", False)
+
+    def keep(self) -> None:
+        current = threading.current_thread()
+        self.thread = current.name, current.daemon
+        self.begun.set()
+        self.ended.wait(10)
+
+    def wait(self, patience_s: float) -> bool:
+        self.waited_s.append(patience_s)
+        return self.begun.wait(10)
+
+    def close(self) -> None:
+        self.ended.set()
+
+
+def test_a_broker_of_its_own_is_started_waited_for_and_ended_with_all_that_it_wrote(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "box.sock").touch()
+    kept = Kept()
+    own = broker.Broker(folder, 1234, kept)  # type: ignore[arg-type]
+    assert (own.port, own.socket) == (1234, str(folder / "box.sock"))
+    assert (kept.thread, kept.waited_s) == (("broker", True), [5.0])
+    assert own.why == "it has not started yet"
+    kept.why = "its port is taken"
+    assert own.why == "its port is taken"
+    assert own._thread.is_alive()
+    joined: list[float] = []
+    join = own._thread.join
+    monkeypatch.setattr(own._thread, "join", lambda most_s: (joined.append(most_s), join(most_s)))
+    own.close()
+    assert (joined, own._thread.is_alive()) == ([10.0], False)
+    assert not folder.exists()
+
+
+def test_a_broker_that_is_a_service_is_left_running(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROCRASTOBOT_BROKER", str(tmp_path))
+    found = broker.open_broker(BrokerConfig(enabled=True, port=77))
+    assert found is not None
+    assert (found.port, found.socket) == (77, str(tmp_path / "box.sock"))
+    found.close()
+    assert tmp_path.is_dir()
+    assert broker.open_broker(BrokerConfig(enabled=False)) is None
+
+
+@pytest.mark.parametrize(("port", "user"), [(4321, None), (0, "nobody")])
+def test_a_broker_is_opened_where_its_files_are(tmp_path, monkeypatch, port, user):
+    done: list[tuple] = []
+    monkeypatch.delenv(broker.MANAGED, raising=False)
+    monkeypatch.setattr(broker, "find_mosquitto", lambda: "/usr/sbin/mosquitto")
+    monkeypatch.setattr(broker, "unprivileged", lambda: user)
+    monkeypatch.setattr(broker.shutil, "chown", lambda *given: done.append(("chown", *given)))
+    monkeypatch.setattr(broker.tempfile, "mkdtemp", lambda prefix: f"{tmp_path}/{prefix}x")
+    monkeypatch.setattr(broker, "Keeper", lambda folder: ("keeper of", folder))
+    monkeypatch.setattr(broker, "Broker", lambda *given: given)
+    monkeypatch.setattr(broker, "write", lambda *given, **more: done.append((*given, more)))
+    config = BrokerConfig(enabled=True, port=port, password="p")
+    folder = tmp_path / "procrastobot-broker-x"
+    where, listens, kept = broker.open_broker(config)  # type: ignore[misc]
+    assert (where, kept) == (folder, ("keeper of", folder))
+    assert listens == port or (port == 0 and 1024 <= listens < 65536)
+    written = (config, folder, {"port": listens, "password": "p"})
+    assert done == ([("chown", folder, user)] if user else []) + [written]
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "said"),
+    [
+        ("127.0.0.1", "", []),
+        ("127.0.0.1", "p", []),
+        (
+            "0.0.0.0",
+            "",
+            [
+                "the broker in the box stays on this machine: beyond it, at 0.0.0.0, it needs a"
+                " password (broker.password_file)"
+            ],
+        ),
+        ("0.0.0.0", "p", ["the broker in the box: 0.0.0.0:77, user me, with its password"]),
+        (
+            "nas",
+            "",
+            [
+                "the broker in the box stays on this machine: beyond it, at nas, it needs a"
+                " password (broker.password_file)"
+            ],
+        ),
+    ],
+)
+def test_what_mosquitto_needs_is_written_for_its_owner_alone(
+    tmp_path, caplog, host, password, said
+):
+    caplog.set_level(logging.INFO)
+    config = BrokerConfig(enabled=True, host=host, username="me")
+    broker.write(config, tmp_path, port=77, password=password)
+    assert [each.message for each in caplog.records] == said
+    expected = broker.configuration(config, tmp_path, port=77, password=password)
+    assert {path.name for path in tmp_path.iterdir()} == set(expected)
+    for path in tmp_path.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_uid == tmp_path.stat().st_uid
+    assert (tmp_path / "mosquitto.conf").read_text() == expected["mosquitto.conf"]
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "code", "said"),
+    [
+        ("[broker]\nenabled = true\n", 1883, 0, []),
+        ("[broker]\nenabled = true\nport = 77\n", 77, 0, []),
+        ("[broker]\nenabled = true\nport = 0\n", 1883, 0, []),
+        ("", None, 1, []),
+        ("[broker]\nenabeld = true\n", None, 1, []),
+        (
+            "[broker]\nenabled = true\npassword_file = '/nowhere/p'\n",
+            None,
+            1,
+            [
+                "the broker in the box cannot be prepared: [Errno 2] No such file or directory:"
+                " '/nowhere/p'"
+            ],
+        ),
+    ],
+)
+def test_the_service_is_prepared_or_says_why_not(
+    tmp_path, monkeypatch, caplog, text, port, code, said
+):
+    config, folder = tmp_path / "config.toml", tmp_path / "out"
+    config.write_text(text)
+    folder.mkdir()
+    words = [f"--config={config}", f"--output={folder}", f"--password-file={tmp_path / 'none'}"]
+    monkeypatch.setattr("sys.argv", ["broker", *words])
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert broker.main() == code
+    assert [each.message for each in caplog.records] == said
+    written = folder / "mosquitto.conf"
+    assert written.exists() == (port is not None)
+    if port is not None:
+        assert f"listener {port} 127.0.0.1" in written.read_text().splitlines()
+
+
 def test_a_subscriber_that_is_refused_says_so(caplog):
     listener = object.__new__(Listener)
     refusal = ReasonCode(PacketTypes.CONNACK, identifier=0x87)
@@ -727,6 +1183,97 @@ def test_without_an_address_or_a_certificate_no_broker_is_asked(monkeypatch):
     assert "/etc/ca.pem" in said
 
 
+class Made:
+    """Paho's client as it is made and called; `answer` is the broker's, or what goes wrong."""
+
+    last: Made
+    answer: str | Exception | None = "Success"
+
+    def __init__(self, *args: object, **more: object) -> None:
+        Made.last = self
+        self.args, self.more = args, more
+        self.done: list[object] = []
+        self.on_connect: Callable[..., None] = print
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*args: object, **more: object) -> None:
+            self.done.append((name, *args, *more.items()))
+            if name == "connect" and isinstance(self.answer, Exception):
+                raise self.answer
+            if name == "loop_start" and isinstance(self.answer, str):
+                reason = ReasonCode(PacketTypes.CONNACK, self.answer)
+                self.on_connect(self, None, None, reason, None)
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Success", None),
+        ("Not authorized", "the broker does not authorize this user"),
+        (None, "the broker took the connection and then said nothing for 0.01 s"),
+        (ConnectionRefusedError(), "nothing listens there"),
+        (ValueError("Invalid host."), "Invalid host."),
+    ],
+)
+def test_the_self_test_asks_the_broker_in_this_way(monkeypatch, answer, said):
+    monkeypatch.setattr(probe_module, "Client", Made)
+    monkeypatch.setattr(probe_module, "PATIENCE_S", 0.01 if answer is None else 10.0)
+    monkeypatch.setattr(Made, "answer", answer)
+    monkeypatch.setattr(probe_module.secrets, "token_hex", lambda count: "ab" * count)
+    monkeypatch.setattr(credentials, "tls_context", lambda _: "context")
+    assert probe(with_(host="nas", username="me", password="p", tls=True)) == said
+    made = Made.last
+    assert made.args == (module.CallbackAPIVersion.VERSION2,)
+    assert made.more == {
+        "client_id": "procrastobot-selftest-abababab",
+        "reconnect_on_failure": False,
+    }
+    assert made.connect_timeout == (0.01 if answer is None else 10.0)
+    asked = [
+        ("username_pw_set", "me", "p"),
+        ("tls_set_context", "context"),
+        ("connect", "nas", 8883),
+    ]
+    rest = [("loop_start",), ("disconnect",), ("loop_stop",)]
+    assert made.done == asked + ([] if isinstance(answer, Exception) else rest)
+
+
+def test_the_self_test_says_no_more_than_it_has_to(monkeypatch):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(probe_module, "Client", Made)
+    monkeypatch.setattr(Made, "answer", "Success")
+    assert probe(with_(host="nas")) is None
+    assert Made.last.done[0] == ("connect", "nas", 1883)
+    assert probe(with_(host="nas", username="me")) is None
+    assert Made.last.done[0] == ("username_pw_set", "me", None)
+
+
+def test_a_subscriber_asks_for_all_of_its_filters_and_keeps_what_it_hears(monkeypatch):
+    monkeypatch.setattr(listener_module, "Client", Made)
+    monkeypatch.setattr(Made, "answer", "Success")
+    heard = Listener("nas", 7, ("a/#", "b/+"))
+    made = Made.last
+    assert made.args == (module.CallbackAPIVersion.VERSION2,)
+    assert made.more == {"protocol": MQTTProtocolVersion.MQTTv311}
+    assert made.done == [
+        ("connect", "nas", 7, ("keepalive", 20)),
+        ("loop_start",),
+        ("subscribe", "a/#", ("qos", 1)),
+        ("subscribe", "b/+", ("qos", 1)),
+    ]
+    assert heard.heard() == []
+    for topic, payload, retain in (("a/x", b"1", True), ("b/y", b"\xff", False)):
+        message = SimpleNamespace(topic=topic, payload=payload, retain=retain)
+        made.on_message(made, None, message)
+    assert heard.heard() == [Heard("a/x", "1", True), Heard("b/y", "\ufffd", False)]
+    assert heard.heard() == []
+    monkeypatch.setattr(Made, "answer", "Not authorized")
+    Listener("nas", 7, ("a/#",))
+    assert Made.last.done[-1] == ("loop_start",), "who is refused asks for nothing"
+
+
 def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     known: Callable[[str], object] = {"nobody": SimpleNamespace(pw_name="nobody")}.__getitem__
     monkeypatch.setattr(keeper.pwd, "getpwnam", known)
@@ -737,6 +1284,80 @@ def test_only_root_lets_it_run_as_somebody_else(monkeypatch):
     monkeypatch.setattr(keeper.pwd, "getpwnam", known)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert keeper.unprivileged() is None
+
+
+# ---------------------------------------------------------------- from any thread
+
+
+def test_what_is_told_reaches_the_delivery_in_its_order_and_with_its_time():
+    line = Line()
+    told: list[tuple] = []
+    for name in ("state", "today", "health"):
+        setattr(line.client._delivery, name, lambda *what, name=name: told.append((name, *what)))
+    line.client._delivery.grown = lambda: told.append(("grown",))  # type: ignore[method-assign]
+    state = decide.start(Config(), at_s=1.0)
+    line.client.state(state)
+    line.clock.advance(5)
+    line.client.today("the day")  # type: ignore[arg-type]
+    line.client.health({"fps": 1})
+    line.client.grown()
+    assert told == [], "that is for its own thread to do"
+    line.client._take_mail()
+    assert told == [
+        ("state", state, 100.0),
+        ("today", "the day"),
+        ("health", {"fps": 1}),
+        ("grown",),
+    ]
+    line.client._take_mail()
+    assert len(told) == 4
+
+
+def test_nobody_waits_for_a_thread_that_does_not_wake():
+    line = Line()
+    client = line.client
+    assert (client._thread.name, client._thread.daemon) == ("mqtt", True)
+    done: list[int] = []
+    count = 70_000  # more than a pipe has room for
+    for number in range(count):
+        client._post(lambda number=number: done.append(number))  # type: ignore[misc]
+    client._take_mail()
+    assert done == list(range(count))
+    for _ in range(20):
+        client._take_mail()
+    with pytest.raises(BlockingIOError):
+        os.read(client._wake_r, 1)
+    client._post(lambda: None)
+    assert os.read(client._wake_r, 9) == b"!"
+
+
+@pytest.mark.parametrize("only_311", [True, False])
+def test_a_client_begins_with_this(only_311):
+    client = MqttClient(
+        Config(),
+        Address("nas", 1, only_311=only_311),
+        outbox=FakeOutbox(),
+        inbox=CommandInbox(),
+        refuse=print,
+        wall_clock=lambda: NOON,
+    )
+    spoken = client._spoken
+    version = MQTTProtocolVersion.MQTTv311 if only_311 else MQTTProtocolVersion.MQTTv5
+    assert (spoken.version, spoken.will_retain, spoken.will_qos) == (version, True, 1)
+    assert (client._attempt, client._closing, client._fault_told) == (None, False, False)
+    assert (client._fault_after_s, client._birth_spread_s) == (10.0, 3.0)
+
+
+def test_the_warning_of_an_open_connection_says_what_to_set(caplog, monkeypatch):
+    line = Line()
+    started: list[bool] = []
+    monkeypatch.setattr(line.client._thread, "start", lambda: started.append(True))
+    line.client.start()
+    assert [each.message for each in caplog.records] == [
+        "the connection to the broker at nas:1883 is not encrypted: anybody on the way can read and"
+        " change it; set mqtt.tls, or mqtt.allow_plaintext to accept that"
+    ]
+    assert started == [True]
 
 
 # ---------------------------------------------------------------- one connection after another
@@ -819,6 +1440,20 @@ def test_what_was_too_large_is_told_and_a_socket_hangs_up_for_no_size():
     assert Script(Line(host="/run/x"), (1.0, LOST, MADE), LAST).ends == [(False, False)]
 
 
+@pytest.mark.parametrize(("reason", "too_large"), [(0x94, False), (0x95, True), (0x96, False)])
+def test_only_one_number_says_that_something_was_too_large(reason, too_large):
+    found = Script(Line(), (1.0, LOST, MADE | {"reason": reason}), LAST).ends
+    assert found == [(too_large, True)]
+
+
+@pytest.mark.parametrize("text", ["a word", "~ another"])
+def test_only_a_connection_that_is_lost_without_a_word_is_hung_up(text):
+    said = Trouble(text)
+    script = Script(Line(), *[(1.0, said, MADE | {"lost": said})] * 4, LAST)
+    assert script.ends == [(False, False)] * 4
+    assert {found for _, found in script.waits} == {said}
+
+
 def test_a_mistake_in_the_program_ends_nothing(caplog):
     script = Script(Line(), (0.0, KeyError("x"), {}), LAST)
     assert script.waits == [(16.0, Trouble("a mistake in this program", lasting=True))]
@@ -833,8 +1468,10 @@ def test_a_client_that_cannot_be_made_says_why(monkeypatch):
         return make
 
     line = Line()
+    line.attempt(connack=0)  # the one before
     monkeypatch.setattr(line.client, "_make_client", fail(FileNotFoundError(2, "x", "ca.crt")))
     assert line.client._connect_and_serve() == Trouble("a file cannot be read: ca.crt", True)
+    assert line.client._attempt is None
     line = Line(with_(tls=True))
     monkeypatch.setattr(line.client, "_make_client", fail(ConnectionResetError()))
     assert "TLS on this port" in line.client._connect_and_serve().text
@@ -844,6 +1481,40 @@ def test_a_client_that_cannot_be_made_says_why(monkeypatch):
     inside = Line(host="/run/x")
     monkeypatch.setattr(inside.client, "_make_client", fail(OSError("odd")))
     assert inside.client._connect_and_serve() == Trouble("it does not run: odd")
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_a_connection_that_was_served_is_closed_whatever_came_of_it(monkeypatch, open_):
+    done: list[object] = []
+    sock = SimpleNamespace(close=lambda: done.append("closed"))
+    paho = SimpleNamespace(socket=lambda: sock if open_ else None)
+    line = Line()
+    line.attempt(connack=5)
+    monkeypatch.setattr(line.client, "_make_client", lambda: paho)
+    monkeypatch.setattr(line.client, "_open", lambda each: done.append(("opened", each)))
+
+    def serve(attempt: _Attempt) -> Trouble:
+        done.append("served")
+        assert attempt is line.client._attempt
+        assert (attempt.client, attempt.connack, attempt.lost, attempt.reason) == (
+            paho,
+            None,
+            None,
+            None,
+        )
+        return LOST
+
+    monkeypatch.setattr(line.client, "_serve", serve)
+    assert line.client._connect_and_serve() is LOST
+    assert done == [("opened", paho), "served", *(["closed"] if open_ else [])]
+
+    def fail(_: _Attempt) -> Trouble:
+        raise KeyError
+
+    monkeypatch.setattr(line.client, "_serve", fail)
+    with pytest.raises(KeyError):
+        line.client._connect_and_serve()
+    assert done[-1] == ("closed" if open_ else ("opened", paho))
 
 
 # ---------------------------------------------------------------- what paho calls
@@ -1040,6 +1711,191 @@ def test_a_connection_is_asked_for_as_its_version_has_it():
     paho.protocol = MQTTProtocolVersion.MQTTv5  # type: ignore[attr-defined]
     inside.client._open(paho)  # type: ignore[arg-type]
     assert paho.told[0][1] == ("/run/x", 1)
+
+
+IN, OUT, HUP = 1, 4, 16  # of poll(2)
+
+
+class Wire:
+    """A connection that is served: round by round what the socket is ready for, how long that took
+    and what paho is called for then; `trace` is all that was done."""
+
+    def __init__(self, line: Line, monkeypatch: pytest.MonkeyPatch, *rounds: dict) -> None:
+        self.line, self.rounds = line, list(rounds)
+        self.trace: list[object] = []
+        self.masks: list[int] = []
+        self.now: dict = {}
+        self.attempt = line.attempt(client=self)
+        self.flushed = True
+        self.tls_error = None
+        client = line.client
+        wake = client._wake_r
+
+        class Poll:
+            def register(_, number: int, mask: int) -> None:  # noqa: N805
+                if number != wake:
+                    assert number == 55
+                    self.masks.append(mask)
+                else:
+                    assert mask == IN
+
+            def poll(_, wait_ms: int) -> list[tuple[int, int]]:  # noqa: N805
+                assert wait_ms == 1000
+                self.now = self.rounds.pop(0)
+                line.clock.advance(self.now.get("after_s", 0.0))
+                if self.now.get("close"):
+                    client._post(client._close)
+                self.trace.append("---")
+                ready = self.now.get("ready", 0)
+                return [(wake, IN), *([(55, ready)] if ready else [])]
+
+        monkeypatch.setattr(module, "select", SimpleNamespace(poll=Poll, POLLIN=IN, POLLOUT=OUT))
+        monkeypatch.setattr(client, "_read", lambda *_: self.called("read"))
+        monkeypatch.setattr(client, "_mind_complaints", lambda: self.trace.append("complaints"))
+        monkeypatch.setattr(client, "_say_goodbye", lambda _: self.trace.append("goodbye"))
+        client._delivery = self  # type: ignore[assignment]
+        self.announce_at_s = None
+        self.has_something = True
+
+    def called(self, what: str) -> None:
+        self.trace.append(what)
+        for name, value in self.now.get(what, {}).items():
+            setattr(self.attempt, name, value)
+
+    def socket(self) -> SimpleNamespace:
+        return SimpleNamespace(fileno=lambda: 55)
+
+    def want_write(self) -> bool:
+        # Asked before the poll of the round, too.
+        return bool((self.rounds[0] if self.trace[-1:] != ["---"] and self.rounds else self.now)
+                    .get("wants"))  # fmt: skip
+
+    def loop_write(self) -> None:
+        self.called("write")
+
+    def loop_misc(self) -> None:
+        self.called("misc")
+
+    def pump(self, publish: object) -> None:
+        assert publish == self.line.client._publish
+        self.trace.append("pump")
+
+    def serve(self) -> Trouble | None:
+        return self.line.client._serve(self.attempt)  # type: ignore[arg-type]
+
+
+def test_a_connection_that_ended_while_it_said_hello_is_not_served():
+    line = Line()
+    attempt = line.attempt(client=SimpleNamespace(socket=lambda: None, tls_error=None))
+    attempt.connack = 0x87
+    assert line.client._serve(attempt) == trouble.of_refusal(0x87)
+
+
+def test_what_a_socket_is_ready_for_is_done_and_nothing_else(monkeypatch):
+    gone = Trouble("gone")
+    wire = Wire(
+        Line(),
+        monkeypatch,
+        {},
+        {"ready": IN},
+        {"ready": OUT},
+        {"ready": OUT, "wants": True},
+        {"ready": IN | OUT, "read": {"connack": 0}},
+        {"ready": HUP},
+        {"ready": IN, "misc": {"lost": gone}},
+    )
+    assert wire.serve() is gone
+    assert wire.trace == [
+        *("---", "misc"),
+        *("---", "read", "misc"),
+        *("---", "misc"),
+        *("---", "write", "misc"),
+        *("---", "read", "misc", "pump", "complaints"),
+        *("---", "read", "misc", "pump", "complaints"),
+        *("---", "read", "misc"),
+    ]
+    assert wire.masks == [IN, IN, IN, IN | OUT, IN, IN, IN]
+
+
+@pytest.mark.parametrize(
+    ("last", "done"),
+    [
+        ({"ready": IN, "wants": True, "read": {"lost": LOST}}, ["read"]),
+        ({"ready": OUT, "wants": True, "write": {"lost": LOST}}, ["write"]),
+        ({"misc": {"lost": LOST}}, ["misc"]),
+    ],
+)
+def test_nothing_is_done_with_a_connection_that_is_lost(monkeypatch, last, done):
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, last)
+    assert wire.serve() is LOST
+    assert wire.trace[4:] == ["---", *done]
+
+
+def test_an_answer_is_waited_for_ten_seconds(monkeypatch):
+    silent = Trouble("the broker takes the connection, but does not answer")
+    wire = Wire(Line(), monkeypatch, {"after_s": 9.75}, {"after_s": 0.25})
+    assert wire.serve() == silent
+    assert wire.trace == ["---", "misc", "---", "misc"]
+    answered = Wire(
+        Line(), monkeypatch, {"misc": {"connack": 0}}, {"after_s": 99.0}, {"misc": {"lost": LOST}}
+    )
+    assert answered.serve() is LOST
+    refused = Wire(
+        Line(), monkeypatch, {"misc": {"connack": 0x87}}, {"after_s": 99.0}, {"close": True}
+    )
+    assert refused.serve() is None
+    assert "pump" not in refused.trace
+
+
+def test_who_closes_says_goodbye_when_all_is_told_or_after_two_seconds(monkeypatch):
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, {"close": True})
+    assert wire.serve() is None
+    assert wire.trace[-4:] == ["misc", "pump", "complaints", "goodbye"]
+    rounds = [{"close": True}, {"after_s": 1.75}, {"after_s": 0.25}]
+    wire = Wire(Line(), monkeypatch, {"misc": {"connack": 0}}, *rounds)
+    wire.flushed = False
+    assert wire.serve() is None
+    assert (wire.rounds, wire.trace.count("pump"), wire.trace.count("goodbye")) == ([], 4, 1)
+    unanswered = Wire(Line(), monkeypatch, {}, {"close": True})
+    assert unanswered.serve() is None
+    assert "goodbye" not in unanswered.trace
+
+
+class Tls:
+    """A socket that has decrypted more than was read, so many times."""
+
+    def __init__(self, *left: int) -> None:
+        self.left = list(left)
+
+    def pending(self) -> int:
+        return self.left.pop(0)
+
+
+@pytest.mark.parametrize(("left", "reads"), [((0,), 1), ((5, 1, 0), 3)])
+def test_what_tls_has_decrypted_already_is_read_too(monkeypatch, left, reads):
+    monkeypatch.setattr(module, "ssl", SimpleNamespace(SSLSocket=Tls))
+    line = Line()
+    done: list[str] = []
+    attempt = line.attempt(client=SimpleNamespace(loop_read=lambda: done.append("read")))
+    line.client._read(attempt, Tls(*left))
+    assert (len(done), attempt.lost) == (reads, None)
+    line.client._read(attempt, object())
+    assert len(done) == reads + 1
+
+
+def test_what_is_lost_is_read_no_further(monkeypatch):
+    monkeypatch.setattr(module, "ssl", SimpleNamespace(SSLSocket=Tls))
+    line = Line()
+    attempt = line.attempt()
+    done: list[str] = []
+
+    def read() -> None:
+        done.append("read")
+        attempt.lost = LOST
+
+    attempt.client = SimpleNamespace(loop_read=read)  # type: ignore[assignment]
+    line.client._read(attempt, Tls(9, 9, 9))
+    assert (done, attempt.lost) == (["read"], LOST)
 
 
 def test_what_cannot_be_read_ends_the_connection_and_says_so():

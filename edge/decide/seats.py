@@ -155,7 +155,8 @@ def _believe(state: State, index: int, pending: Pending, view: SeatView) -> Stat
     if old is Activity.PHONE:
         since_s = max(seat.since_s, min(since_s, seat.phone_active_s))
     totals = list(state.totals)
-    totals[index] = rebooked(totals[index], old, new, state.at_s - since_s)
+    total = rebooked(totals[index], old, new, state.at_s - since_s)
+    totals[index] = replace(total, pickups=total.pickups + (new is Activity.PHONE))
     state = replace(state, totals=tuple(totals))
     if old is Activity.PHONE:
         state = put_down(state, seat, since_s, by=str(new))
@@ -175,9 +176,6 @@ def _believe(state: State, index: int, pending: Pending, view: SeatView) -> Stat
     )
     if new is Activity.PHONE:
         seat = replace(seat, pickups=seat.pickups + 1)
-        totals = list(state.totals)
-        totals[index] = replace(totals[index], pickups=totals[index].pickups + 1)
-        state = replace(state, totals=tuple(totals))
         phone = view.phone
         details: dict[str, Detail] = {} if phone is None else evidence(phone)
         state, stretch = end_stretch(state, since_s)

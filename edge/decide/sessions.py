@@ -163,7 +163,7 @@ def end_focus(state: State, config: Config, *, completed: bool, why: str = "") -
     )
     if all_clean and config.nudge.reward:
         state = replace(state, reward_until_s=state.at_s + REWARD_S)
-        streak = max((total.streak for total in state.totals), default=0)
+        streak = max(total.streak for total in state.totals)
         state = happen(state, EventType.REWARD, streak=streak)
     return state
 

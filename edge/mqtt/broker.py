@@ -58,7 +58,6 @@ class Broker:
         self.socket = str(folder / SOCKET)
         self._folder = folder
         self._keeper = keeper
-        self._thread: threading.Thread | None = None
         if keeper is not None:
             self._thread = threading.Thread(target=keeper.keep, name="broker", daemon=True)
             self._thread.start()
@@ -72,7 +71,7 @@ class Broker:
         return NOT_INSTALLED if find_mosquitto() is None else f"see journalctl -u {SERVICE} -e"
 
     def close(self) -> None:
-        if self._keeper is not None and self._thread is not None:
+        if self._keeper is not None:
             self._keeper.close()
             self._thread.join(10.0)
             shutil.rmtree(self._folder, ignore_errors=True)

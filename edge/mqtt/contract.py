@@ -96,21 +96,22 @@ def _play(config: Config) -> tuple[State, Happening]:
     seconds of it, and the pick-up. Played, not written down, so that it cannot become stale."""
     began = decide.start(config, at_s=0.0)
     start = SetSession(SessionAction.START, 25.0)
-    state = decide.obey(began, start, at_s=0.0, config=config, minute_of_day=None)
+    state = decide.obey(began, start, at_s=began.at_s, config=config, minute_of_day=None)
+    held_s = 720.0
     held = PhoneSight(
         track=1,
         use=PhoneUse.IN_USE,
         box=Box(0.41, 0.38, 0.55, 0.46),
         score=0.83,
         median=0.81,
-        since_s=720.0,
-        use_since_s=720.0,
+        since_s=held_s,
+        use_since_s=held_s,
         why="moving",
     )
     for tick in range(4 * 734 + 1):
         at_s = tick / 4
         views = [SeatView(seat.name, person=True) for seat in config.seats]
-        if at_s >= held.since_s:
+        if at_s >= held_s:
             views[0] = replace(views[0], phone=replace(held, active_s=at_s))
         seen = Observation(at_s, View.CLEAR, tuple(views))
         state = decide.step(state, seen, at_s=at_s, config=config, minute_of_day=None)

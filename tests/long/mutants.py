@@ -179,13 +179,15 @@ class _Found(Visitor):
 
     def __init__(self, known: dict[str, Operator]) -> None:
         self._known = known
-        self.places: dict[str, list[Place]] = {name: [] for name in known}
+        self.places: dict[str, list[Place | None]] = {name: [] for name in known}
 
     def visit(self, node: Any) -> Any:
-        if node.parent is not None and node.parent.type in STARS and node.type == "operator":
-            return node  # a star that marks parameters or unpacks multiplies nothing
+        # A star that marks parameters or unpacks multiplies nothing: it is an occurrence (what
+        # makes the fault counts it), but no place.
+        star = node.parent is not None and node.parent.type in STARS and node.type == "operator"
         for name, operator in self._known.items():
-            self.places[name] += [start for start, _ in operator.mutation_positions(node)]
+            found = operator.mutation_positions(node)
+            self.places[name] += [None if star else start for start, _ in found]
         return node
 
 
@@ -215,7 +217,7 @@ def places(source: str, known: dict[str, Operator]) -> dict[tuple[Place, str], l
     for name, starts in visitor.places.items():
         kind = name.split("_")[0]
         for occurrence, place in enumerate(starts):
-            if not any(start <= place < end for start, end in annotations):
+            if place and not any(start <= place < end for start, end in annotations):
                 found[place, kind].append((name, occurrence))
     return found
 
