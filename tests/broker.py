@@ -91,7 +91,7 @@ class Subscriber:
         self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", self.port)
         self.client.loop_start()
-        assert self._subscribed.wait(10), "the subscriber did not get through"
+        assert self._subscribed.wait(30), "the subscriber did not get through"
 
     def _on_connect(self, client: paho.Client, *_: object) -> None:
         client.subscribe([(topic, 1) for topic in self.topics])
