@@ -140,3 +140,7 @@ def test_the_box_of_the_samples_has_a_phone_in_its_hand():
     }
     assert shown["event"]["at"] == "2026-03-05T11:59:47.500+00:00"
     assert CONFIG.policy.phone_hold_s == 1.5
+    two = replace(CONFIG, seats=(*CONFIG.seats, replace(CONFIG.seats[0], name="other")))
+    beside = contract.samples(two)["state"]["seats"]["other"]
+    assert (beside["activity"], beside["phone"], beside["occupied"]) == ("working", None, True)
+    assert beside["since"] == "2026-03-05T11:47:46+00:00"

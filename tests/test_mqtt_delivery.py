@@ -1117,3 +1117,25 @@ def test_what_was_announced_is_remembered_through_a_farewell():
             assert dict(announced.components) == before == discovery.platforms(two)
         desk.pump()
         assert dict(announced.components) == discovery.platforms(config)
+
+
+def test_what_was_learnt_of_a_small_message_holds_for_a_large_one_too(caplog):
+    desk = Desk()
+    desk.delivery.begin(Limits())
+    desk.delivery.pump(desk.publish)
+    by_size = sorted(desk.waiting[:], key=lambda number: desk.sent[number - 1].bytes)
+    small = next(number for number in by_size if desk.sent[number - 1].bytes > 600)
+    large = by_size[-1]
+    assert small != large
+    desk.waiting.clear()
+    for number in (small, large, small):
+        desk.delivery.settle(number, refused="Packet too large", reason=TOO_LARGE)
+    half = desk.sent[small - 1].bytes // 2
+    learnt = [each.message for each in caplog.records if "kept below" in each.message]
+    assert learnt == [
+        f"the broker does not take a message of {desk.sent[small - 1].bytes} bytes; they are kept"
+        f" below {half}"
+    ]
+    connection = desk.delivery._connection
+    assert connection is not None
+    assert desk.delivery._most_bytes(connection) == half

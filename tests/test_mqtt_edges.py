@@ -43,6 +43,7 @@ from tests.fakes import FakeClock
 from tests.test_mqtt_delivery import FakeOutbox
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
+PLAIN = {"level": logging.INFO, "format": "%(message)s"}  # the journal adds the rest
 
 
 def with_(**mqtt: object) -> Config:
@@ -183,6 +184,12 @@ def test_a_goodbye_of_the_broker_has_the_words_of_its_number(name, words, lastin
     assert found.lasting == lasting
     assert trouble.of_disconnection(None) == Trouble("the connection was lost")
     assert "0x93" in trouble.of_disconnection(0x93).text
+    flaps = trouble.FLAPPING
+    assert (flaps.text, flaps.lasting) == (
+        "the connection is lost again and again, right after it is made; does another box have the"
+        " same box.id?",
+        True,
+    )
 
 
 # ---------------------------------------------------------------- waiting
@@ -937,6 +944,12 @@ def test_a_broker_that_does_not_run_is_said_and_nobody_waits_for_it(tmp_path, ca
     assert played.wait(9.0) is False
 
 
+def test_a_keeper_bounds_mosquitto_unless_a_service_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper, "_bounds", lambda: ["bounds"])
+    assert keeper.Keeper(tmp_path)._wrap == ["bounds"]
+    assert keeper.Keeper(tmp_path, service=True)._wrap == []
+
+
 @pytest.mark.parametrize(("invocation", "service"), [("abc", True), ("", False), (None, False)])
 def test_the_service_keeps_mosquitto_until_it_is_told_to_stop(
     tmp_path, monkeypatch, invocation, service
@@ -960,9 +973,12 @@ def test_the_service_keeps_mosquitto_until_it_is_told_to_stop(
         monkeypatch.delenv("INVOCATION_ID", raising=False)
     else:
         monkeypatch.setenv("INVOCATION_ID", invocation)
+    logs: list[dict[str, object]] = []
     monkeypatch.setattr(keeper, "Keeper", Keeping)
     monkeypatch.setattr(keeper.signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(keeper.logging, "basicConfig", lambda **how: logs.append(how))
     assert keeper.main([str(tmp_path)]) == 0
+    assert logs == [PLAIN]
     assert done == [(tmp_path, service), "closed", "closed", "kept"]
     assert handlers == {}
 
@@ -1151,9 +1167,12 @@ def test_the_service_is_prepared_or_says_why_not(
     config.write_text(text)
     folder.mkdir()
     words = [f"--config={config}", f"--output={folder}", f"--password-file={tmp_path / 'none'}"]
+    logs: list[dict[str, object]] = []
     monkeypatch.setattr("sys.argv", ["broker", *words])
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(broker.logging, "basicConfig", lambda **how: logs.append(how))
     assert broker.main() == code
+    assert logs == [PLAIN]
     assert [each.message for each in caplog.records] == said
     written = folder / "mosquitto.conf"
     assert written.exists() == (port is not None)
