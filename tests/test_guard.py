@@ -501,3 +501,26 @@ def test_what_is_watched_is_darkened_when_its_pipe_closes_and_not_before(tmp_pat
         watching.stdin.close()
         assert watching.wait(10) == 0
     assert levels.read_bytes() == bytes([9, 255, 9])
+
+
+@pytest.mark.parametrize("how", ["--watch", "--now"])
+def test_only_who_watches_reads_to_the_end_and_ignores_what_is_meant_for_others(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    done: list[object] = []
+    left = [b"x", b"y", b""]
+
+    def read(number: int, _: int) -> bytes:
+        done.append(("read", number))
+        return left.pop(0)
+
+    monkeypatch.setattr(guard.signal, "signal", lambda *given: done.append(given))
+    monkeypatch.setattr(guard.os, "read", read)
+    monkeypatch.setattr(guard, "darken", lambda *given: done.append(given) or [])
+    assert guard.main([how, "chip", "17=1", "27=0"]) == 0
+    watched = [
+        *((number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
+        *[("read", 0)] * 3,
+    ]
+    darkened = ("chip", {"17": 1, "27": 0})
+    assert done == [*(watched if how == "--watch" else []), darkened]

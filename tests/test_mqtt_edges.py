@@ -254,6 +254,9 @@ def test_an_open_connection_to_another_machine_is_warned_of(
 def test_paho_is_made_as_the_broker_turned_out_to_want_it(monkeypatch, tmp_path):
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     line = Line(with_(username="me", password="secret"))
+    with monkeypatch.context() as patient:
+        patient.setattr(module, "CONNECT_TIMEOUT_S", 7.5)  # paho's own is the same as ours
+        assert line.client._make_client().connect_timeout == 7.5
     made = line.client._make_client()
     assert (made._client_id, made.protocol) == (b"procrastobot-desk", MQTTProtocolVersion.MQTTv5)
     assert (made.connect_timeout, made._reconnect_on_failure) == (5.0, False)
