@@ -50,6 +50,19 @@ def test_what_may_be_a_phone_is_looked_at_four_times_as_often_as_the_whole(ages_
     assert next_glance(tracks, sitters, turns, 2, 10.0, closely=True).at == next_one
 
 
+@pytest.mark.parametrize(
+    ("held", "score", "looked_at"),
+    [(1.0, 0.8, True), (1.0, 0.04, False), (-1.0, 0.8, False), (-1.0, 0.04, False)],
+)
+def test_what_is_held_and_may_be_a_phone_is_looked_at_closely_and_nothing_else(
+    held, score, looked_at
+):
+    turns = (Turn("", 9.9, 0),)
+    glance = next_glance((a_track(held, score),), (Sitter(),), turns, 2, 10.0, closely=True)
+    assert glance.at == ("thing 1" if looked_at else "")
+    assert glance.eye == (0 if looked_at else 1), "the other eye, the second time"
+
+
 @pytest.mark.parametrize(("age_s", "exciting_"), [(2.0, True), (4.0, False)])
 def test_what_is_new_is_looked_at_in_every_frame_for_two_seconds_and_not_for_four(age_s, exciting_):
     assert exciting(a_track(held=-1.0), age_s) is exciting_

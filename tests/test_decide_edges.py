@@ -289,18 +289,20 @@ def test_a_sound_fills_what_its_silence_drains():
     assert Desk().focus().sit(9).state.sound_s == 0, "never below nothing"
 
 
-def test_only_the_seat_that_sounds_counts_it():
+@pytest.mark.parametrize(("mine", "other"), [(0, 1), (1, 0)])
+def test_only_the_seat_that_sounds_counts_it(mine, other):
     config = replace(CONFIG, seats=(SeatConfig(name="left"), SeatConfig(name="right")))
     desk = Desk(config).focus()
     for _ in range(100):
-        now_s = desk.state.at_s + 0.25
-        held = phone(now_s, use_since_s=0.25)
-        desk.look(SeatView("left", True, phone=held), SeatView("right", True))
-    left, right = desk.state.seats
-    assert left.sound_s == desk.state.sound_s > 5
-    assert right.sound_s == 0
-    assert [total.pickups for total in desk.state.totals] == [1, 0]
-    assert [seat.pickups for seat in desk.state.seats] == [1, 0]
+        views = [SeatView("left", True), SeatView("right", True)]
+        held = phone(desk.state.at_s + 0.25, use_since_s=0.25)
+        views[mine] = replace(views[mine], phone=held)
+        desk.look(*views)
+    seats, totals = desk.state.seats, desk.state.totals
+    assert seats[mine].sound_s == desk.state.sound_s > 5
+    assert (seats[mine].level, seats[mine].pickups, totals[mine].pickups) == (Level.SOUND, 1, 1)
+    assert seats[other].sound_s == 0
+    assert (seats[other].level, seats[other].pickups, totals[other].pickups) == (Level.NONE, 0, 0)
 
 
 # ---------------------------------------------------------------- sessions
