@@ -22,13 +22,14 @@ def after(box: Box, score: float, window: Box = WHOLE_PICTURE) -> Sitter:
 
 def test_of_all_that_is_seen_the_surest_person_of_each_seat_sits_there():
     seats = (
-        SeatConfig(name="left", box=Box(0, 0, 1, 0.5)),
-        SeatConfig(name="right", box=Box(0, 0.5, 1, 1)),
+        SeatConfig(name="left", box=Box(0, 0, 1, 0.45)),
+        SeatConfig(name="right", box=Box(0, 0.55, 1, 1)),
     )
     left, right = Box(0.1, 0.05, 0.9, 0.4), Box(0.2, 0.6, 0.9, 0.95)
     found = [
         Detection("chair", 0.95, Box(0.1, 0.1, 0.9, 0.3)),
         Detection(PERSON, 0.05, right),
+        Detection(PERSON, 0.92, Box(0.1, 0.46, 0.9, 0.54)),  # at neither
         Detection(PERSON, 0.3, Box(0.3, 0.7, 0.5, 0.9)),
         Detection(PERSON, 0.6, left),
         Detection(PERSON, 0.9, right),
