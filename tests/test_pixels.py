@@ -37,6 +37,16 @@ def test_a_shadow_over_a_thing_and_what_is_around_it_changes_nothing():
     assert differing(shaded, grey([PHONE]), PHONE) < OTHER
 
 
+def test_a_sleeve_all_around_a_thing_that_shows_it_whole_changes_nothing():
+    sleeve = grey([PHONE])
+    sleeve[14:32, 20:38] += 0.8
+    rows, columns = _cells(0.4, 0.55, 48), _cells(0.4, 0.5, 64)
+    sleeve[rows, columns] = grey([PHONE])[rows, columns]
+    assert differing(sleeve, grey([PHONE]), PHONE) < OTHER
+    sleeve[rows, columns] += 0.4
+    assert differing(sleeve, grey([PHONE]), PHONE) >= OTHER
+
+
 def played(*grids, period_s=0.2):
     pixels = Pixels()
     for number, grid in enumerate(grids):
