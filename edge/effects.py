@@ -38,6 +38,8 @@ def effects(before: State, after: State, config: Config) -> tuple[Effect, ...]:
     Nothing when nothing changed. Happenings are told once each, in their order; the state is
     published when something changed that a subscriber can see.
     """
+    if after is before:
+        return ()
     found: list[Effect] = []
     tune = tune_of(after, config)
     if tune != tune_of(before, config):

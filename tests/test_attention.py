@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from edge.desk.attention import (
@@ -28,7 +26,7 @@ PERSON = SITTER.box
 def a_track(held: float, score: float = 0.8, **known) -> Track:
     found = phone(ON_DESK, score)
     track = born(1, 1, found, Look(()), 0.0, held=held, before=(), laid=None)
-    return replace(track, level=log_odds(score), **known)
+    return track._replace(level=log_odds(score), **known)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +126,7 @@ def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
 @pytest.mark.parametrize(("seat", "follows"), [(0, True), (1, False)])
 def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
     low = Box(0.8, 0.45, 0.88, 0.55)  # held below what the upper window shows
-    held = replace(a_track(3.0), box=low, seat=seat)
+    held = a_track(3.0)._replace(box=low, seat=seat)
     turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0))
     glance = next_glance((held,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
     assert glance.at == "upper 0"
@@ -144,7 +142,7 @@ def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
     ],
 )
 def test_what_a_sitter_s_windows_show_needs_no_look_of_its_own(box, at):
-    thing = replace(a_track(3.0), box=box, seat=1)  # of the next seat, where nobody sits
+    thing = a_track(3.0)._replace(box=box, seat=1)  # of the next seat, where nobody sits
     turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0), Turn("upper 0", 9.9, 0))
     glance = next_glance((thing,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
     assert glance.at == at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import cos, radians, sin
 
 import numpy as np
@@ -45,7 +44,7 @@ SETTINGS = ObserveConfig()
 def a_track(held: float = -5.0, box: Box = LIES, score: float = 0.8, **known) -> Track:
     look = Look(())
     track = born(1, 0, Detection(PHONE, score, box), look, 0.0, held=held, before=(), laid=None)
-    return replace(track, **known)
+    return track._replace(**known)
 
 
 def off(share: float, box: Box = LIES, *, degrees: float = 0.0) -> Box:
@@ -323,7 +322,7 @@ def test_what_has_lain_for_an_hour_is_taken_up_by_two_looks_and_not_by_one():
         track = looked(track, LIES, pixels=pixels_still(3.0), rests=True)
     once = looked(track, off(0.12))
     assert once.lies
-    assert looked(replace(once, outlines=(LIES,)), off(0.12)).held > 0.5
+    assert looked(once._replace(outlines=(LIES,)), off(0.12)).held > 0.5
 
 
 def test_ten_looks_within_a_third_of_a_second_say_as_much_as_one():

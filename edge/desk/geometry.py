@@ -37,14 +37,20 @@ def _edges(boxes: Sequence[Box]) -> NDArray[np.float64]:
 def overlaps(boxes: NDArray[Real], others: NDArray[Real]) -> tuple[NDArray[Real], NDArray[Real]]:
     """Of each of (N, 4) edges (ymin, xmin, ymax, xmax) with each of (M, 4): (N, M) areas of what
     they share, and of what they cover together."""
-    top, left, bottom, right = boxes.T[..., None]
-    other_top, other_left, other_bottom, other_right = others.T
+    # Edges of one kind side by side, and few new arrays: there are hundreds of boxes.
+    top, left, bottom, right = np.ascontiguousarray(boxes.T)[..., None]
+    other_top, other_left, other_bottom, other_right = np.ascontiguousarray(others.T)
     areas = np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
     more = np.maximum(other_bottom - other_top, 0) * np.maximum(other_right - other_left, 0)
-    height = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
-    width = np.minimum(right, other_right) - np.maximum(left, other_left)
-    shared = np.maximum(height, 0) * np.maximum(width, 0)
-    return shared, areas + more - shared
+    shared = np.minimum(bottom, other_bottom)
+    shared -= np.maximum(top, other_top)
+    width = np.minimum(right, other_right)
+    width -= np.maximum(left, other_left)
+    shared = np.maximum(shared, 0, out=shared)
+    shared *= np.maximum(width, 0, out=width)
+    whole = areas + more
+    whole -= shared
+    return shared, whole
 
 
 def grown(box: Box, margin: float) -> Box:

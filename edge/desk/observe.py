@@ -6,8 +6,8 @@ the grey cells of `pixels`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 from edge.config import Config, SeatConfig
 from edge.desk import docks
@@ -56,8 +56,7 @@ FLOOR = 0.06  # what eyes say below this is not followed: much of it is nothing,
 HARDLY = 0.05  # what may be a phone is not shown as one below this, before it was ever believed
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """What earlier frames left behind. A new one knows nothing."""
 
     began_s: float | None = None
@@ -105,8 +104,7 @@ def observe(
     ):
         memory = _after_cut(memory, at_s)
     began_s = at_s if memory.began_s is None else memory.began_s
-    memory = replace(
-        memory,
+    memory = memory._replace(
         began_s=began_s,
         sight=looked_through(memory.sight, stats, at_s, settings),
         sitters=memory.sitters or (Sitter(),) * len(config.seats),
@@ -178,8 +176,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
     tracks = without_doubles(tracks)[:MOST_TRACKS]
     recent = tuple(each for each in memory.looks if each[0] > at_s - SURE_S)
-    return replace(
-        memory,
+    return memory._replace(
         looked_s=at_s,
         stirred=False,
         sitters=sitters,
@@ -196,7 +193,7 @@ def _after_cut(memory: Memory, at_s: float) -> Memory:
     """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
     longer, and whatever is seen has come from somewhere."""
     moving = tuple(track for track in memory.tracks if not track.lies)
-    return replace(memory, cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
+    return memory._replace(cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
 
 
 # What matters most comes last.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge.config import ObserveConfig
 from edge.desk import motion
@@ -44,8 +44,7 @@ PLAINLY = 0.5  # score from which on a thing's movement counts whole
 SURE_S = 3.0  # the evidence for a sound is heard over so long
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One phone, or what may be one.
 
     outlines: the boxes it has shown where it lies, or last moved to; the latest last
@@ -244,8 +243,7 @@ def seen(
         if rests or laid is None:
             laid = pixels.now
     heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
-    return replace(
-        track,
+    return track._replace(
         seen_s=at_s,
         box=box,
         outlines=outlines,
@@ -263,7 +261,7 @@ def missed(track: Track, look: Look, at_s: float) -> Track:
     if not shows(look.window, track.box):
         return track
     heard = Heard(at_s, NOTHING, weight_of(track.box, look.window), False)
-    return replace(track, heard=(*track.heard, heard)[-MOST_HEARD:])
+    return track._replace(heard=(*track.heard, heard)[-MOST_HEARD:])
 
 
 def without_doubles(tracks: Sequence[Track]) -> list[Track]:
@@ -368,8 +366,7 @@ def judged(
         taken = use is PhoneUse.IN_USE
         use_since_s = max(since_s, track.stirred_s) if taken else at_s
     heard = tuple(each for each in track.heard if each.at_s > min(recent_s, at_s - SURE_S))
-    return replace(
-        track,
+    return track._replace(
         heard=heard,
         level=now,
         confirmed=confirmed,

@@ -26,7 +26,9 @@ LARGEST_LOG_SIZE = 8.0  # exp of it is 3000 strides: larger than any input, and 
 BINS = 8  # of the distance from a point to a side of its box: 0..7 strides
 RIVAL_FLOOR = 0.05  # a label that is no surer than this claims nothing
 RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
-STEPS = np.arange(BINS, dtype=np.float32)
+# Weighted by bins: the sum of their distances, and their sum.
+MOMENTS = np.stack([np.arange(BINS), np.ones(BINS)], axis=1).astype(np.float32)
+MOST_EXPONENT = 80.0  # exp of it and of its negative are float32
 VOTE_IOU = 0.85  # boxes of one class that overlap so much mean the same outline
 
 
@@ -174,16 +176,18 @@ class GflDecoder:
         self._centre = centre
         self._turned = turned
         self._nms_iou = nms_iou
-        self._heads = [(each, _least_stored(each.classes, floor)) for each in quants]
+        self._heads = [
+            (each, _least_stored(each.classes, floor), _weights_of(each.box)) for each in quants
+        ]
 
     def __call__(self, heads: Sequence[GflHead]) -> Found:
         found = [
             np.flatnonzero(head.classes.reshape(-1) >= least)
-            for head, (_, least) in zip(heads, self._heads, strict=True)
+            for head, (_, least, _) in zip(heads, self._heads, strict=True)
         ]
         logits = [
             _real(head.classes.reshape(-1)[which], quant.classes)
-            for head, which, (quant, _) in zip(heads, found, self._heads, strict=True)
+            for head, which, (quant, _, _) in zip(heads, found, self._heads, strict=True)
         ]
         # Boxes are worked out for no more than can be kept.
         surplus = sum(map(len, found)) - MOST_CANDIDATES
@@ -191,7 +195,9 @@ class GflDecoder:
         boxes: list[FloatArray] = []
         scores: list[FloatArray] = []
         classes: list[IntArray] = []
-        for head, which, sure, (quant, _) in zip(heads, found, logits, self._heads, strict=True):
+        for head, which, sure, (quant, _, table) in zip(
+            heads, found, logits, self._heads, strict=True
+        ):
             if surplus > 0:
                 which, sure = which[sure >= bar], sure[sure >= bar]
             if not len(which):
@@ -201,7 +207,8 @@ class GflDecoder:
             bins = head.box.reshape(height * width, 4, BINS)[cells]
             if self._turned:
                 cells = height * width - 1 - cells
-            boxes.append(self._boxes(_real(bins, quant.box), cells, width, quant.stride_px))
+            weights = table[bins.view(np.uint8)] if table is not None else _softened(bins)
+            boxes.append(self._boxes(weights, cells, width, quant.stride_px))
             scores.append(sigmoid(sure))
             classes.append(label)
         if not boxes:
@@ -209,10 +216,12 @@ class GflDecoder:
         everything = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
         return suppress(everything, self._nms_iou)
 
-    def _boxes(self, bins: FloatArray, cells: IntArray, width: int, stride_px: int) -> FloatArray:
-        """bins: (N, 4, BINS) logits; cells: (N,) row-major index"""
-        weights = np.exp(bins - bins.max(2, keepdims=True))
-        left, top, right, bottom = (weights @ STEPS / weights.sum(2)).T
+    def _boxes(
+        self, weights: FloatArray, cells: IntArray, width: int, stride_px: int
+    ) -> FloatArray:
+        """weights: (N, 4, BINS), exp of the logits; cells: (N,) row-major index"""
+        mean, total = (weights.reshape(-1, BINS) @ MOMENTS).T
+        left, top, right, bottom = (mean / total).reshape(-1, 4).T
         y, x = cells // width + self._centre, cells % width + self._centre
         corners = np.stack([y - top, x - left, y + bottom, x + right], axis=1)
         return np.asarray(corners * stride_px / self._sides, np.float32)
@@ -231,6 +240,19 @@ def _least_stored(quant: Quant, floor: float) -> float:
     # A hair lower, since the score itself is worked out in single precision.
     stored = logit / quant.scale + quant.zero_point - 1e-4
     return math.ceil(min(max(stored, -128), 128))
+
+
+def _softened(logits: FloatArray) -> FloatArray:
+    """exp of logits (..., BINS), less their largest."""
+    return np.asarray(np.exp(logits - logits.max(-1, keepdims=True)), np.float32)
+
+
+def _weights_of(quant: Quant) -> FloatArray | None:
+    """exp of all 256 stored logits, by their byte; None for real numbers."""
+    if quant.scale == 0:
+        return None
+    logits = (np.arange(256, dtype=np.uint8).view(np.int8)) * quant.scale
+    return np.exp(np.clip(logits, -MOST_EXPONENT, MOST_EXPONENT)).astype(np.float32)
 
 
 def _table(quant: Quant) -> FloatArray | None:

@@ -278,4 +278,4 @@ def _passed(
         stirred = stirred or world.stats[index].change >= settings.gate_change
         if age_s >= settings.gate_longest_s or (stirred and age_s >= settings.gate_calm_s):
             looks, looked_s, stirred = looks + 1, index * world.period_s, False
-    return looks, replace(memory, looked_s=looked_s, stirred=stirred)
+    return looks, memory._replace(looked_s=looked_s, stirred=stirred)
