@@ -33,6 +33,7 @@ from edge.history.report import (
     Report,
     Stretch,
     Stretches,
+    _minutes,
     read,
     read_file,
     standing,
@@ -580,6 +581,17 @@ def test_a_table_of_some_days_has_a_line_for_each_and_no_more():
         f"Thu 05 Mar    2h 00  2h 30    0 m     0 m         0         0       1  {'░' * 24}",
         "Fri 06 Mar      0 m    0 m    0 m     0 m         0         0       0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "   0 m"), (29, "   0 m"), (31, "   1 m"), (3540, "  59 m"), (3569, "  59 m"),
+        (3571, " 1h 00"), (3660, " 1h 01"), (7140, " 1h 59"), (7200, " 2h 00"), (36000, "10h 00"),
+    ],
+)  # fmt: skip
+def test_minutes_take_six_characters(seconds, text):
+    assert _minutes(seconds) == text
 
 
 def test_a_report_as_other_programs_read_it_has_whole_seconds_and_each_seat():

@@ -112,6 +112,16 @@ END = event(0, E.SESSION_END, 25, lasted_s=1500.0)
             id="stopped in its pause",
         ),
         pytest.param(
+            [
+                START,
+                event(0, E.PAUSE, 10, minutes=10.0),
+                event(0, E.RESUME, 14, session="focus"),
+                event(0, E.SESSION_END, 29, lasted_s=599.0),
+            ],
+            [("focus", 0, 10), ("focus", 29, 29), ("paused", 10, 14)],
+            id="no more focus than it says, and no less than none behind the pause",
+        ),
+        pytest.param(
             [event(0, E.BREAK_START, 0, minutes=5.0), event(0, E.BREAK_END, 185)],
             [("break", 0, 5)],
             id="the clock was set in a break, which lasts no longer for it",
