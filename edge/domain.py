@@ -576,6 +576,7 @@ class SeatState:
     pickups: int = 0  # in this session
     dismissed: bool = False  # the owner has seen the suspicion; no light for it until it ends
     suspicion: bool = False  # told of the empty dock
+    absent: bool = False  # told that it was left, and not yet that somebody is back
 
 
 @dataclass(frozen=True, slots=True)

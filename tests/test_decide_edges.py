@@ -691,6 +691,44 @@ def test_who_comes_back_was_away_for_so_long():
     assert (returned.seat, dict(returned.details)) == ("desk", {"away_s": 30.0})
 
 
+NOBODY, SOMEBODY = {"person": False}, {"person": True}
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        pytest.param([(SOMEBODY, 5)], [("left", None), ("returned", 0.0)], id="somebody is back"),
+        pytest.param([(NOBODY, 40)], [("left", None)], id="it is still empty"),
+        pytest.param(
+            [(NOBODY, 40), (SOMEBODY, 5)],
+            [("left", None), ("returned", 40.0)],
+            id="it is still empty, then somebody is back",
+        ),
+        pytest.param(
+            [(NOBODY, 40), (SOMEBODY, 5), (NOBODY, 30)],
+            [("left", None), ("returned", 40.0), ("left", None)],
+            id="and leaves once more",
+        ),
+    ],
+)
+def test_a_view_that_is_lost_brings_nobody_back(then, told):
+    desk = Desk().focus().sit(5).sit(60, person=False).sit(20, view=View.COVERED)
+    assert (desk.seat.activity, desk.seat.absent) == (Activity.UNSURE, True)
+    for who, lasts_s in then:
+        desk.sit(lasts_s, **who)
+    both = (EventType.LEFT, EventType.RETURNED)
+    assert [
+        (str(each.type), each.details.get("away_s"))
+        for each in desk.state.happenings
+        if each.type in both
+    ] == told
+
+
+def test_nobody_is_back_who_never_left():
+    desk = Desk().focus().sit(5).sit(20, view=View.DARK).sit(5)
+    assert desk.of(EventType.RETURNED) == []
+
+
 def test_a_lost_view_is_told_and_so_is_the_one_found_again():
     desk = Desk().focus().sit(2).look(view=View.DARK)
     assert desk.last() == (EventType.UNSURE, None, {"view": "dark"})
@@ -1763,7 +1801,15 @@ def test_from_each_activity_to_each_other_it_takes_this_long_and_this_is_told(ol
     desk.state = replace(
         desk.state,
         view=View.DARK if old is Activity.UNSURE else View.CLEAR,
-        seats=(replace(desk.seat, activity=old, since_s=40.0, phone_active_s=active_s),),
+        seats=(
+            replace(
+                desk.seat,
+                activity=old,
+                since_s=40.0,
+                phone_active_s=active_s,
+                absent=old is Activity.AWAY,
+            ),
+        ),
         totals=(Totals(focus_s=400, working_s=100, phone_s=100, away_s=100, unsure_s=100),),
     )
     sight = {"view": View.CLEAR, "uses": False, **SIGHTS[new]}
@@ -1788,7 +1834,8 @@ def test_from_each_activity_to_each_other_it_takes_this_long_and_this_is_told(ol
         assert desk.seat.since_s == 40.0
         return
     seen = {old: [E.CLEAR], new: [E.UNSURE]}.get(Activity.UNSURE, [])
-    assert types == seen + ENDS.get(old, []) + BEGINS.get(new, [])
+    ends = [] if (old, new) == (Activity.AWAY, Activity.UNSURE) else ENDS.get(old, [])
+    assert types == seen + ends + BEGINS.get(new, [])
     since_s = 100.0 if old is Activity.PHONE else 100.25
     assert desk.seat.since_s == since_s
     passed_s = desk.state.at_s - since_s

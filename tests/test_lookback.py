@@ -92,6 +92,41 @@ END = event(0, E.SESSION_END, 25, lasted_s=1500.0)
             id="the seat was left before that was believed",
         ),
         pytest.param(
+            [
+                START,
+                event(0, E.LEFT, 5, "desk"),
+                event(0, E.UNSURE, 8, view="dark"),
+                event(0, E.CLEAR, 10, was="dark"),
+                event(0, E.RETURNED, 14, "desk", away_s=240),
+                END,
+            ],
+            [("away", 5, 8), ("away", 10, 14), ("focus", 0, 25), ("unseen", 8, 10)],
+            id="the view was lost meanwhile",
+        ),
+        pytest.param(
+            [
+                START,
+                event(0, E.LEFT, 5, "desk"),
+                event(0, E.UNSURE, 8, view="dark"),
+                event(0, E.RETURNED, 8, "desk", away_s=200),
+                event(0, E.CLEAR, 10, was="dark"),
+                END,
+            ],
+            [("away", 5, 8), ("focus", 0, 25), ("unseen", 8, 10)],
+            id="as boxes told it before",
+        ),
+        pytest.param(
+            [
+                START,
+                event(0, E.LEFT, 5, "desk"),
+                event(0, E.UNSURE, 8, view="dark"),
+                END,
+                event(0, E.CLEAR, 26, was="dark"),
+            ],
+            [("away", 5, 8), ("focus", 0, 25), ("unseen", 8, 25)],
+            id="the session ended unseen",
+        ),
+        pytest.param(
             [START, event(0, E.LEFT, 5, "desk"), END],
             [("away", 5, 25), ("focus", 0, 25)],
             id="nobody came back before the end",
@@ -225,10 +260,11 @@ def test_a_full_day_is_told_in_the_order_in_which_all_of_it_ended():
     found = list(segments(FULL_DAY, until=NINE + timedelta(minutes=63)))
     assert found == [
         stretch(Kind.PHONE, 4.5, 6, "desk"),
+        stretch(Kind.AWAY, 7, 8, "desk"),
         stretch(Kind.UNSEEN, 8, 9),
         stretch(Kind.FOCUS, 2, 12),
         stretch(Kind.PHONE, 5, 12, "sofa"),
-        stretch(Kind.AWAY, 7, 12, "desk"),
+        stretch(Kind.AWAY, 9, 12, "desk"),
         stretch(Kind.PAUSED, 12, 15),
         stretch(Kind.PHONE, 16, 18, "sofa"),
         stretch(Kind.FOCUS, 15, 30),

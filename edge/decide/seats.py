@@ -160,11 +160,16 @@ def _believe(state: State, index: int, pending: Pending, view: SeatView) -> Stat
     state = replace(state, totals=tuple(totals))
     if old is Activity.PHONE:
         state = put_down(state, seat, since_s, by=str(new))
-    if old is Activity.AWAY:
-        state = happen(state, EventType.RETURNED, seat.seat, away_s=lasted(seat, since_s))
+    # Whether somebody comes back while the view is lost, nobody can tell.
+    absent = new is Activity.AWAY or (seat.absent and new is Activity.UNSURE)
+    if seat.absent and not absent:
+        away_s = lasted(seat, since_s) if old is Activity.AWAY else 0.0
+        state = happen(state, EventType.RETURNED, seat.seat, away_s=away_s)
+    left = absent and not seat.absent
     seat = replace(
         seat,
         activity=new,
+        absent=absent,
         since_s=since_s,
         pending=None,
         level=Level.NONE,
@@ -180,7 +185,7 @@ def _believe(state: State, index: int, pending: Pending, view: SeatView) -> Stat
         details: dict[str, Detail] = {} if phone is None else evidence(phone)
         state, stretch = end_stretch(state, since_s)
         state = happen(state, EventType.PICKUP, seat.seat, **details, **stretch)
-    if new is Activity.AWAY:
+    if left:
         took = since_s - seat.phone_active_s <= LEFT_WITH_S or view.dock is Dock.EMPTY
         state = happen(state, EventType.LEFT, seat.seat, with_phone=took)
     state = with_seat(state, index, seat)

@@ -77,6 +77,7 @@ class _Reader:
     def __init__(self) -> None:
         self._open: dict[tuple[Kind, str], _Begun] = {}  # with the name of a seat or a fault
         self._booked_s = 0.0  # of the focus session that runs, before its last pause
+        self._empty: list[str] = []  # seats that were when the view was lost
         self._last: datetime | None = None
 
     def read(self, event: Record) -> Iterator[Segment]:
@@ -131,12 +132,21 @@ class _Reader:
                 self._open.pop((Kind.PHONE, seat), None)
             case EventType.LEFT:
                 self._begin(Kind.AWAY, seat, at)
+            case EventType.RETURNED if seat in self._empty:
+                self._empty.remove(seat)  # boxes told so until November 2026
             case EventType.RETURNED:
                 yield from self._close(Kind.AWAY, seat, at, _known(details.get("away_s")))
             case EventType.UNSURE:
+                # What was empty is, as far as anybody can tell, and is seen to be when it clears.
+                self._empty = [name for kind, name in self._open if kind is Kind.AWAY]
+                for name in self._empty:
+                    yield from self._close(Kind.AWAY, name, at)
                 self._begin(Kind.UNSEEN, "", at)
             case EventType.CLEAR:
                 yield from self._close(Kind.UNSEEN, "", at)
+                for name in self._empty:
+                    self._begin(Kind.AWAY, name, at)
+                self._empty = []
             case EventType.FAULT:
                 self._begin(Kind.FAULT, str(details.get("fault", "")), at)
             case EventType.FAULT_CLEARED:
@@ -156,6 +166,7 @@ class _Reader:
         yield from self._close_all(end)
 
     def _close_all(self, end: datetime, keep: tuple[Kind, ...] = ()) -> Iterator[Segment]:
+        self._empty = []
         for kind, name in list(self._open):
             if kind not in keep:
                 yield from self._close(kind, name, end)
