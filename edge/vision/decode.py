@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.desk.geometry import overlaps
 from edge.domain import Box, Detection
+from edge.vision.calls import Cells
 from edge.vision.manifest import NO_LABEL
 from edge.vision.preprocess import Placed, Quant
 
@@ -29,6 +30,8 @@ RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
 # Weighted by bins: the sum of their distances, and their sum.
 MOMENTS = np.stack([np.arange(BINS), np.ones(BINS)], axis=1).astype(np.float32)
 MOST_EXPONENT = 80.0  # exp of it and of its negative are float32
+CALL_FLOOR = -2.0  # logit below which a cell says nothing of a call
+FINEST = 200  # cells of the finest stride are heard for a call
 VOTE_IOU = 0.85  # boxes of one class that overlap so much mean the same outline
 
 
@@ -169,18 +172,23 @@ class GflDecoder:
         turned: bool,
         floor: float,
         nms_iou: float,
+        call: bool = False,
     ) -> None:
-        """centre: see ModelSpec; turned: the picture was shown turned by 180 degrees"""
+        """centre: see ModelSpec; turned: the picture was shown turned by 180 degrees; call: the
+        last of the classes is that of `calls`, and no thing"""
         floor = max(floor, 1e-4)  # at 0 every cell would be a candidate
         self._sides = np.array([height_px, width_px, height_px, width_px], np.float32)
         self._centre = centre
         self._turned = turned
         self._nms_iou = nms_iou
+        self._call = call
         self._heads = [
             (each, _least_stored(each.classes, floor), _weights_of(each.box)) for each in quants
         ]
 
     def __call__(self, heads: Sequence[GflHead]) -> Found:
+        if self._call:
+            heads = [GflHead(head.classes[..., :-1], head.box) for head in heads]
         found = [
             np.flatnonzero(head.classes.reshape(-1) >= least)
             for head, (_, least, _) in zip(heads, self._heads, strict=True)
@@ -202,13 +210,8 @@ class GflDecoder:
                 which, sure = which[sure >= bar], sure[sure >= bar]
             if not len(which):
                 continue
-            height, width, labels = head.classes.shape
-            cells, label = np.divmod(which, labels)
-            bins = head.box.reshape(height * width, 4, BINS)[cells]
-            if self._turned:
-                cells = height * width - 1 - cells
-            weights = table[bins.view(np.uint8)] if table is not None else _softened(bins)
-            boxes.append(self._boxes(weights, cells, width, quant.stride_px))
+            cells, label = np.divmod(which, head.classes.shape[2])
+            boxes.append(self._boxes(head, cells, quant, table))
             scores.append(sigmoid(sure))
             classes.append(label)
         if not boxes:
@@ -216,15 +219,36 @@ class GflDecoder:
         everything = Found(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
         return suppress(everything, self._nms_iou)
 
+    def calls(self, heads: Sequence[GflHead], phone: int) -> Cells:
+        """What the row of calls says, where it says anything; phone: the class of phones, of which
+        the finest cells must have a trace."""
+        boxes: list[FloatArray] = []
+        logits: list[FloatArray] = []
+        for n, (head, (quant, _, table)) in enumerate(zip(heads, self._heads, strict=True)):
+            says = _real(head.classes[..., -1].reshape(-1), quant.classes)
+            may = says >= CALL_FLOOR
+            if n == 0 and says.size > FINEST:
+                traces = head.classes[..., phone].reshape(-1)
+                may &= traces >= np.partition(traces, -FINEST)[-FINEST]
+            cells = np.flatnonzero(may)
+            boxes.append(self._boxes(head, cells, quant, table))
+            logits.append(says[cells])
+        return Cells(np.concatenate(boxes), np.concatenate(logits))
+
     def _boxes(
-        self, weights: FloatArray, cells: IntArray, width: int, stride_px: int
+        self, head: GflHead, cells: IntArray, quant: GflQuant, table: FloatArray | None
     ) -> FloatArray:
-        """weights: (N, 4, BINS), exp of the logits; cells: (N,) row-major index"""
+        """cells: (N,) row-major index; table: see `_weights_of`"""
+        height, width, _ = head.classes.shape
+        bins = head.box.reshape(height * width, 4, BINS)[cells]
+        weights = table[bins.view(np.uint8)] if table is not None else _softened(bins)
         mean, total = (weights.reshape(-1, BINS) @ MOMENTS).T
         left, top, right, bottom = (mean / total).reshape(-1, 4).T
+        if self._turned:
+            cells = height * width - 1 - cells
         y, x = cells // width + self._centre, cells % width + self._centre
         corners = np.stack([y - top, x - left, y + bottom, x + right], axis=1)
-        return np.asarray(corners * stride_px / self._sides, np.float32)
+        return np.asarray(corners * quant.stride_px / self._sides, np.float32)
 
 
 def _real(stored: NDArray[Any], quant: Quant) -> FloatArray:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import PHONE, Detection, Frame, Thresholds
+from edge.vision.calls import CALL, Cells, with_calls
 from edge.vision.decode import (
     BINS,
     Found,
@@ -78,6 +79,7 @@ class TfliteDetector:
         )
         self._outputs: list[list[int]] = []
         self._decode: Callable[[list[list[NDArray[Any]]]], Found]
+        self._calls: Callable[[list[list[NDArray[Any]]]], Cells] | None = None
         if spec.family is Family.YOLOX:
             self._decode = self._check_yolox()
         elif spec.family is Family.GFL:
@@ -93,7 +95,8 @@ class TfliteDetector:
         del tensor
         self._interpreter.invoke()
         tensors = [[self._tensor(index) for index in indices] for indices in self._outputs]
-        return to_detections(self._decode(tensors), self.labels, placed)
+        found = to_detections(self._decode(tensors), self.labels, placed)
+        return found if self._calls is None else with_calls(found, self._calls(tensors), placed)
 
     def invoke(self) -> None:
         """Run the model on whatever was shown last: what `bench` compares a whole tick with."""
@@ -208,8 +211,16 @@ class TfliteDetector:
             turned=self.spec.input.turned,
             floor=self.spec.thresholds.floor,
             nms_iou=self.spec.nms_iou,
+            call=self.labels[-1] == CALL,
         )
-        return lambda tensors: decoder([GflHead(classes, box) for box, classes in tensors])
+
+        def heads_of(tensors: list[list[NDArray[Any]]]) -> list[GflHead]:
+            return [GflHead(classes, box) for box, classes in tensors]
+
+        if self.labels[-1] == CALL:
+            phone = self.labels.index(PHONE)
+            self._calls = lambda tensors: decoder.calls(heads_of(tensors), phone)
+        return lambda tensors: decoder(heads_of(tensors))
 
     def _rivalry(self) -> Rivalry | None:
         rivals = tuple(self.labels.index(label) for label in self.spec.phone_rivals)
