@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from math import hypot
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     # What only names the values (settings, page, reports) is spared 25 MiB of it.
@@ -127,12 +127,25 @@ class Glance:
     at: str = ""
 
 
+class Call(NamedTuple):
+    """What a look says of a phone at somebody's head.
+
+    log_odds: that there is one
+    box:      where it would be
+    """
+
+    person: Box
+    log_odds: float
+    box: Box
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a glance saw; boxes are shares of the whole picture, clipped to the window."""
 
     detections: tuple[Detection, ...]
     glance: Glance = Glance()
+    calls: tuple[Call, ...] = ()
 
     @property
     def window(self) -> Box:

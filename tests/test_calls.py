@@ -7,8 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from edge.domain import PERSON, PHONE, Box, Detection
-from edge.vision.calls import MOST, OFFSET, Cells, about_head, with_calls
+from edge.config import ObserveConfig
+from edge.desk.calls import MOST, SILENT, agreed, called
+from edge.desk.still import joined
+from edge.desk.tracks import candidates
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Call, Detection, Glance, Look
+from edge.vision.calls import OFFSET, Cells, about_head, calls
 from edge.vision.decode import CALL_FLOOR, FINEST, GflDecoder, GflHead, GflQuant
 from edge.vision.preprocess import Placed, Quant
 
@@ -23,34 +27,23 @@ def cells(*told: tuple[Box, float]) -> Cells:
     return Cells(boxes.reshape(-1, 4), np.array([logit for _, logit in told], np.float32))
 
 
+def call(log_odds: float, box: Box = AT_EAR, person: Box = SITTER.box) -> Call:
+    return Call(person, log_odds, box)
+
+
 def logit(score: float) -> float:
     return math.log(score / (1 - score))
 
 
-def phones(found: tuple[Detection, ...]) -> list[tuple[float, Box]]:
-    return [(d.score, d.box) for d in found if d.label == PHONE]
+# ---------------------------------------------------------------- of cells
 
 
 def test_what_many_cells_about_a_head_say_adds_up():
     other = Box(0.22, 0.32, 0.32, 0.42)
-    ((score, box),) = phones(with_calls([SITTER], cells((other, 5.0), (AT_EAR, 6.0)), WHOLE))
-    assert logit(score) == pytest.approx(math.log(math.exp(5) + math.exp(6)) + OFFSET, abs=1e-4)
-    assert (box.ymin, box.xmax) == pytest.approx((AT_EAR.ymin, AT_EAR.xmax))
-
-
-def test_where_no_phone_is_seen_it_is_never_enough_for_a_sound():
-    ((score, _),) = phones(with_calls([SITTER], cells((AT_EAR, 30.0)), WHOLE))
-    assert score == MOST
-
-
-def test_a_phone_that_is_seen_there_is_surer_by_it():
-    seen = Detection(PHONE, 0.3, Box(0.2, 0.3, 0.31, 0.41))
-    ((score, box),) = phones(with_calls([SITTER, seen], cells((AT_EAR, 9.0)), WHOLE))
-    assert logit(score) == pytest.approx(math.log(math.exp(logit(0.3)) + math.exp(1.0)), abs=1e-4)
-    assert box == seen.box
-    elsewhere = Detection(PHONE, 0.3, ON_DESK)
-    found = phones(with_calls([SITTER, elsewhere], cells((AT_EAR, 7.0)), WHOLE))
-    assert sorted(score for score, _ in found) == pytest.approx([1 / (1 + math.e), 0.3])
+    (told,) = calls([SITTER], cells((other, 5.0), (AT_EAR, 6.0)), WHOLE)
+    assert told.log_odds == pytest.approx(math.log(math.exp(5) + math.exp(6)) + OFFSET, abs=1e-4)
+    assert told.person == SITTER.box
+    assert (told.box.ymin, told.box.xmax) == pytest.approx((AT_EAR.ymin, AT_EAR.xmax))
 
 
 @pytest.mark.parametrize(
@@ -59,20 +52,20 @@ def test_a_phone_that_is_seen_there_is_surer_by_it():
         pytest.param([SITTER], [(ON_DESK, 9.0)], id="in the lap"),
         pytest.param([], [(AT_EAR, 9.0)], id="nobody"),
         pytest.param([Detection(PERSON, 0.19, SITTER.box)], [(AT_EAR, 9.0)], id="hardly anybody"),
-        pytest.param([SITTER], [(AT_EAR, 4.0)], id="hardly a call"),
+        pytest.param([Detection(PHONE, 0.9, SITTER.box)], [(AT_EAR, 9.0)], id="a thing"),
         pytest.param([SITTER], [], id="no cell says anything"),
     ],
 )
-def test_else_everything_stays_as_it_was(people, told):
-    assert with_calls(people, cells(*told), WHOLE) == tuple(people)
+def test_there_is_no_call_without_a_head_that_says_so(people, told):
+    assert calls(people, cells(*told), WHOLE) == ()
 
 
-def test_the_two_largest_people_are_looked_at():
+def test_the_two_largest_people_are_heard():
     row = [Detection(PERSON, 0.9, Box(0.0, x, 0.9, x + w)) for x, w in ((0, 0.4), (0.5, 0.3))]
     small = Detection(PERSON, 0.9, Box(0.0, 0.85, 0.5, 0.95))
     heads = [Box(0.1, x, 0.2, x + 0.05) for x in (0.2, 0.6, 0.88)]
-    found = phones(with_calls([small, *row], cells(*((head, 8.0) for head in heads)), WHOLE))
-    assert sorted(round(box.xmin, 2) for _, box in found) == [0.2, 0.6]
+    found = calls([small, *row], cells(*((head, 8.0) for head in heads)), WHOLE)
+    assert [each.person for each in found] == [each.box for each in row]
 
 
 def test_a_head_is_the_upper_third_and_a_hand_beside_it():
@@ -81,9 +74,99 @@ def test_a_head_is_the_upper_third_and_a_hand_beside_it():
 
 
 def test_a_picture_that_fills_a_part_of_the_input_is_told_in_its_own_shares():
-    half = cells((Box(0.1, 0.3, 0.15, 0.4), 9.0))
-    ((_, box),) = phones(with_calls([SITTER], half, Placed(0.5, 1.0)))
-    assert (box.ymin, box.ymax) == pytest.approx((0.2, 0.3))
+    (told,) = calls([SITTER], cells((Box(0.1, 0.3, 0.15, 0.4), 9.0)), Placed(0.5, 1.0))
+    assert (told.box.ymin, told.box.ymax) == pytest.approx((0.2, 0.3))
+
+
+# ---------------------------------------------------------------- beside phones that are seen
+
+
+def test_where_no_phone_is_seen_there_may_be_one_and_never_enough_for_a_sound():
+    (found,) = called([], [call(-1.0)])
+    assert (found.label, found.box) == (PHONE, AT_EAR)
+    assert logit(found.score) == pytest.approx(-1.0)
+    (found,) = called([], [call(20.0)])
+    assert found.score == MOST
+    sound = 0.17 + (1 - 0.17) * ObserveConfig().phone_sure
+    assert sound > MOST
+
+
+def test_a_phone_that_is_seen_there_is_surer_by_it():
+    seen = Detection(PHONE, 0.3, Box(0.2, 0.3, 0.31, 0.41))
+    weaker = Detection(PHONE, 0.2, Box(0.2, 0.3, 0.32, 0.41))
+    found = called([seen, weaker], [call(1.0)])
+    odds = 0.3 / 0.7 + math.e
+    assert [d.score for d in found] == pytest.approx([odds / (1 + odds), 0.2])
+    assert [d.box for d in found] == [seen.box, weaker.box]
+
+
+def test_a_phone_elsewhere_and_other_things_stay_as_they_are():
+    others = [Detection(PHONE, 0.1, ON_DESK), Detection("cup", 0.3, AT_EAR)]
+    found = called(others, [call(-1.0)])
+    assert found == [
+        others[1],
+        Detection(PHONE, pytest.approx(1 / (1 + math.e)), AT_EAR),
+        others[0],
+    ]
+
+
+@pytest.mark.parametrize(
+    "silent", [call(-3.5), call(9.0, box=Box(0.2, 0.3, 0.2, 0.4))], ids=["too weak", "no box"]
+)
+def test_what_says_nothing_changes_nothing(silent):
+    assert called([SITTER], [silent]) == [SITTER]
+    assert called([SITTER], []) == [SITTER]
+
+
+CLOSE = Box(0.0, 0.1, 1.0, 0.9)
+
+
+def look(eye: int, *told: Call, window: Box = WHOLE_PICTURE) -> Look:
+    return Look((), Glance(window, eye), told)
+
+
+def test_each_eye_is_heard_by_its_closest_look():
+    looks = [
+        look(0, call(-6.0)),
+        look(1, call(-4.0)),
+        look(0, call(2.0, ON_DESK), window=CLOSE),
+        look(1, call(1.0), window=CLOSE),
+    ]
+    for order in (looks, looks[::-1]):
+        (found,) = agreed(order)
+        assert (found.log_odds, found.box) == (1.5, ON_DESK)
+
+
+def test_an_eye_that_tells_nothing_of_a_head_says_that_there_is_no_call():
+    (found,) = agreed([look(0, call(4.0)), look(1)])
+    assert found.log_odds == (4.0 + SILENT) / 2
+    assert agreed([look(0), look(1)]) == []
+
+
+def test_each_person_is_heard_alone():
+    beside = Box(0.1, 0.85, 1.0, 1.0)
+    nearly = Box(0.12, 0.2, 1.0, 0.8)
+    found = agreed(
+        [look(0, call(1.0), call(3.0, person=beside)), look(1, call(2.0, person=nearly))]
+    )
+    assert [each.log_odds for each in found] == [1.5, (3.0 + SILENT) / 2]
+
+
+def test_a_still_picture_shows_a_call_where_no_look_shows_a_phone():
+    looks = [Look((SITTER,), Glance(WHOLE_PICTURE, eye), (call(0.5),)) for eye in (0, 1)]
+    found = joined(looks)
+    assert [d.label for d in found] == [PERSON, PHONE]
+    assert (found[1].score, found[1].box) == (MOST, AT_EAR)
+
+
+def test_what_is_followed_is_heard_with_it():
+    seen = Detection(PHONE, 0.1, AT_EAR)
+    (found,) = candidates(Look((SITTER, seen), calls=(call(0.0),)), 0.06)
+    odds = 0.1 / 0.9 + 1
+    assert found.score == pytest.approx(odds / (1 + odds))
+    (found,) = candidates(Look((SITTER,), calls=(call(-2.0),)), 0.06)
+    assert found.score == pytest.approx(1 / (1 + math.exp(2)))
+    assert candidates(Look((SITTER,), calls=(call(-3.0),)), 0.06) == []
 
 
 # ---------------------------------------------------------------- its row of the heads

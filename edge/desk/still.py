@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.desk.attention import around_person, shows_nothing_new
+from edge.desk.calls import agreed, called
 from edge.desk.evidence import LEAST, NOTHING, log_odds, probability, weight_of
 from edge.desk.geometry import shows
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
@@ -45,7 +46,7 @@ def joined(looks: Sequence[Look], same_iou: float = SAME_IOU) -> list[Detection]
     ]
     things = (_together(each, looks, same_iou) for each in _apart(seeds, same_iou))
     # Boxes that were none of each other's may have become one.
-    return _apart(things, same_iou)
+    return called(_apart(things, same_iou), agreed(looks))
 
 
 def _apart(detections: Iterable[Detection], same_iou: float) -> list[Detection]:

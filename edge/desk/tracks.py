@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge.config import ObserveConfig
 from edge.desk import motion
+from edge.desk.calls import called
 from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
 from edge.desk.geometry import SAME_IOU, TOUCH, apart, between, left_over, moved, of_one, shows
 from edge.desk.people import Sitter, raised
@@ -102,12 +103,12 @@ def bounds_of(settings: ObserveConfig, thresholds: Thresholds) -> Bounds:
 def candidates(look: Look, floor: float) -> list[Detection]:
     """The phones of one look, best first, without second boxes of one."""
     found: list[Detection] = []
-    phones = [d for d in look.detections if d.label == PHONE and d.score >= floor]
-    for each in sorted(phones, key=lambda d: -d.score):
+    phones = [d for d in look.detections if d.label == PHONE]
+    for each in called(phones, look.calls):
+        if each.score < floor or len(found) == MOST_PHONES:
+            break
         if not any(of_one(other.box, each.box) for other in found):
             found.append(each)
-        if len(found) == MOST_PHONES:
-            break
     return found
 
 

@@ -30,7 +30,7 @@ RIVAL_IOU = 0.5  # two labels whose boxes overlap so much are about one thing
 # Weighted by bins: the sum of their distances, and their sum.
 MOMENTS = np.stack([np.arange(BINS), np.ones(BINS)], axis=1).astype(np.float32)
 MOST_EXPONENT = 80.0  # exp of it and of its negative are float32
-CALL_FLOOR = -2.0  # logit below which a cell says nothing of a call
+CALL_FLOOR = -6.0  # logit below which a cell says nothing of a call
 FINEST = 200  # cells of the finest stride are heard for a call
 VOTE_IOU = 0.85  # boxes of one class that overlap so much mean the same outline
 

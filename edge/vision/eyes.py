@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge.config import ModelConfig
 from edge.desk.evidence import LEAST, against_rivals
 from edge.desk.still import joined, still
-from edge.domain import WHOLE_PICTURE, Box, Detection, Frame, Glance, Look
+from edge.domain import WHOLE_PICTURE, Box, Call, Detection, Frame, Glance, Look
 from edge.vision.manifest import EyeSet
 from edge.vision.tflite import TfliteDetector, load_detector
 
@@ -44,12 +44,14 @@ class Eyes:
             right / frame.width_px,
         )
         part = replace(frame, image=frame.image[top:bottom, left:right])
-        seen = self.eyes[glance.eye].detect(part)
+        found, calls = self.eyes[glance.eye].look(part)
         self.looks += 1
-        found = seen
         if shown != WHOLE_PICTURE:
-            found = tuple(Detection(d.label, d.score, _back(d.box, shown)) for d in seen)
-        return Look(against_rivals(found), replace(glance, window=shown))
+            found = tuple(Detection(d.label, d.score, _back(d.box, shown)) for d in found)
+            calls = tuple(
+                Call(_back(c.person, shown), c.log_odds, _back(c.box, shown)) for c in calls
+            )
+        return Look(against_rivals(found), replace(glance, window=shown), calls)
 
     def detect(
         self, frame: Frame, look: Callable[[Frame, Glance], Look] | None = None

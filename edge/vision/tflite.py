@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import PHONE, Detection, Frame, Thresholds
-from edge.vision.calls import CALL, Cells, with_calls
+from edge.domain import PHONE, Call, Detection, Frame, Thresholds
+from edge.vision.calls import CALL, Cells, calls
 from edge.vision.decode import (
     BINS,
     Found,
@@ -89,6 +89,10 @@ class TfliteDetector:
 
     def detect(self, frame: Frame) -> tuple[Detection, ...]:
         """Best score first; boxes are fractions of the frame, clipped to it."""
+        return self.look(frame)[0]
+
+    def look(self, frame: Frame) -> tuple[tuple[Detection, ...], tuple[Call, ...]]:
+        """What is detected, and what is told of calls."""
         # A view of the tensor must be gone before the runtime is called, or it refuses.
         tensor = self._tensor(self._input["index"])
         placed = self._preprocessor.fill(frame.image, tensor)
@@ -96,7 +100,8 @@ class TfliteDetector:
         self._interpreter.invoke()
         tensors = [[self._tensor(index) for index in indices] for indices in self._outputs]
         found = to_detections(self._decode(tensors), self.labels, placed)
-        return found if self._calls is None else with_calls(found, self._calls(tensors), placed)
+        told = () if self._calls is None else calls(found, self._calls(tensors), placed)
+        return found, told
 
     def invoke(self) -> None:
         """Run the model on whatever was shown last: what `bench` compares a whole tick with."""

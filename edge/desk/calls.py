@@ -1,0 +1,64 @@
+"""A phone at somebody's ear: what a head says as a whole, where hardly any box says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import exp, log1p
+
+from edge.desk.evidence import LEAST, log_odds, probability
+from edge.domain import PHONE, Call, Detection, Look
+
+SAME_PERSON_IOU = 0.45
+SAME_IOU = 0.45  # with a phone that is seen there
+SILENT = -20.0  # log-odds of a call from an eye that sees nothing of one
+# Evidence for a light, and none for a sound: no phone is seen.
+MOST = 0.5
+
+
+def called(detections: Sequence[Detection], calls: Sequence[Call]) -> list[Detection]:
+    """The same, best first: a phone that is seen where a call is told is surer, and where none is
+    seen there may be one. Either is reason enough: odds are added."""
+    found = list(detections)
+    for call in calls:
+        if call.log_odds <= log_odds(LEAST) or call.box.area <= 0:
+            continue
+        phones = (i for i, d in enumerate(found) if d.label == PHONE)
+        seen = [i for i in phones if found[i].box.iou(call.box) >= SAME_IOU]
+        if seen:
+            best = max(seen, key=lambda i: found[i].score)
+            score = probability(_either(log_odds(found[best].score), call.log_odds))
+            found[best] = replace(found[best], score=max(found[best].score, score))
+        else:
+            found.append(Detection(PHONE, min(MOST, probability(call.log_odds)), call.box))
+    return sorted(found, key=lambda d: -d.score)
+
+
+def _either(one: float, other: float) -> float:
+    """Log-odds whose odds are the sum of theirs."""
+    low, high = sorted((one, other))
+    return high + log1p(exp(low - high))
+
+
+def agreed(looks: Sequence[Look]) -> list[Call]:
+    """Of each person one: the mean of the eyes, each by its closest look that shows a head."""
+    closest: list[dict[int, Call]] = []  # of each person, by eye
+    for look in sorted(looks, key=lambda each: -each.window.area):
+        for call in look.calls:
+            known = next((p for p in closest if _same_person(p, call)), None)
+            if known is None:
+                closest.append(known := {})
+            known[look.glance.eye] = call
+    eyes = {look.glance.eye for look in looks}
+    found = []
+    for person in closest:
+        calls = list(person.values())
+        silent = SILENT * (len(eyes) - len(calls))
+        surest = max(calls, key=lambda call: call.log_odds)
+        mean = (sum(call.log_odds for call in calls) + silent) / len(eyes)
+        found.append(surest._replace(log_odds=mean))
+    return found
+
+
+def _same_person(known: dict[int, Call], call: Call) -> bool:
+    return any(other.person.iou(call.person) >= SAME_PERSON_IOU for other in known.values())
