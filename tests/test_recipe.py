@@ -120,6 +120,29 @@ def test_what_is_changed_for_int8_leaves_a_network_as_it_was(
             assert apart < 1e-2
 
 
+def test_the_row_of_calls_comes_last_and_leaves_the_others_as_they_were(
+    published_name: str, shared_data: Path
+) -> None:
+    import eyes
+    import published
+
+    original = published.load(published_name, shared_data)
+    learnt = np.load(eyes.CALL_ROW)
+    strides = {f"cls{stride}": stride for stride in published.STRIDES}
+    longer = eyes.with_call_row(original, published_name)
+    assert longer.outputs == original.outputs
+    for before, after in zip(original.nodes, longer.nodes, strict=True):
+        if before.out not in strides:
+            assert after is before
+            continue
+        for what in ("weight", "bias"):
+            rows, known = getattr(after, what), getattr(before, what)
+            np.testing.assert_array_equal(rows[:-1], known)
+            told = learnt[f"{published_name}_{strides[before.out]}_{what}"]
+            np.testing.assert_array_equal(rows[-1].ravel(), told.ravel())
+            assert rows.dtype == known.dtype
+
+
 def test_a_file_computes_what_the_published_network_does(
     published_name: str, shared_data: Path
 ) -> None:
