@@ -108,7 +108,7 @@ def test_int8_is_left_where_it_is_slow(monkeypatch, machine, module, slow):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"labels": ("phone", "person")}, "its class heads have 8 channels, the manifest has 2"),
+        ({"labels": ("phone", "person")}, "its class heads have 9 channels, the manifest has 2"),
         ({"labels": tuple(map(str, range(32)))}, "32 labels cannot be told from the other heads"),
     ],
 )

@@ -139,7 +139,7 @@ def test_every_word_of_the_boxs_state_can_be_said(kind):
 def test_every_thing_that_is_seen_can_be_said(monkeypatch):
     from edge.config import ModelConfig
 
-    labels = {label for eye in load_eyes(ModelConfig()).eyes for label in eye.labels}
+    labels = {label for eye in load_eyes(ModelConfig()).eyes for label in eye.things}
     assert labels <= set(SAID)
 
 

@@ -5,7 +5,8 @@ whole, whoever sits there, the part of them before which things are held, or som
 a phone (`attention`).
 It answers with boxes and scores. A score becomes log-odds, log(p / (1 - p)); where another name
 for the same box is surer, the difference is taken off: what looks more like a remote control than
-like a phone is less of a phone (`evidence`).
+like a phone is less of a phone (`evidence`). What a head says as a whole of a phone at its ear is
+added to the odds of one that is seen there, or is one that may be there (`calls`).
 
 **What is followed.** Boxes that continue a thing are joined to it, and what continues nothing is a
 new one (`tracks`). A look that shows a thing's place without seeing it there counts against it
@@ -35,6 +36,7 @@ a minute where it lay, seen or not; it may be covered, and is no pick-up when it
 
     geometry   boxes that say the same, and how far one has gone
     evidence   scores, log-odds, means
+    calls      phones at ears, which hardly any box shows
     motion     held or lying
     pixels     whether the pixels at a place are those that were there
     tracks     what is followed, and its life from the first look to the last

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from edge.domain import PERSON, Box, Call, Detection
 from edge.vision.preprocess import Placed
 
-CALL = "call"  # the label of that row, which is no thing with a box
 OFFSET = -8.0  # chosen by cross-validation, with the row
 SITS = 0.2  # score from which on there may be somebody
 MOST_PEOPLE = 2  # the largest

@@ -11,7 +11,8 @@
     bytes = 1234567
     family = "gfl"              # gfl, yolox: raw heads; ssd: boxes from built-in postprocessing
     input = { width = 416, height = 416, colour = "rgb", fit = "stretch" }
-    labels = ["phone", "person"]        # by class index; "???" is a class that does not exist
+    labels = ["phone", "person"]        # by class index; "???" is a class that does not exist,
+                                        # "call", the last of a gfl model, the row of calls.py
     centre = 0.0                # gfl only: boxes are told from the middle of a cell (0.5) or from
                                 # its top left corner (0)
     floor = 0.25                # nothing below this score is reported
@@ -70,6 +71,7 @@ from edge.errors import Misconfigured
 
 FORMAT = 1
 NO_LABEL = "???"
+CALL = "call"  # what is said of heads, and no thing with a box
 NMS_IOU = 0.65
 
 
@@ -159,13 +161,17 @@ class ModelSpec:
         return replace(self, thresholds=replace(self.thresholds, floor=floor))
 
     @property
+    def things(self) -> tuple[str, ...]:
+        """The labels of what it detects."""
+        return tuple(label for label in self.labels if label not in (NO_LABEL, CALL))
+
+    @property
     def description(self) -> str:
         """One phrase for people: "normal: yolox 544x416 int8, 12 labels, 1.1 MB"."""
-        real = sum(label != NO_LABEL for label in self.labels)
         parts = [f"{self.family} {self.input.width_px}x{self.input.height_px}"]
         if self.quantization:
             parts[0] += f" {self.quantization}"
-        parts.append(f"{real} labels")
+        parts.append(f"{len(self.things)} labels")
         if self.size_bytes:
             parts.append(f"{self.size_bytes / 1e6:.1f} MB")
         return f"{self.name}: {', '.join(parts)}"

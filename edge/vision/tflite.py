@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain import PHONE, Call, Detection, Frame, Thresholds
-from edge.vision.calls import CALL, Cells, calls
+from edge.vision.calls import Cells, calls
 from edge.vision.decode import (
     BINS,
     Found,
@@ -31,7 +31,7 @@ from edge.vision.decode import (
     decode_ssd,
     to_detections,
 )
-from edge.vision.manifest import Colour, Family, Fit, ModelError, ModelInput, ModelSpec
+from edge.vision.manifest import CALL, Colour, Family, Fit, ModelError, ModelInput, ModelSpec
 from edge.vision.preprocess import Preprocessor, Quant
 
 
