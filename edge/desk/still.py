@@ -25,10 +25,15 @@ def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[L
 
 
 def _people(looks: Sequence[Look]) -> list[Box]:
-    people = [d for d in joined(looks, LOOSELY_IOU) if d.label == PERSON and d.score >= SITS]
-    people.sort(key=lambda d: -d.score * d.box.area)
-    windows = (around_person(d.box) for d in people[:MOST_PEOPLE])
+    people = largest_people(joined(looks, LOOSELY_IOU))
+    windows = (around_person(d.box) for d in people)
     return [window for window in windows if not shows_nothing_new(window)]
+
+
+def largest_people(detections: Sequence[Detection]) -> list[Detection]:
+    """Who is looked at closely, the largest and surest first."""
+    people = [each for each in detections if each.label == PERSON and each.score >= SITS]
+    return sorted(people, key=lambda each: -each.score * each.box.area)[:MOST_PEOPLE]
 
 
 def joined(looks: Sequence[Look], same_iou: float = SAME_IOU) -> list[Detection]:

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import PERSON, Box, Call, Detection
+from edge.desk.still import largest_people
+from edge.domain import Box, Call, Detection
 from edge.vision.preprocess import Placed
 
 OFFSET = -8.0  # chosen by cross-validation, with the row
-SITS = 0.2  # score from which on there may be somebody
-MOST_PEOPLE = 2  # the largest
 HEAD = 1 / 3  # of a person, from the top
 ABOVE, BESIDE = 0.05, 0.15  # margins, in their height and width
 
@@ -34,12 +33,10 @@ class Cells(NamedTuple):
 
 def calls(detections: Sequence[Detection], cells: Cells, placed: Placed) -> tuple[Call, ...]:
     """Of the largest people that were detected, what the cells about their heads say."""
-    people = [each for each in detections if each.label == PERSON and each.score >= SITS]
-    people.sort(key=lambda each: -each.score * each.box.area)
     boxes = cells.boxes / np.array([placed.height, placed.width] * 2, np.float32)
     y, x = (boxes[:, :2] + boxes[:, 2:]).T / 2
     found = []
-    for person in people[:MOST_PEOPLE]:
+    for person in largest_people(detections):
         head = about_head(person.box)
         inside = (head.ymin <= y) & (y <= head.ymax) & (head.xmin <= x) & (x <= head.xmax)
         if not inside.any():

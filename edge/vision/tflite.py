@@ -208,6 +208,7 @@ class TfliteDetector:
                     f"its heads of {rows}x{columns} are no stride of {height}x{width}"
                 )
             quants.append(GflQuant(strides[0], _quant(classes), _quant(box)))
+        call = self.labels[-1] == CALL
         decoder = GflDecoder(
             quants,
             width_px=width,
@@ -216,13 +217,13 @@ class TfliteDetector:
             turned=self.spec.input.turned,
             floor=self.spec.thresholds.floor,
             nms_iou=self.spec.nms_iou,
-            call=self.labels[-1] == CALL,
+            call=call,
         )
 
         def heads_of(tensors: list[list[NDArray[Any]]]) -> list[GflHead]:
             return [GflHead(classes, box) for box, classes in tensors]
 
-        if self.labels[-1] == CALL:
+        if call:
             phone = self.labels.index(PHONE)
             self._calls = lambda tensors: decoder.calls(heads_of(tensors), phone)
         return lambda tensors: decoder(heads_of(tensors))

@@ -45,10 +45,10 @@ from torch.nn.functional import softplus
 
 from edge.desk.evidence import LEAST
 from edge.desk.geometry import overlaps, shows
-from edge.desk.still import LOOSELY_IOU, joined, still
+from edge.desk.still import LOOSELY_IOU, joined, largest_people, still
 from edge.devices.camera_picture import load_picture
-from edge.domain import PERSON, PHONE, Box, Detection, Frame, Glance, Look
-from edge.vision.calls import MOST_PEOPLE, OFFSET, SITS, about_head
+from edge.domain import PHONE, Box, Detection, Frame, Glance, Look
+from edge.vision.calls import OFFSET, about_head
 from edge.vision.decode import GflDecoder, GflHead, GflQuant, to_detections
 from edge.vision.eyes import Eyes
 from edge.vision.manifest import Colour, Family, Fit, ModelInput
@@ -208,9 +208,7 @@ def looked(eyes: Eyes, image: NDArray[np.uint8]) -> tuple[list[Seen], list[Box]]
         return came
 
     found = joined(still(look, eyes.count, closely=True), LOOSELY_IOU)
-    people = [each for each in found if each.label == PERSON and each.score >= SITS]
-    people.sort(key=lambda each: -each.score * each.box.area)
-    return seen, [each.box for each in people[:MOST_PEOPLE]]
+    return seen, [each.box for each in largest_people(found)]
 
 
 def calls(picture: Picture, head: Box) -> bool | None:

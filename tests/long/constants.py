@@ -25,7 +25,7 @@ DESK = Path("edge/desk")
 # What says of one number what it is for, and runs in a moment; then what plays whole scenes.
 PLAIN = (
     *("tracks", "motion", "evidence", "attention", "sitters", "geometry"),
-    *("docks", "view", "still", "pixels", "desk_parts"),
+    *("docks", "view", "still", "pixels", "calls", "desk_parts"),
 )
 SCENES = ("observe", "taught", "sequences")
 LONGEST_S = 600.0
