@@ -66,7 +66,8 @@ TESTS = {
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
     "edge/desk": (
         *("desk_parts", "tracks", "motion", "evidence", "attention", "sitters", "geometry"),
-        *("docks", "view", "pixels", "still", "calls", "observe", "sequences", "taught", "judgement"),
+        *("docks", "view", "pixels", "still", "calls", "observe", "sequences", "taught"),
+        "judgement",
     ),
 }
 # What reads the sources instead of running them judges what runs when they are imported.
