@@ -10,7 +10,7 @@ import pytest
 from edge.config import ObserveConfig
 from edge.desk import motion
 from edge.desk.evidence import Heard, log_odds
-from edge.desk.geometry import apart, moved
+from edge.desk.geometry import moved
 from edge.desk.people import Sitter
 from edge.desk.pixels import Kept, Pixels
 from edge.desk.tracks import (
@@ -30,7 +30,6 @@ from edge.desk.tracks import (
     missed,
     nearness,
     seen,
-    still_lies,
 )
 from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
 from tests.desk import Desk, phone
@@ -147,17 +146,15 @@ def test_a_box_over_a_third_of_what_lies_there_continues_it_and_one_over_an_eigh
     assert (nearness(a_track(), beside) > 0) is continues
 
 
-@pytest.mark.parametrize(
-    ("share", "surer_wins"),
-    [pytest.param(0.08, True, id="a little off"), pytest.param(0.2, False, id="far off")],
-)
-def test_a_surer_box_is_preferred_to_a_nearer_one_only_where_it_is_nearly_as_near(
-    share, surer_wins
-):
-    held = a_track(held=3.0)
-    near, surer = Detection(PHONE, 0.5, LIES), Detection(PHONE, 0.9, off(share))
-    chosen = matched([held], [near, surer], set(), Pixels())
-    assert chosen == {0: 1 if surer_wins else 0}
+def test_the_nearest_box_continues_what_a_hand_holds_however_sure_the_next_one_is():
+    near, surer = Detection(PHONE, 0.5, off(0.05)), Detection(PHONE, 0.9, off(0.2))
+    assert matched([a_track(held=3.0)], [surer, near], set(), Pixels()) == {0: 1}
+
+
+def test_of_one_box_what_lies_there_as_it_did_is_continued_before_what_is_nearer():
+    lies, nearer = a_track(box=off(0.1)), a_track(held=3.0)._replace(number=2)
+    assert matched([lies, nearer], [Detection(PHONE, 0.8, LIES)], {1}, Pixels()) == {0: 0}
+    assert matched([lies, nearer], [Detection(PHONE, 0.8, LIES)], set(), Pixels()) == {1: 0}
 
 
 @pytest.mark.parametrize(("share", "its"), [(0.2, True), (0.35, False)])
@@ -196,17 +193,8 @@ def test_what_a_hand_leaves_of_a_thing_may_stick_out_by_one_hundredth_of_the_pic
 # ---------------------------------------------------------------- where it lies
 
 
-def flipped(count: int) -> Track:
-    """After so many boxes of what lies, all far from each other."""
-    track = a_track()
-    for k in range(1, count):
-        track = looked(track, off(0.7 * k, degrees=90), passed_s=0.0, rests=True)
-    return track
-
-
-def test_four_boxes_that_a_thing_flips_between_are_known_and_of_seven_not_the_first():
-    assert any(apart(each, LIES) < 0.01 for each in flipped(4).outlines)
-    assert not any(apart(each, LIES) < 0.01 for each in flipped(7).outlines)
+def test_a_box_that_is_far_off_leaves_what_lies_where_it_is():
+    assert looked(a_track(), off(0.7, degrees=90), rests=True).place == LIES
 
 
 def test_one_look_hardly_moves_where_a_thing_lies_and_twenty_do():
@@ -214,7 +202,7 @@ def test_one_look_hardly_moves_where_a_thing_lies_and_twenty_do():
     way = []
     for _ in range(20):
         track = looked(track, shown, passed_s=0.0, rests=True)
-        way.append(moved(LIES, track.outlines[-1]) / moved(LIES, shown))
+        way.append(moved(LIES, track.place) / moved(LIES, shown))
     assert way[0] < 0.08
     assert way[-1] > 0.5
 
@@ -322,7 +310,7 @@ def test_what_has_lain_for_an_hour_is_taken_up_by_two_looks_and_not_by_one():
         track = looked(track, LIES, pixels=pixels_still(3.0), rests=True)
     once = looked(track, off(0.12))
     assert once.lies
-    assert looked(once._replace(outlines=(LIES,)), off(0.12)).held > 0.5
+    assert looked(once._replace(place=LIES), off(0.12)).held > 0.5
 
 
 def test_ten_looks_within_a_third_of_a_second_say_as_much_as_one():
@@ -396,15 +384,16 @@ def test_what_sounded_once_is_believed_on_as_long_as_it_is_used_and_nothing_else
 
 
 def test_without_pixels_what_lies_is_known_by_its_box_alone():
-    assert still_lies(a_track(), LIES, Pixels(), True)
-    assert not still_lies(a_track(), LIES, pixels_still(0.0), True)
+    seen_there = [Detection(PHONE, 0.8, LIES)]
+    assert matched([a_track()], seen_there, set(), Pixels()) == {0: 0}
+    assert matched([a_track()], seen_there, set(), pixels_still(0.0)) == {}
 
 
 def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
     half = Box(0.4, 0.4, 0.5, 0.5)
     changing = pixels_still(0.0)
     track = looked(a_track(laid=changing.now), half, pixels=changing)
-    assert track.held == motion.later(-5.0, 0.3)
+    assert track.held == -5.0
     assert looked(a_track(), half, pixels=changing).held > track.held, "it may have moved"
 
 

@@ -26,8 +26,6 @@ LIES = -3.0  # what one look says that finds the pixels of long ago
 STILL = -0.7  # and of a second ago
 MOVES = 3.0  # the most that one look's movement says
 MOST = 5.0  # bound of the belief
-HELD_S = 300.0  # mean time in a hand
-LIES_S = 300.0  # and lying
 
 
 def _normal(e: float, sigma: float) -> float:
@@ -40,16 +38,6 @@ def ratio(e: float, noise: float) -> float:
     lying = (1 - FLIPS) * _normal(e, noise) + FLIPS * _normal(e, JUMP)
     held = max(_normal(e, SWAY), FLIPS * _normal(e, FLUNG), 1e-9)
     return min(MOVES, max(STILL, log(held / max(lying, 1e-12))))
-
-
-def later(held: float, passed_s: float) -> float:
-    """The belief after `passed_s` in which nothing was seen."""
-    p = 1 / (1 + exp(-held))
-    # Two states that are left at these rates: it goes to their share of the time, and stays there.
-    share = HELD_S / (HELD_S + LIES_S)
-    p = share + (p - share) * exp(-passed_s * (1 / HELD_S + 1 / LIES_S))
-    p = min(max(p, 1e-4), 1 - 1e-4)
-    return log(p / (1 - p))
 
 
 def bounded(held: float) -> float:

@@ -137,7 +137,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     resting = {
         t.number
         for t in memory.tracks
-        if t.lies and (pixels.now is None or pixels.as_in(t.laid, t.outlines[-1]))
+        if t.lies and (pixels.now is None or pixels.as_in(t.laid, t.place))
     }
     phone_of = matched(memory.tracks, phones, resting, pixels)
     tracks = []

@@ -24,8 +24,6 @@ MOST_TRACKS = 24  # a bound on what a tick costs
 MOST_PHONES = 8  # in one look
 MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
-SURER = 0.2  # of nearness is worth as much as a unit of log-odds
-OUTLINES = 4  # of a thing that lies: boxes of half-seen things flip between a few
 TAKEN = 1.0  # belief from which on it is in a hand; it is until it is believed to lie
 CAME = 3.0  # belief that what has just come is in a hand
 APPEARS = 0.5  # that what is before somebody where a film goes on is
@@ -48,12 +46,12 @@ SURE_S = 3.0  # the evidence for a sound is heard over so long
 class Track(NamedTuple):
     """One phone, or what may be one.
 
-    outlines: the boxes it has shown where it lies, or last moved to; the latest last
-    heard:    what the looks of the last seconds said
-    held:     belief, in log-odds, that it is in a hand
-    noise:    how far its boxes are off while it lies, in its own size
-    laid:     the pixels when it was last seen to lie there
-    level:    mean log-odds of the recent looks
+    place: where it lies, or last moved to
+    heard: what the looks of the last seconds said
+    held:  belief, in log-odds, that it is in a hand
+    noise: how far its boxes are off while it lies, in its own size
+    laid:  the pixels when it was last seen to lie there
+    level: mean log-odds of the recent looks
     """
 
     number: int
@@ -61,7 +59,7 @@ class Track(NamedTuple):
     first_s: float
     seen_s: float
     box: Box
-    outlines: tuple[Box, ...]
+    place: Box
     heard: tuple[Heard, ...]
     held: float
     noise: float = motion.NOISE
@@ -118,31 +116,22 @@ def nearness(track: Track, box: Box) -> float:
     small, large = sorted((track.box.size, box.size))
     if large > ALIKE * small:
         return 0.0
-    shown = track.outlines if track.lies else (track.box, *track.outlines)
-    # What lies does not creep from one half-seen box to the next: they all share a part of it.
-    if track.lies and not all(each.intersection(box) > 0 for each in shown):
-        return 0.0
-    overlap = max(each.iou(box) for each in shown)
-    part = any(of_one(each, box) and (box.area < each.area or not track.lies) for each in shown)
-    if overlap >= SAME_IOU or part:
+    shown = track.place if track.lies else track.box
+    overlap = shown.iou(box)
+    if overlap >= SAME_IOU or (of_one(shown, box) and (box.area < shown.area or not track.lies)):
         return 1 + overlap
-    return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
+    return 0.0 if track.lies else max(0.0, 1 - apart(shown, box) / large)
 
 
 def matched(
     tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int], pixels: Pixels
 ) -> dict[int, int]:
-    """Which phone, by index, continues which track: what lies as it did first, then the nearest,
-    sure ones before others. What is seen where something lay, by other pixels than it had there, is
-    something else, unless a hand leaves it to be seen of it."""
+    """Which phone, by index, continues which track: what lies as it did first, then the nearest.
+    What is seen where something lay, by other pixels than it had there, is something else, unless a
+    hand leaves it to be seen of it."""
     pairs = sorted(
         (
-            (
-                track.number in resting,
-                near + SURER * (track.level + (0.0 if track.lies else log_odds(phone.score))),
-                i,
-                j,
-            )
+            (track.number in resting, near, i, j)
             for i, track in enumerate(tracks)
             for j, phone in enumerate(phones)
             if (near := nearness(track, phone.box)) > 0
@@ -151,11 +140,9 @@ def matched(
         reverse=True,
     )
     phone_of: dict[int, int] = {}
-    taken: set[int] = set()
     for _, _, i, j in pairs:
-        if i not in phone_of and j not in taken:
+        if i not in phone_of and j not in phone_of.values():
             phone_of[i] = j
-            taken.add(j)
     return phone_of
 
 
@@ -180,7 +167,7 @@ def is_of(track: Track, box: Box, rests: bool) -> bool:
     if track.held > SURELY_LIES:
         return False
     far = max(OUTSIDE * track.noise, motion.JUMP if track.confirmed else 0.0)
-    return is_part(track, box) or any(moved(each, box) <= far for each in track.outlines)
+    return is_part(track, box) or moved(track.place, box) <= far
 
 
 def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
@@ -191,7 +178,7 @@ def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
 def is_part(track: Track, box: Box) -> bool:
     """Whether it is a part of what the thing has shown, and no more."""
     margin = TOUCH + track.noise * track.box.size
-    return any(left_over(each, box, margin) for each in track.outlines)
+    return left_over(track.place, box, margin)
 
 
 def seen(
@@ -201,10 +188,9 @@ def seen(
     box = phone.box
     passed_s = max(at_s - track.seen_s, 0.0)
     share = min(1.0, passed_s / motion.INDEPENDENT_S)
-    held = motion.later(track.held, passed_s)
-    far = min((moved(outline, box) for outline in track.outlines), default=0.0)
+    far = moved(track.place, box)
     covered = track.lies and is_covered(track, box, pixels)
-    noise, outlines, moved_s, laid = track.noise, track.outlines, track.moved_s, track.laid
+    noise, place, moved_s, laid = track.noise, track.place, track.moved_s, track.laid
     # What lies as it did has not moved, wherever its box went.
     still_s = inf if rests else pixels.still_s(box)
     if still_s > LONG_S:
@@ -222,24 +208,19 @@ def seen(
             # A box that stays where pixels change is that of a thing in a quiet hand.
             says = STIRS * phone.score if track.use is PhoneUse.IN_USE else 0.0
     stirred_s = track.stirred_s
-    if says > 0 or (track.held > 0 and pixels.now is not None and still_s == 0):
+    if says > 0 or (not track.lies and pixels.now is not None and still_s == 0):
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
         moved_s = at_s
-    held = motion.bounded(held + share * says)
+    held = motion.bounded(track.held + share * says)
     if held > 0:
         laid = None
         if says > 0:
-            outlines = (box,)
+            place = box
     else:
-        # What lies is measured again and again; another outline of it is one to know again.
-        step = min((moved(outline, box), k) for k, outline in enumerate(outlines))
-        if step[0] > OUTSIDE * noise:
-            if held <= SURELY_LIES:
-                outlines = (*outlines, box)[-OUTLINES:]
-        else:
-            k = step[1]
-            outlines = (*outlines[:k], *outlines[k + 1 :], between(outlines[k], box, RESTING))
-        off = min(step[0], motion.MOST_NOISE)
+        # What lies is measured again and again.
+        if far <= OUTSIDE * noise:
+            place = between(place, box, RESTING)
+        off = min(far, motion.MOST_NOISE)
         noise = max(motion.LEAST_NOISE, noise + TAKES * share * (off - noise))
         if rests or laid is None:
             laid = pixels.now
@@ -247,7 +228,7 @@ def seen(
     return track._replace(
         seen_s=at_s,
         box=box,
-        outlines=outlines,
+        place=place,
         laid=laid,
         held=held,
         noise=noise,
@@ -310,7 +291,7 @@ def born(
         first_s=at_s,
         seen_s=at_s,
         box=phone.box,
-        outlines=(phone.box,),
+        place=phone.box,
         heard=(*before, heard),
         held=held,
         laid=laid,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,6 +116,7 @@ def _held_over(values: NDArray[np.int64], when: NDArray[np.bool_]) -> NDArray[np
     return np.asarray(values[last])
 
 
+@lru_cache(maxsize=4096)  # most things lie
 def _cells(low: float, high: float, count: int) -> tuple[slice, NDArray[np.float64]]:
     """The cells between two edges, and how much of each is."""
     first = min(max(int(low * count), 0), count - 1)
