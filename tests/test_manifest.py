@@ -65,6 +65,10 @@ def test_a_model_that_is_not_there_is_answered_with_one_that_is(tmp_path, model_
         ({"labels": ["cup", "phone", "cup"]}, "models.m.labels: cup more than once"),
         ({"labels": ["phone", "???", "???"]}, None),
         ({"labels": ["cup", "person"]}, "models.m.labels: phone is not among them"),
+        (
+            {"labels": ["phone", "call"]},
+            "models.m.labels: call is the last one of a gfl model, or none",
+        ),
         ({"floor": 25}, "models.m.floor = 25: must be from 0 to 1"),
         ({"thresholds": {"phone": -0.1}}, "models.m.thresholds.phone = -0.1: must be from 0 to 1"),
         (

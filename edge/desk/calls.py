@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp, log1p
+
+import numpy as np
 
 from edge.desk.evidence import LEAST, log_odds, probability
+from edge.desk.geometry import LOOSELY_IOU
 from edge.domain import PHONE, Call, Detection, Look
 
-SAME_PERSON_IOU = 0.45
-SAME_IOU = 0.45  # with a phone that is seen there
 SILENT = -20.0  # log-odds of a call from an eye that sees nothing of one
 # Evidence for a light, and none for a sound: no phone is seen.
 MOST = 0.5
@@ -24,20 +24,14 @@ def called(detections: Sequence[Detection], calls: Sequence[Call]) -> list[Detec
         if call.log_odds <= log_odds(LEAST) or call.box.area <= 0:
             continue
         phones = (i for i, d in enumerate(found) if d.label == PHONE)
-        seen = [i for i in phones if found[i].box.iou(call.box) >= SAME_IOU]
+        seen = [i for i in phones if found[i].box.iou(call.box) >= LOOSELY_IOU]
         if seen:
             best = max(seen, key=lambda i: found[i].score)
-            score = probability(_either(log_odds(found[best].score), call.log_odds))
+            score = probability(np.logaddexp(log_odds(found[best].score), call.log_odds))
             found[best] = replace(found[best], score=max(found[best].score, score))
         else:
             found.append(Detection(PHONE, min(MOST, probability(call.log_odds)), call.box))
     return sorted(found, key=lambda d: -d.score)
-
-
-def _either(one: float, other: float) -> float:
-    """Log-odds whose odds are the sum of theirs."""
-    low, high = sorted((one, other))
-    return high + log1p(exp(low - high))
 
 
 def agreed(looks: Sequence[Look]) -> list[Call]:
@@ -61,4 +55,4 @@ def agreed(looks: Sequence[Look]) -> list[Call]:
 
 
 def _same_person(known: dict[int, Call], call: Call) -> bool:
-    return any(other.person.iou(call.person) >= SAME_PERSON_IOU for other in known.values())
+    return any(other.person.iou(call.person) >= LOOSELY_IOU for other in known.values())

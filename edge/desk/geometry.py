@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Real = TypeVar("Real", np.float32, np.float64)
 
 SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
+LOOSELY_IOU = 0.45  # and are, of two eyes or two looks: of phones, which they draw less alike,
+#                     and of people of whom one is wanted
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
 COVERED = 0.9  # of a box lies within what was there before when something covers the rest
 TOUCH = 0.01  # of the picture: what a hand leaves of a thing may stick out so far

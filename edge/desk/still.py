@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from edge.desk.attention import around_person, shows_nothing_new
 from edge.desk.calls import agreed, called
 from edge.desk.evidence import LEAST, NOTHING, log_odds, probability, weight_of
-from edge.desk.geometry import shows
+from edge.desk.geometry import LOOSELY_IOU, shows
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
 
 SITS = 0.2  # score from which on there may be somebody
 MOST_PEOPLE = 2  # the largest are looked at closely
 SAME_IOU = 0.6  # boxes of one label that overlap so much are one thing: as one eye has it
-# Of phones, which eyes draw less alike, and of people of whom one window each is wanted.
-LOOSELY_IOU = 0.45
 
 
 def still(look: Callable[[Glance], Look], eyes: int, *, closely: bool) -> list[Look]:

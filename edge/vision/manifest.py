@@ -388,6 +388,8 @@ def _faults(model: _Model) -> Iterator[tuple[str, str]]:
         yield "labels", f"{_listed(twice)} more than once"
     if PHONE not in real:
         yield "labels", f"{PHONE} is not among them"
+    if CALL in real and (model.family is not Family.GFL or model.labels[-1] != CALL):
+        yield "labels", f"{CALL} is the last one of a {Family.GFL} model, or none"
     for label in model.thresholds:
         if label not in model.labels:
             yield f"thresholds.{label}", f"no such label; there is {_listed(model.labels)}"

@@ -44,8 +44,8 @@ from published import LABELS, STRIDES, Floats, Network, load, normalized
 from torch.nn.functional import softplus
 
 from edge.desk.evidence import LEAST
-from edge.desk.geometry import overlaps, shows
-from edge.desk.still import LOOSELY_IOU, joined, largest_people, still
+from edge.desk.geometry import LOOSELY_IOU, overlaps, shows
+from edge.desk.still import joined, largest_people, still
 from edge.devices.camera_picture import load_picture
 from edge.domain import PHONE, Box, Detection, Frame, Glance, Look
 from edge.vision.calls import OFFSET, about_head

@@ -144,8 +144,8 @@ def table(eye: Eye, path: Path, quantization: str) -> str:
         f"thresholds = {{ {thresholds} }}",
         f'quantization = "{quantization}"',
         'licence = "Apache-2.0"',
-        f'provenance = "{eye.source}, cut to eight classes and quantized by models/recipe;'
-        ' see CARD.md"',
+        f'provenance = "{eye.source}, cut to eight classes, with a row for phones at ears, and'
+        ' quantized by models/recipe; see CARD.md"',
     ]
     return "\n".join(lines) + "\n"
 
