@@ -1,8 +1,9 @@
 """Held or lying: a belief in log-odds, moved by where a thing's box goes and where pixels change.
 
-Two states with chance transitions between them (a hidden Markov model; Rabiner 1989,
-doi:10.1109/5.18626, eq. 19 for two states). While a thing lies, its box is off by its noise, and
-now and then flips to another outline; in a hand it sways. Both are normal in two dimensions:
+A sum of log-likelihood ratios, bounded at both ends, so that a thing that lay for an hour is taken
+up as soon as one that lay for a minute (two one-sided schemes of Page 1954, Biometrika 41, doi:
+10.1093/biomet/41.1-2.100). While a thing lies, its box is off by its noise, and now and then by
+more; in a hand it sways. Both are normal in two dimensions:
 
     log-ratio(e) = log N(e; sway) - log[(1 - flips) N(e; noise) + flips N(e; jump)]
 
