@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.config import ObserveConfig
-from edge.desk.calls import MOST, SILENT, agreed, called
+from edge.desk.calls import MOST, agreed, called
 from edge.desk.still import joined
 from edge.desk.tracks import candidates
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Call, Detection, Glance, Look
@@ -138,18 +138,21 @@ def test_each_eye_is_heard_by_its_closest_look():
 
 
 def test_an_eye_that_tells_nothing_of_a_head_says_that_there_is_no_call():
-    (found,) = agreed([look(0, call(4.0)), look(1)])
-    assert found.log_odds == (4.0 + SILENT) / 2
+    assert agreed([look(0, call(4.0)), look(1)]) == []
     assert agreed([look(0), look(1)]) == []
+    assert agreed([look(0, call(4.0))]) == [call(4.0)], "where there is but one eye"
 
 
 def test_each_person_is_heard_alone():
     beside = Box(0.1, 0.85, 1.0, 1.0)
     nearly = Box(0.12, 0.2, 1.0, 0.8)
     found = agreed(
-        [look(0, call(1.0), call(3.0, person=beside)), look(1, call(2.0, person=nearly))]
+        [
+            look(0, call(1.0), call(3.0, person=beside)),
+            look(1, call(2.0, person=nearly), call(-1.0, person=beside)),
+        ]
     )
-    assert [each.log_odds for each in found] == [1.5, (3.0 + SILENT) / 2]
+    assert [each.log_odds for each in found] == [1.5, 1.0]
 
 
 def test_a_still_picture_shows_a_call_where_no_look_shows_a_phone():

@@ -11,7 +11,6 @@ from edge.desk.evidence import LEAST, log_odds, probability
 from edge.desk.geometry import LOOSELY_IOU
 from edge.domain import PHONE, Call, Detection, Look
 
-SILENT = -20.0  # log-odds of a call from an eye that sees nothing of one
 # Evidence for a light, and none for a sound: no phone is seen.
 MOST = 0.5
 
@@ -35,7 +34,8 @@ def called(detections: Sequence[Detection], calls: Sequence[Call]) -> list[Detec
 
 
 def agreed(looks: Sequence[Look]) -> list[Call]:
-    """Of each person one: the mean of the eyes, each by its closest look that shows a head."""
+    """Of each person of whom every eye tells one: the mean of the eyes, each by its closest look
+    that shows a head. An eye that tells nothing of it is sure that there is none."""
     closest: list[dict[int, Call]] = []  # of each person, by eye
     for look in sorted(looks, key=lambda each: -each.window.area):
         for call in look.calls:
@@ -43,14 +43,13 @@ def agreed(looks: Sequence[Look]) -> list[Call]:
             if known is None:
                 closest.append(known := {})
             known[look.glance.eye] = call
-    eyes = {look.glance.eye for look in looks}
+    eyes = len({look.glance.eye for look in looks})
     found = []
     for person in closest:
-        calls = list(person.values())
-        silent = SILENT * (len(eyes) - len(calls))
-        surest = max(calls, key=lambda call: call.log_odds)
-        mean = (sum(call.log_odds for call in calls) + silent) / len(eyes)
-        found.append(surest._replace(log_odds=mean))
+        if len(person) == eyes:
+            surest = max(person.values(), key=lambda call: call.log_odds)
+            mean = sum(call.log_odds for call in person.values()) / eyes
+            found.append(surest._replace(log_odds=mean))
     return found
 
 
