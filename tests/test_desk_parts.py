@@ -144,7 +144,14 @@ def test_a_distance_beyond_all_reckoning_says_as_much_as_any_can():
     assert motion.ratio(30.0, 0.08) == 3.0
 
 
-def test_a_belief_is_never_beyond_a_hundred_and_fifty_to_one():
+def test_a_belief_fades_towards_even_odds_and_no_further():
+    assert motion.later(0.0, 20.0) == pytest.approx(0.0)
+    for held in (-4.0, 4.0):
+        faded = [abs(motion.later(held, seconds)) for seconds in (0.0, 1.0, 10.0, 60.0)]
+        assert faded == sorted(faded, reverse=True)
+        assert faded[0] == pytest.approx(4.0)
+        assert 3.7 < faded[1] < 3.9
+        assert motion.later(held, 60.0) * held > 0
     assert (motion.bounded(7.0), motion.bounded(-7.0), motion.bounded(0.3)) == (5.0, -5.0, 0.3)
 
 
@@ -264,3 +271,11 @@ def test_a_picture_is_frozen_when_it_has_been_the_same_for_long():
     assert looked_through(Sight(10**6, View.CLEAR, View.CLEAR, 0.0), same, 1.0, never).wanted is (
         View.CLEAR
     )
+
+
+def test_a_belief_that_nothing_confirms_fades_and_never_turns_round():
+    for held in (-4.0, -1.0, 1.0, 4.0):
+        later = [motion.later(held, passed_s) for passed_s in (0.0, 1.0, 60.0, 600.0, 1e5)]
+        assert later[0] == pytest.approx(held, abs=0.01)
+        assert later == sorted(later, reverse=held > 0)
+        assert later[-1] == pytest.approx(0.0, abs=0.01)

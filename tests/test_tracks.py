@@ -393,7 +393,7 @@ def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
     half = Box(0.4, 0.4, 0.5, 0.5)
     changing = pixels_still(0.0)
     track = looked(a_track(laid=changing.now), half, pixels=changing)
-    assert track.held == -5.0
+    assert track.held == motion.later(-5.0, 0.3)
     assert looked(a_track(), half, pixels=changing).held > track.held, "it may have moved"
 
 

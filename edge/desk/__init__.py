@@ -18,16 +18,16 @@ so say more than one strong one, a look that saw nothing confirms nothing, and t
 different making, which err differently, help each other.
 
 **What it is doing.** A phone on the desk is no matter. For each thing there is a belief, in
-log-odds, that it is in a hand rather than lying (`motion`): a bounded sum of what looks say of it
-(Page 1954, doi:10.1093/biomet/41.1-2.100). What moves it are the pixels at its place first
-(`pixels`): the boxes of a half-seen thing jump while it lies, and hardly move with one that is held
-still, but what lies leaves its pixels as they are, shows them again when a hand that was over it
-has gone, and had them before it was first seen. Grids of grey cells from a fifth of a second to a
-minute ago are kept for that, and one of when a thing was last seen to lie. Only where pixels differ
-do boxes say anything: by the ratio of two normal densities, of a box that is off by its measured
-noise, or sways with a hand by a sixth of its size. One look counts for each 0.3 s. What appears by
-pixels that were not there is taken to be held, anything else to lie; what is seen where something
-lies, by other pixels than it had, is something else, or what a hand leaves to be seen of it.
+log-odds, that it is in a hand rather than lying (`motion`): a hidden Markov model of two states
+(Rabiner 1989, doi:10.1109/5.18626). What moves it are the pixels at its place first (`pixels`): the
+boxes of a half-seen thing jump while it lies, and hardly move with one that is held still, but what
+lies leaves its pixels as they are, shows them again when a hand that was over it has gone, and had
+them before it was first seen. Grids of grey cells from a fifth of a second to a minute ago are kept
+for that, and one of when a thing was last seen to lie. Only where pixels differ do boxes say
+anything: by the ratio of two normal densities, of a box that is off by its measured noise, or sways
+with a hand by a sixth of its size. One look counts for each 0.3 s. What appears by pixels that were
+not there is taken to be held, anything else to lie; what is seen where something lies, by other
+pixels than it had, is something else, or what a hand leaves to be seen of it.
 
 **What follows.** A thing that is likely enough a phone (the threshold of the set of eyes in
 `models/manifest.toml`, or the configuration's) and believed to be in a hand is a phone in use: a

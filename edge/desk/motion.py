@@ -1,9 +1,8 @@
 """Held or lying: a belief in log-odds, moved by where a thing's box goes and where pixels change.
 
-A sum of log-likelihood ratios, bounded at both ends, so that a thing that lay for an hour is taken
-up as soon as one that lay for a minute (two one-sided schemes of Page 1954, Biometrika 41, doi:
-10.1093/biomet/41.1-2.100). While a thing lies, its box is off by its noise, and now and then by
-more; in a hand it sways. Both are normal in two dimensions:
+Two states with chance transitions between them (a hidden Markov model; Rabiner 1989,
+doi:10.1109/5.18626, eq. 19 for two states). While a thing lies, its box is off by its noise, and
+now and then by more; in a hand it sways. Both are normal in two dimensions:
 
     log-ratio(e) = log N(e; sway) - log[(1 - flips) N(e; noise) + flips N(e; jump)]
 
@@ -27,6 +26,8 @@ LIES = -3.0  # what one look says that finds the pixels of long ago
 STILL = -0.7  # and of a second ago
 MOVES = 3.0  # the most that one look's movement says
 MOST = 5.0  # bound of the belief
+HELD_S = 300.0  # mean time in a hand
+LIES_S = 300.0  # and lying
 
 
 def _normal(e: float, sigma: float) -> float:
@@ -39,6 +40,16 @@ def ratio(e: float, noise: float) -> float:
     lying = (1 - FLIPS) * _normal(e, noise) + FLIPS * _normal(e, JUMP)
     held = max(_normal(e, SWAY), FLIPS * _normal(e, FLUNG), 1e-9)
     return min(MOVES, max(STILL, log(held / max(lying, 1e-12))))
+
+
+def later(held: float, passed_s: float) -> float:
+    """The belief after `passed_s` in which nothing was seen."""
+    p = 1 / (1 + exp(-held))
+    # Two states that are left at these rates: it goes to their share of the time, and stays there.
+    share = HELD_S / (HELD_S + LIES_S)
+    p = share + (p - share) * exp(-passed_s * (1 / HELD_S + 1 / LIES_S))
+    p = min(max(p, 1e-4), 1 - 1e-4)
+    return log(p / (1 - p))
 
 
 def bounded(held: float) -> float:

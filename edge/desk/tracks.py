@@ -116,11 +116,12 @@ def nearness(track: Track, box: Box) -> float:
     small, large = sorted((track.box.size, box.size))
     if large > ALIKE * small:
         return 0.0
-    shown = track.place if track.lies else track.box
-    overlap = shown.iou(box)
-    if overlap >= SAME_IOU or (of_one(shown, box) and (box.area < shown.area or not track.lies)):
+    shown = (track.place,) if track.lies else (track.box, track.place)
+    overlap = max(each.iou(box) for each in shown)
+    part = any(of_one(each, box) and (box.area < each.area or not track.lies) for each in shown)
+    if overlap >= SAME_IOU or part:
         return 1 + overlap
-    return 0.0 if track.lies else max(0.0, 1 - apart(shown, box) / large)
+    return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
 
 
 def matched(
@@ -211,7 +212,7 @@ def seen(
     if says > 0 or (not track.lies and pixels.now is not None and still_s == 0):
         stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
         moved_s = at_s
-    held = motion.bounded(track.held + share * says)
+    held = motion.bounded(motion.later(track.held, passed_s) + share * says)
     if held > 0:
         laid = None
         if says > 0:
