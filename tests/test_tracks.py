@@ -30,6 +30,7 @@ from edge.desk.tracks import (
     missed,
     nearness,
     seen,
+    still_lies,
 )
 from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
 from tests.desk import Desk, phone
@@ -384,9 +385,8 @@ def test_what_sounded_once_is_believed_on_as_long_as_it_is_used_and_nothing_else
 
 
 def test_without_pixels_what_lies_is_known_by_its_box_alone():
-    seen_there = [Detection(PHONE, 0.8, LIES)]
-    assert matched([a_track()], seen_there, set(), Pixels()) == {0: 0}
-    assert matched([a_track()], seen_there, set(), pixels_still(0.0)) == {}
+    assert still_lies(a_track(), LIES, Pixels(), True)
+    assert not still_lies(a_track(), LIES, pixels_still(0.0), True)
 
 
 def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
