@@ -16,16 +16,16 @@ from edge.desk.attention import (
 )
 from edge.desk.evidence import Heard, log_odds
 from edge.desk.people import Sitter
-from edge.desk.tracks import Track, born
+from edge.desk.pixels import Pixels
+from edge.desk.tracks import New, Track, born
 from edge.domain import Box, Glance, Look, PhoneUse
 from tests.desk import ON_DESK, SITTER, phone
 
 PERSON = SITTER.box
 
 
-def a_track(held: float, score: float = 0.8, **known) -> Track:
-    found = phone(ON_DESK, score)
-    track = born(1, 1, found, Look(()), 0.0, held=held, before=(), laid=None)
+def a_track(held: bool, score: float = 0.8, **known) -> Track:
+    track = born(1, New(phone(ON_DESK, score), 1, held), Look(()), Pixels(), 0.0, ())
     return track._replace(level=log_odds(score), **known)
 
 
@@ -44,13 +44,13 @@ def test_what_may_be_a_phone_is_looked_at_four_times_as_often_as_the_whole(ages_
     turns = tuple(
         Turn(at, 10 - ages_s.get(at, 0.0), 0) for at in ("", "seat 0", "upper 0", "thing 1")
     )
-    sitters, tracks = (Sitter(PERSON, 10.0),), (a_track(held=1.0),)
+    sitters, tracks = (Sitter(PERSON, 10.0),), (a_track(held=True),)
     assert next_glance(tracks, sitters, turns, 2, 10.0, closely=True).at == next_one
 
 
 @pytest.mark.parametrize(
     ("held", "score", "looked_at"),
-    [(1.0, 0.8, True), (1.0, 0.04, False), (-1.0, 0.8, False), (-1.0, 0.04, False)],
+    [(True, 0.8, True), (True, 0.04, False), (False, 0.8, False), (False, 0.04, False)],
 )
 def test_what_is_held_and_may_be_a_phone_is_looked_at_closely_and_nothing_else(
     held, score, looked_at
@@ -63,7 +63,7 @@ def test_what_is_held_and_may_be_a_phone_is_looked_at_closely_and_nothing_else(
 
 @pytest.mark.parametrize(("age_s", "exciting_"), [(2.0, True), (4.0, False)])
 def test_what_is_new_is_looked_at_in_every_frame_for_two_seconds_and_not_for_four(age_s, exciting_):
-    assert exciting(a_track(held=-1.0), age_s) is exciting_
+    assert exciting(a_track(held=False), age_s) is exciting_
 
 
 @pytest.mark.parametrize(("age_s", "exciting_"), [(4.0, True), (7.0, False)])
@@ -71,13 +71,13 @@ def test_what_is_missing_where_it_lay_is_looked_for_for_four_seconds_and_not_for
     age_s, exciting_
 ):
     missed = (Heard(age_s, log_odds(0.0), 1.0, seen=False),)
-    lay = a_track(held=-5.0, confirmed=True, heard=missed, use=PhoneUse.PARKED)
+    lay = a_track(held=False, confirmed=True, heard=missed, use=PhoneUse.PARKED)
     assert exciting(lay, age_s) is exciting_
 
 
 @pytest.mark.parametrize(("score", "exciting_"), [(0.12, True), (0.04, False)])
 def test_one_in_eight_is_worth_a_look_of_its_own_and_one_in_25_is_not(score, exciting_):
-    assert exciting(a_track(held=1.0, score=score), 1.0) is exciting_
+    assert exciting(a_track(held=True, score=score), 1.0) is exciting_
 
 
 def test_a_thing_fills_between_a_third_and_half_of_its_window():
@@ -126,7 +126,7 @@ def test_a_box_that_looks_no_closer_looks_at_the_whole_picture():
 @pytest.mark.parametrize(("seat", "follows"), [(0, True), (1, False)])
 def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
     low = Box(0.8, 0.45, 0.88, 0.55)  # held below what the upper window shows
-    held = a_track(3.0)._replace(box=low, seat=seat)
+    held = a_track(True)._replace(box=low, seat=seat)
     turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0))
     glance = next_glance((held,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
     assert glance.at == "upper 0"
@@ -142,7 +142,7 @@ def test_only_the_window_of_who_holds_it_follows_what_is_held(seat, follows):
     ],
 )
 def test_what_a_sitter_s_windows_show_needs_no_look_of_its_own(box, at):
-    thing = a_track(3.0)._replace(box=box, seat=1)  # of the next seat, where nobody sits
+    thing = a_track(True)._replace(box=box, seat=1)  # of the next seat, where nobody sits
     turns = (Turn("", 10.0, 0), Turn("seat 0", 10.0, 0), Turn("upper 0", 9.9, 0))
     glance = next_glance((thing,), (Sitter(PERSON, 10.0), Sitter()), turns, 1, 10.0, closely=True)
     assert glance.at == at

@@ -1,17 +1,16 @@
-"""The small parts of the judgement, each by itself: where a window goes, what a movement says."""
+"""The small parts of the judgement, each by itself: where a window goes, what a look says."""
 
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from math import exp, log
+from math import log
 
 import pytest
 
 from edge.config import ObserveConfig
-from edge.desk import motion
 from edge.desk.attention import around_person, around_thing, around_upper, shows_nothing_new
 from edge.desk.evidence import Heard, against_rivals, level, log_odds, probability, weight_of
-from edge.desk.geometry import apart, between, clipped, grown, left_over, moved, of_one, shows
+from edge.desk.geometry import apart, clipped, of_one, shows
 from edge.desk.view import Sight, looked_through
 from edge.domain import PERSON, PHONE, Box, Detection, SceneStats, View
 from tests.desk import AT_CHEST, Desk, phone
@@ -74,27 +73,9 @@ def test_a_window_of_most_of_the_picture_shows_nothing_new():
 # ---------------------------------------------------------------- boxes
 
 
-def test_boxes_grow_shrink_and_lie_between():
-    assert near(grown(Box(0.2, 0.3, 0.5, 0.7), 0.1), 0.1, 0.2, 0.6, 0.8)
+def test_a_box_is_clipped_to_the_picture():
     assert near(clipped(Box(-0.1, -0.2, 1.1, 1.2)), 0, 0, 1, 1)
     assert near(clipped(Box(0.1, 0.2, 0.8, 0.9)), 0.1, 0.2, 0.8, 0.9)
-    one, other = Box(0.0, 0.1, 0.2, 0.3), Box(0.4, 0.5, 0.8, 0.9)
-    assert near(between(one, other, 0.25), 0.1, 0.2, 0.35, 0.45)
-
-
-@pytest.mark.parametrize(
-    ("after", "expected"),
-    [  # of a box of 0.3 by 0.4, whose diagonal is 0.5
-        pytest.param(Box(0.3, 0.3, 0.6, 0.7), 0.0, id="nowhere"),
-        pytest.param(Box(0.36, 0.38, 0.66, 0.78), 0.2, id="0.1 away"),
-        pytest.param(Box(0.35, 0.3, 0.55, 0.7), 0.1, id="0.1 less high, which counts half"),
-        pytest.param(Box(0.3, 0.4, 0.6, 0.6), 0.2, id="half as wide"),
-    ],
-)
-def test_how_far_a_thing_went_is_told_in_its_own_size(after, expected):
-    before = Box(0.3, 0.3, 0.6, 0.7)
-    assert moved(before, after) == pytest.approx(expected)
-    assert moved(after, before) == pytest.approx(expected)
 
 
 def test_distances_are_those_of_the_centres():
@@ -110,49 +91,6 @@ def test_a_part_of_a_thing_is_that_thing_and_a_window_shows_it_nearly_whole(shar
     assert of_one(thing, rest) is one
     assert of_one(rest, thing) is one
     assert shows(rest, thing) is shown
-
-
-@pytest.mark.parametrize(
-    ("after", "expected"),
-    [
-        pytest.param(Box(0.4, 0.4, 0.5, 0.5), True, id="the half that a hand leaves"),
-        pytest.param(Box(0.4, 0.39, 0.5, 0.5), True, id="a little beside, as boxes are"),
-        pytest.param(Box(0.4, 0.3, 0.5, 0.5), False, id="moved"),
-        pytest.param(Box(0.4, 0.4, 0.5, 0.585), False, id="as good as whole"),
-    ],
-)
-def test_what_a_hand_leaves_to_be_seen_is_told_from_what_moves(after, expected):
-    assert left_over(Box(0.4, 0.4, 0.5, 0.6), after, 0.02) is expected
-
-
-# ---------------------------------------------------------------- what a movement says
-
-
-@pytest.mark.parametrize("noise", [0.02, 0.08, 0.2])
-@pytest.mark.parametrize("e", [0.0, 0.02, 0.1, 0.15, 0.2, 0.4])
-def test_a_distance_says_by_how_much_a_hand_is_likelier(e, noise):
-    def normal(sigma: float) -> float:
-        return exp(-((e / sigma) ** 2) / 2) / sigma**2
-
-    lying = 0.95 * normal(noise) + 0.05 * normal(0.25)
-    held = max(normal(0.15), 0.05 * normal(0.5))
-    expected = min(3.0, max(-0.7, log(held / lying)))
-    assert motion.ratio(e, noise) == pytest.approx(expected)
-
-
-def test_a_distance_beyond_all_reckoning_says_as_much_as_any_can():
-    assert motion.ratio(30.0, 0.08) == 3.0
-
-
-def test_a_belief_fades_towards_even_odds_and_no_further():
-    assert motion.later(0.0, 20.0) == pytest.approx(0.0)
-    for held in (-4.0, 4.0):
-        faded = [abs(motion.later(held, seconds)) for seconds in (0.0, 1.0, 10.0, 60.0)]
-        assert faded == sorted(faded, reverse=True)
-        assert faded[0] == pytest.approx(4.0)
-        assert 3.7 < faded[1] < 3.9
-        assert motion.later(held, 60.0) * held > 0
-    assert (motion.bounded(7.0), motion.bounded(-7.0), motion.bounded(0.3)) == (5.0, -5.0, 0.3)
 
 
 # ---------------------------------------------------------------- what a look says
@@ -271,11 +209,3 @@ def test_a_picture_is_frozen_when_it_has_been_the_same_for_long():
     assert looked_through(Sight(10**6, View.CLEAR, View.CLEAR, 0.0), same, 1.0, never).wanted is (
         View.CLEAR
     )
-
-
-def test_a_belief_that_nothing_confirms_fades_and_never_turns_round():
-    for held in (-4.0, -1.0, 1.0, 4.0):
-        later = [motion.later(held, passed_s) for passed_s in (0.0, 1.0, 60.0, 600.0, 1e5)]
-        assert later[0] == pytest.approx(held, abs=0.01)
-        assert later == sorted(later, reverse=held > 0)
-        assert later[-1] == pytest.approx(0.0, abs=0.01)

@@ -175,7 +175,7 @@ def test_what_shows_a_second_after_another_scene_came_from_somewhere_and_after_t
     desk.frame((SITTER,), replace(STIRRED, change=0.9), there)
     desk.play(after_s, lambda _: ((SITTER,), STIRRED, there))
     desk.frame((SITTER, phone(AT_CHEST)), STIRRED, there)
-    assert desk.memory.tracks[0].lies is not came
+    assert desk.memory.tracks[0].held is came
 
 
 @pytest.mark.parametrize(

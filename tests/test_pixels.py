@@ -69,6 +69,36 @@ def test_what_came_just_now_is_new_until_it_has_lain_for_a_moment():
     assert 0 < lies.still_s(PHONE) < 1
 
 
+@pytest.mark.parametrize(("share", "stirs"), [(0.25, True), (0.1, False)])
+def test_a_hand_sways_where_a_fourth_of_the_cells_change_and_not_a_tenth(share, stirs):
+    rows, columns = _cells(0.4, 0.55, 48), _cells(0.4, 0.5, 64)
+    swayed = grey([PHONE])
+    inside = swayed[rows, columns]
+    inside.flat[: round(share * inside.size)] += 0.5
+    pixels = played(*[grey([PHONE])] * 30, swayed)
+    assert pixels.stirs(PHONE) is stirs
+    assert pixels.still_s(PHONE) > 0
+    assert not Pixels().stirs(PHONE)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_a_hand_brings_back_to_where_it_was_is_new_again(held):
+    pixels = played(*[grey()] * 400)
+    for number in range(400, 1000):  # two minutes in a hand that holds still, then ten without
+        pixels = pixels.at(number * 0.2, grey([PHONE] if number < 950 else ()), held=number < 950)
+    if not held:
+        pixels = played(*[grey()] * 400, *[grey([PHONE])] * 550, *[grey()] * 50)
+    again = pixels.at(200.0, grey([PHONE]))
+    assert again.new(PHONE) is held
+
+
+def test_what_is_put_down_is_known_to_lie_for_five_seconds_all_the_same():
+    pixels = played(*[grey()] * 400)
+    for number in range(400, 500):
+        pixels = pixels.at(number * 0.2, grey([PHONE]), held=True)
+    assert 2.4 < pixels.still_s(PHONE) < 5.0
+
+
 def test_what_a_hand_was_over_has_not_come_when_it_shows_again():
     hands = [grey([PHONE], [PHONE], tick) for tick in range(1, 11)]
     pixels = played(*[grey([PHONE])] * 30, *hands, grey([PHONE]))

@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-from math import cos, radians, sin
+from math import cos, inf, radians, sin
 
 import numpy as np
 import pytest
 
-from edge.config import ObserveConfig
-from edge.desk import motion
+from edge.config import ObserveConfig, SeatConfig
 from edge.desk.evidence import Heard, log_odds
-from edge.desk.geometry import moved
 from edge.desk.people import Sitter
 from edge.desk.pixels import Kept, Pixels
 from edge.desk.tracks import (
-    APPEARS,
-    CAME,
-    WAS_THERE,
     Bounds,
+    New,
     Track,
     born,
     bounds_of,
     candidates,
     gone,
-    is_covered,
+    is_near,
     is_of,
     judged,
-    matched,
     missed,
-    nearness,
+    rests,
     seen,
-    still_lies,
+    shares,
+    told_apart,
 )
 from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
-from tests.desk import Desk, phone
+from tests.desk import Desk, cells, phone
 
 LIES = Box(0.4, 0.4, 0.6, 0.5)
 BESIDE = Box(0.4, 0.8, 0.6, 0.9)
 BOUNDS = Bounds(light=log_odds(0.4), stays=log_odds(0.2), sound=log_odds(0.7))
 SETTINGS = ObserveConfig()
+SEATS = (SeatConfig(),)
 
 
-def a_track(held: float = -5.0, box: Box = LIES, score: float = 0.8, **known) -> Track:
-    look = Look(())
-    track = born(1, 0, Detection(PHONE, score, box), look, 0.0, held=held, before=(), laid=None)
-    return track._replace(**known)
+def grid(*things: Box, hand: Box | None = None):
+    return cells(things, () if hand is None else (hand,), 1)
+
+
+def a_track(held: bool = False, box: Box = LIES, score: float = 0.8, **more) -> Track:
+    """One that was seen once; if it lies, it is known to, and its pixels are those of `LIES`."""
+    new = New(Detection(PHONE, score, box), 0, held)
+    track = born(1, new, Look(()), pixels_of(grid(LIES)), 0.0, ())
+    return track._replace(known=not held)._replace(**more)
 
 
 def off(share: float, box: Box = LIES, *, degrees: float = 0.0) -> Box:
@@ -59,6 +61,11 @@ def scaled(times: float, box: Box = LIES) -> Box:
     return Box(y - height, x - width, y + height, x + width)
 
 
+def pixels_of(now, at_s: float = 100.0) -> Pixels:
+    """Cells that nobody saw before."""
+    return Pixels(at_s, now, ())
+
+
 def pixels_still(still_s: float, at_s: float = 100.0) -> Pixels:
     """Cells that are as they were for so long; 0: they change all the time."""
     now = np.random.default_rng(1).normal(4.6, 0.3, (48, 64)).astype(np.float32)
@@ -66,17 +73,9 @@ def pixels_still(still_s: float, at_s: float = 100.0) -> Pixels:
     return Pixels(at_s, now, ((Kept(at_s - still_s, then), Kept(at_s, now)),))
 
 
-def looked(
-    track: Track,
-    box: Box,
-    *,
-    passed_s: float = 0.3,
-    pixels: Pixels | None = None,
-    rests: bool = False,
-    score: float = 0.8,
-) -> Track:
-    detection, at_s = Detection(PHONE, score, box), track.seen_s + passed_s
-    return seen(track, detection, Look(()), pixels or Pixels(), at_s, rests=rests)
+def looked(track: Track, box: Box = LIES, *, still_s: float = 0.0, passed_s: float = 0.3) -> Track:
+    at_s = track.seen_s + passed_s
+    return seen(track, Detection(PHONE, 0.8, box), Look(()), pixels_still(still_s), at_s)
 
 
 def as_judged(track: Track, at_s: float = 0.0, bounds: Bounds = BOUNDS) -> Track:
@@ -89,13 +88,19 @@ def heard(score: float, since_s: float, until_s: float) -> tuple[Heard, ...]:
     return tuple(Heard(float(at_s), log_odds(score), 1.0, seen=score > 0) for at_s in times)
 
 
+def apart(tracks, *phones: Detection, pixels: Pixels | None = None, came: bool = False):
+    """Which is which, and what is new, where everything came, or nothing."""
+    pixels = pixels or pixels_of(grid())
+    return told_apart(tracks, phones, SEATS, pixels, lambda box, seat: came)
+
+
 # ---------------------------------------------------------------- what is followed
 
 
 @pytest.mark.parametrize(("score", "stays"), [(0.2, True), (0.15, False)])
 def test_a_phone_of_four_in_ten_stays_one_on_half_the_score_and_not_on_a_third(score, stays):
     bounds = bounds_of(ObserveConfig(phone_confirm=0.4), Thresholds())
-    track = a_track(held=3.0, confirmed=True, use=PhoneUse.IN_USE, heard=heard(score, -2, 0))
+    track = a_track(held=True, confirmed=True, use=PhoneUse.IN_USE, heard=heard(score, -2, 0))
     assert as_judged(track, bounds=bounds).confirmed is stays
 
 
@@ -114,11 +119,12 @@ def test_of_one_look_six_phones_are_followed_and_never_a_shop_window_of_sixteen(
 
 def test_what_three_full_looks_show_is_followed_and_what_six_show_is_not():
     desk, shown = Desk().focus(), places(48)
+    lie = [each.box for each in shown]
     for first in range(0, 24, 8):
-        desk.frame(shown[first : first + 8])
+        desk.frame(shown[first : first + 8], things=lie)
     assert len(desk.memory.tracks) == 24
     for first in range(24, 48, 8):
-        desk.frame(shown[first : first + 8])
+        desk.frame(shown[first : first + 8], things=lie)
     assert len(desk.memory.tracks) <= 30
 
 
@@ -135,204 +141,183 @@ def test_three_seconds_of_fifteen_looks_are_remembered_and_not_five():
 
 @pytest.mark.parametrize(("times", "continues"), [(1 / 2.5, True), (1 / 4, False)])
 def test_a_part_may_be_two_and_a_half_times_smaller_and_not_four_times(times, continues):
-    assert (nearness(a_track(), scaled(times)) > 0) is continues
+    assert shares(LIES, scaled(times)) is continues
+    assert is_near(LIES, scaled(times)) is continues
 
 
 @pytest.mark.parametrize(("share", "continues"), [(0.25, True), (0.36, False)])
-def test_a_box_over_a_third_of_what_lies_there_continues_it_and_one_over_an_eighth_not(
+def test_a_box_over_a_third_of_what_lies_there_may_show_it_and_one_over_an_eighth_not(
     share, continues
 ):
     beside = off(share)
     assert beside.iou(LIES) == pytest.approx(0.29 if continues else 0.11, abs=0.01)
-    assert (nearness(a_track(), beside) > 0) is continues
+    assert shares(LIES, beside) is continues
 
 
-def test_the_nearest_box_continues_what_a_hand_holds_however_sure_the_next_one_is():
-    near, surer = Detection(PHONE, 0.5, off(0.05)), Detection(PHONE, 0.9, off(0.2))
-    assert matched([a_track(held=3.0)], [surer, near], set(), Pixels()) == {0: 1}
+def test_what_is_seen_of_a_thing_is_a_part_of_it_and_not_what_it_is_a_part_of():
+    assert shares(LIES, scaled(0.4))
+    assert not shares(scaled(0.4), LIES)
 
 
-def test_of_one_box_what_lies_there_as_it_did_is_continued_before_what_is_nearer():
-    lies, nearer = a_track(box=off(0.1)), a_track(held=3.0)._replace(number=2)
-    assert matched([lies, nearer], [Detection(PHONE, 0.8, LIES)], {1}, Pixels()) == {0: 0}
-    assert matched([lies, nearer], [Detection(PHONE, 0.8, LIES)], set(), Pixels()) == {1: 0}
+@pytest.mark.parametrize(("share", "near"), [(0.9, True), (1.1, False)])
+def test_what_a_hand_has_goes_by_less_than_its_size_from_look_to_look(share, near):
+    assert is_near(LIES, off(share, degrees=30)) is near
 
 
-@pytest.mark.parametrize(("share", "its"), [(0.2, True), (0.35, False)])
-def test_a_bad_box_of_a_phone_that_lies_is_off_by_a_fifth_and_not_by_a_third(share, its):
-    assert is_of(a_track(noise=0.02, confirmed=True), off(share), False) is its
+def test_what_shows_the_pixels_of_what_lies_is_that_known_or_not():
+    pixels = pixels_of(grid(LIES))
+    assert is_of(a_track(), LIES, pixels, handled=False)
+    assert is_of(a_track(known=False), LIES, pixels, handled=False)
+    # Unless a hand has something there: what only seemed to lie may be that.
+    assert is_of(a_track(), LIES, pixels, handled=True)
+    assert not is_of(a_track(known=False), LIES, pixels, handled=True)
 
 
-@pytest.mark.parametrize(("share", "its"), [(0.4, True), (0.6, False)])
-def test_a_box_that_wobbles_by_15_percent_lies_where_it_is_off_by_40_and_not_by_60(share, its):
-    assert is_of(a_track(noise=0.15), off(share), False) is its
-
-
-def test_of_what_may_be_no_phone_a_box_beyond_its_noise_is_something_else():
-    """A phone in a hand appears before many a thing that lies about and was never one."""
-    assert not is_of(a_track(noise=0.02), off(0.2), False)
-
-
-@pytest.mark.parametrize(("held", "surely"), [(-2.0, False), (-4.0, True)])
-def test_what_lies_surely_is_ninety_eight_to_two_and_not_eighty_eight_to_twelve(held, surely):
-    assert is_of(a_track(held=held), LIES, False) is surely
-
-
-def test_what_a_hand_leaves_of_what_lies_is_no_new_thing_phone_or_not():
-    """A hand on a phone that was never sure shows its half surer than the whole."""
+def test_what_a_hand_leaves_to_be_seen_of_what_lies_is_that():
     half = Box(LIES.ymin, LIES.xmin, LIES.ymax, LIES.center[1])
-    assert is_of(a_track(noise=0.02), half, False)
-    assert is_of(a_track(noise=0.02, confirmed=True), half, False)
+    hand = Box(LIES.ymin, LIES.center[1], LIES.ymax, 0.7)
+    assert is_of(a_track(), half, pixels_of(grid(LIES, hand=hand)), handled=False)
 
 
-@pytest.mark.parametrize(("out", "covered"), [(0.012, True), (0.02, False)])
-def test_what_a_hand_leaves_of_a_thing_may_stick_out_by_one_hundredth_of_the_picture(out, covered):
-    left = Box(0.4, LIES.xmax - 0.05 + out, 0.6, LIES.xmax + out)
-    assert is_covered(a_track(noise=0.0), left, Pixels()) is covered
+def test_what_is_left_of_what_is_known_to_lie_is_that_whatever_moves_there():
+    half = Box(LIES.ymin, LIES.xmin, LIES.ymax, LIES.center[1] - 0.01)
+    assert LIES.iou(half) < 0.45
+    covered = pixels_of(grid(LIES, hand=scaled(1.5)))
+    assert is_of(a_track(), half, covered, handled=False)
+    assert not is_of(a_track(known=False), half, covered, handled=False)
 
 
-# ---------------------------------------------------------------- where it lies
+@pytest.mark.parametrize(("share", "its"), [(0.12, True), (0.25, False)])
+def test_under_a_hand_the_box_of_what_lies_is_off_by_an_eighth_of_its_size_and_not_a_fourth(
+    share, its
+):
+    covered = pixels_of(grid(LIES, hand=scaled(1.5)))
+    assert not rests(a_track(), covered)
+    assert is_of(a_track(), off(share), covered, handled=False) is its
+    assert not is_of(a_track(), off(share), covered, handled=True), "a hand has it"
+    assert not is_of(a_track(known=False), off(share), covered, handled=False), "it may never lie"
 
 
-def test_a_box_that_is_far_off_leaves_what_lies_where_it_is():
-    assert looked(a_track(), off(0.7, degrees=90), rests=True).place == LIES
+def test_beside_a_phone_that_shows_itself_whole_a_box_is_of_it_as_far_as_it_shares():
+    """What may be no phone swallows nothing: a phone is held before many a thing that lies."""
+    beside = pixels_of(grid(LIES, hand=Box(0.4, 0.5, 0.6, 0.7)))
+    assert rests(a_track(), beside)
+    assert is_of(a_track(confirmed=True), off(0.25), beside, handled=False)
+    assert not is_of(a_track(), off(0.25), beside, handled=False)
 
 
-def test_one_look_hardly_moves_where_a_thing_lies_and_twenty_do():
-    shown, track = off(0.1), a_track()
-    way = []
-    for _ in range(20):
-        track = looked(track, shown, passed_s=0.0, rests=True)
-        way.append(moved(LIES, track.place) / moved(LIES, shown))
-    assert way[0] < 0.08
-    assert way[-1] > 0.5
+def test_of_all_that_came_to_a_seat_a_hand_has_the_surest():
+    surer, other = phone((0.5, 0.5), 0.8), phone((0.2, 0.2), 0.5)
+    assert apart((), surer, other, came=True) == ({}, [New(surer, 0, True)])
+    held = a_track(held=True, box=off(3.0))
+    assert apart((held,), surer, other, came=True) == ({1: surer}, [])
 
 
-def test_one_steady_look_says_little_of_the_noise_and_ten_say_most():
-    track, noises = a_track(), []
-    for _ in range(10):
-        track = looked(track, LIES, rests=True)
-        noises.append(track.noise)
-    assert noises[0] > 0.07
-    assert noises[-1] < 0.04
+def test_what_did_not_come_lies_but_near_a_hand():
+    found = Detection(PHONE, 0.6, off(0.3))
+    assert apart((), found) == ({}, [New(found, 0, False)])
+    assert apart((a_track(held=True),), found) == ({1: found}, [])
+    assert apart((a_track(held=True, seat=1),), found) == ({}, [New(found, 0, False)])
 
 
-def test_of_a_thing_that_was_never_off_four_hundredths_are_noise_and_seven_are_not():
-    track = a_track()
-    for _ in range(100):
-        track = looked(track, LIES, rests=True)
-    assert motion.ratio(0.04, track.noise) < 0
-    assert motion.ratio(0.07, track.noise) > 1
+def test_a_second_box_of_what_lies_is_no_other_thing_and_no_first_one():
+    pixels = pixels_of(grid(LIES))
+    whole, half = Detection(PHONE, 0.8, LIES), Detection(PHONE, 0.5, off(0.1))
+    assert apart((a_track(),), whole, half, pixels=pixels) == ({1: whole}, [])
+    beside = Detection(PHONE, 0.5, off(0.25))
+    assert apart((a_track(known=False),), beside) == ({}, [])
 
 
-def test_however_its_boxes_jump_a_quarter_of_its_size_says_nothing_of_what_lies():
-    track = a_track()
-    for k in range(60):
-        track = looked(track, off(1.5, degrees=100 * k), rests=True)
-    assert abs(motion.ratio(0.25, track.noise)) < 0.2
+def test_of_two_things_that_lie_a_box_shows_the_one_that_it_is_over():
+    two = (a_track(), a_track(box=off(0.3), number=2, known=True))
+    nearer = Detection(PHONE, 0.8, off(0.2))
+    assert apart(two, nearer, pixels=pixels_of(grid(LIES)))[0] == {2: nearer}
 
 
 # ---------------------------------------------------------------- what it is doing
 
 
-@pytest.mark.parametrize(("held", "use"), [(0.7, PhoneUse.PARKED), (1.5, PhoneUse.IN_USE)])
-def test_it_is_taken_at_four_to_one_and_not_at_two_to_one(held, use):
-    track = a_track(held=held, confirmed=True, heard=heard(0.8, -2, 0))
-    assert as_judged(track).use is use
+@pytest.mark.parametrize(("still_s", "moves"), [(0.0, True), (0.3, False)])
+def test_pixels_that_change_where_a_hand_has_it_are_a_movement(still_s, moves):
+    held = a_track(held=True, seen_s=2.0)
+    assert (looked(held, still_s=still_s).moved_s == 2.3) is moves
+    assert looked(a_track(), still_s=still_s).moved_s == -inf
 
 
-def test_what_has_come_lies_after_five_looks_at_pixels_that_stay_and_not_after_three():
-    track, lies = a_track(held=CAME), []
-    for _ in range(5):
-        track = looked(track, LIES, pixels=pixels_still(1.0))
-        lies.append(track.lies)
-    assert lies[2] is False
-    assert lies[4] is True
-
-
-def test_what_appears_with_another_scene_is_neither_in_use_nor_put_down_by_half_a_look():
-    track = a_track(held=APPEARS, confirmed=True, heard=heard(0.8, -2, 0))
-    assert as_judged(track).use is not PhoneUse.IN_USE
-    assert not looked(track, LIES, passed_s=0.15, pixels=pixels_still(1.0)).lies
-
-
-STEADY = 0.015  # the noise of a thing that was measured for long
-
-
-@pytest.mark.parametrize(("passed_s", "taken"), [(0.12, False), (0.3, True)])
-def test_what_was_there_is_taken_by_a_third_of_a_second_of_movement_and_not_by_a_tenth(
-    passed_s, taken
+@pytest.mark.parametrize(("since_s", "moves"), [(0.3, False), (0.7, True)])
+def test_pixels_change_for_a_third_of_a_second_because_it_came_and_not_for_two_thirds(
+    since_s, moves
 ):
-    track = looked(a_track(held=WAS_THERE, noise=STEADY), off(0.12), passed_s=passed_s)
-    assert (track.held >= 1) is taken
-    assert track.lies is not taken
+    came = looked(a_track(held=True), off(3.0))
+    assert came.first_s == came.seen_s
+    assert (looked(came, off(3.0), passed_s=since_s).moved_s > came.seen_s) is moves
 
 
-def test_the_movement_of_what_is_hardly_a_phone_counts_more_than_half_and_not_whole():
-    track = looked(a_track(held=WAS_THERE, noise=STEADY), off(0.12), score=0.3)
-    assert 0 < track.held < 1
+@pytest.mark.parametrize(
+    ("pixels_s", "since_s", "held"),
+    [
+        pytest.param(0.3, 3.0, True, id="pixels of a third of a second ago are no stillness"),
+        pytest.param(0.7, 0.8, True, id="a hand may be still for less than a second"),
+        pytest.param(0.7, 1.6, False, id="and not for more than one and a half"),
+    ],
+)
+def test_what_is_still_for_a_second_and_a_half_lies(pixels_s, since_s, held):
+    track = a_track(held=True, still_s=5.0, seen_s=5.0)
+    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s)
+    assert after.held is held
+    assert after.place == off(0.1) or held
+    assert after.laid is not None or held
 
 
-def test_one_look_does_not_take_up_what_surely_lies():
-    track = looked(a_track(held=-3.4, noise=STEADY), off(0.12))
-    assert track.lies
-    assert track.held > -1
+def test_it_is_still_since_it_shows_what_it_does():
+    track = looked(a_track(held=True), still_s=0.7)
+    assert track.still_s == pytest.approx(-0.4)
+    assert looked(track, still_s=0.7).still_s == pytest.approx(-0.4)
+    assert looked(track, still_s=0.3).still_s == inf
 
 
-@pytest.mark.parametrize(("still_in", "in_hand"), [(3, True), (2, False)])
-def test_a_hand_may_hold_still_in_one_look_of_three_and_not_in_every_other(still_in, in_hand):
-    track = a_track(held=1.0, use=PhoneUse.IN_USE)
-    for look in range(1, 13):
-        still_s = 0.0 if look % still_in else 1.0
-        track = looked(track, LIES, pixels=pixels_still(still_s))
-    assert track.lies is not in_hand
+def test_one_look_that_finds_pixels_of_long_ago_lays_nothing_down():
+    once = looked(a_track(held=True), still_s=4.0)
+    assert once.held
+    assert looked(once, still_s=0.3).held
+    assert not looked(once, still_s=4.2).held
 
 
-@pytest.mark.parametrize(("still_s", "held_on"), [(0.4, True), (0.6, False)])
-def test_a_hand_may_hold_it_still_to_the_pixel_for_less_than_half_a_second(still_s, held_on):
-    track = a_track(held=1.0, use=PhoneUse.IN_USE)
-    after = looked(track, LIES, pixels=pixels_still(still_s))
-    assert (after.held > track.held) is held_on
+@pytest.mark.parametrize(("still_s", "known"), [(1.5, False), (3.0, True)])
+def test_pixels_of_three_seconds_ago_tell_that_it_lies_and_not_of_one(still_s, known):
+    assert looked(a_track(known=False), still_s=still_s).known is known
+    assert not looked(a_track(held=True), still_s=still_s).known
 
 
-@pytest.mark.parametrize(("still_s", "lies"), [(1.5, False), (3.0, True)])
-def test_one_look_at_pixels_of_three_seconds_ago_shows_that_it_lies(still_s, lies):
-    assert looked(a_track(held=1.5), LIES, pixels=pixels_still(still_s)).lies is lies
+def test_what_lies_is_measured_again_when_it_is_known_to_and_stays_where_it_was():
+    track = a_track()
+    before = track.laid
+    assert looked(track, off(0.1), still_s=0.0).laid is before
+    after = looked(track, off(0.1), still_s=3.0)
+    assert after.laid is not before
+    assert after.place == LIES
+    assert looked(after, still_s=0.0).known, "a hand over it changes nothing of that"
 
 
-@pytest.mark.parametrize(("held", "lies"), [(2.0, True), (4.0, False)])
-def test_a_strong_belief_survives_one_look_at_old_pixels_and_a_weak_one_does_not(held, lies):
-    assert looked(a_track(held=held), LIES, pixels=pixels_still(3.0)).lies is lies
+def test_what_a_hand_has_is_in_use_once_it_moved():
+    known = {"confirmed": True, "heard": heard(0.8, -2, 0)}
+    assert as_judged(a_track(held=True, moved_s=-0.1, **known)).use is PhoneUse.IN_USE
+    assert as_judged(a_track(held=True, moved_s=-inf, **known)).use is PhoneUse.PARKED
+    assert as_judged(a_track(**known)).use is PhoneUse.PARKED
 
 
-def test_what_has_lain_for_an_hour_is_taken_up_by_two_looks_and_not_by_one():
-    track = a_track(noise=STEADY)
-    for _ in range(20):
-        track = looked(track, LIES, pixels=pixels_still(3.0), rests=True)
-    once = looked(track, off(0.12))
-    assert once.lies
-    assert looked(once._replace(place=LIES), off(0.12)).held > 0.5
+def test_what_is_raised_before_somebody_is_in_use_without_a_movement():
+    somebody = Sitter(Box(0.1, 0.2, 0.9, 0.8), 0.0)
+    track = a_track(held=True, confirmed=True, heard=heard(0.8, -2, 0))
+    raised = judged(track, somebody, None, 0.0, SETTINGS, BOUNDS)
+    assert (raised.use, raised.why) == (PhoneUse.IN_USE, "raised")
+    lies = judged(track._replace(held=False), somebody, None, 0.0, SETTINGS, BOUNDS)
+    assert lies.use is PhoneUse.PARKED
 
 
-def test_ten_looks_within_a_third_of_a_second_say_as_much_as_one():
-    track = a_track(held=3.0)
-    for _ in range(10):
-        track = looked(track, LIES, passed_s=0.03, pixels=pixels_still(1.0))
-    assert 0.5 < 3.0 - track.held < 1.0
-
-
-@pytest.mark.parametrize(("passed_s", "same"), [(0.7, True), (1.5, False)])
-def test_a_movement_goes_on_over_a_pause_of_less_than_a_second(passed_s, same):
-    track = a_track(held=3.0, noise=STEADY, moved_s=0.0, stirred_s=-4.0)
-    after = looked(track, off(0.12), passed_s=passed_s)
-    assert after.moved_s == passed_s
-    assert after.stirred_s == (-4.0 if same else passed_s)
-
-
-@pytest.mark.parametrize(("held", "moved"), [(3.0, True), (-2.0, False)])
-def test_pixels_that_change_where_it_is_are_a_hands_if_one_has_it(held, moved):
-    track = looked(a_track(held=held, moved_s=-10.0), LIES, pixels=pixels_still(0.0))
-    assert (track.moved_s == track.seen_s) is moved
+def test_what_came_by_a_hand_has_not_moved_in_it_yet():
+    found = New(phone((0.5, 0.5)), 0, True)
+    assert born(1, found, Look(()), pixels_still(0.0), 7.0, ()).moved_s == -inf
 
 
 # ---------------------------------------------------------------- when it is forgotten
@@ -340,33 +325,40 @@ def test_pixels_that_change_where_it_is_are_a_hands_if_one_has_it(held, moved):
 
 @pytest.mark.parametrize(("looks", "forgotten"), [(2, False), (3, True)])
 def test_two_looks_that_miss_it_forget_nothing_and_three_do(looks, forgotten):
-    track = a_track(held=3.0)
+    track = a_track(held=True)
     for look in range(1, looks + 1):
         track = missed(track, Look(()), 2.0 * look / looks)
-    assert gone(track, 2.0, SETTINGS, rests=False) is forgotten
+    assert gone(track, pixels_of(grid()), 2.0, SETTINGS) is forgotten
 
 
 def test_looks_that_missed_it_count_only_since_it_was_last_seen():
-    track = missed(a_track(held=3.0), Look(()), 0.1)
-    track = missed(looked(track, LIES, passed_s=0.2), Look(()), 1.7)
-    assert not gone(track, 1.7, SETTINGS, rests=False)
+    track = missed(a_track(held=True), Look(()), 0.1)
+    track = missed(looked(track, passed_s=0.2), Look(()), 1.7)
+    assert not gone(track, pixels_of(grid()), 1.7, SETTINGS)
 
 
-@pytest.mark.parametrize(("lain_s", "unseen_s", "forgotten"), [
-    pytest.param(4.0, 7.0, False, id="a hand is over it for seven seconds"),
-    pytest.param(4.0, 15.0, True, id="no hand is over it for fifteen"),
-    pytest.param(2.0, 4.0, True, id="a hand only stopped there"),
-    pytest.param(4.0, 4.0, False, id="it was put there"),
-])  # fmt: skip
-def test_what_was_seen_to_lie_for_some_seconds_is_known_again(lain_s, unseen_s, forgotten):
-    track = a_track(seen_s=lain_s)
-    assert gone(track, lain_s + unseen_s, SETTINGS, rests=False) is forgotten
+@pytest.mark.parametrize(
+    ("more", "unseen_s", "forgotten"),
+    [
+        pytest.param({}, 7.0, False, id="a hand is over it for seven seconds"),
+        pytest.param({}, 15.0, True, id="no hand is over it for fifteen"),
+        pytest.param({"known": False}, 4.0, True, id="a hand only stopped there"),
+        pytest.param({"held": True}, 4.0, True, id="a hand has it, elsewhere"),
+    ],
+)
+def test_what_was_known_to_lie_is_known_again(more, unseen_s, forgotten):
+    assert gone(a_track(**more), pixels_of(grid()), unseen_s, SETTINGS) is forgotten
+
+
+@pytest.mark.parametrize(("unseen_s", "forgotten"), [(50.0, False), (70.0, True)])
+def test_what_no_eye_sees_where_its_pixels_are_is_remembered_for_a_minute(unseen_s, forgotten):
+    assert gone(a_track(), pixels_of(grid(LIES)), unseen_s, SETTINGS) is forgotten
 
 
 @pytest.mark.parametrize(("plain_s", "sure"), [(2.0, False), (3.5, True)])
 def test_a_sound_takes_three_seconds_of_evidence_and_not_two_nor_six(plain_s, sure):
     said = (*heard(0.0, -7.0, -plain_s), *heard(0.9, -plain_s, 0.0))
-    track = a_track(held=3.0, confirmed=True, heard=said)
+    track = a_track(held=True, confirmed=True, heard=said)
     assert as_judged(track).sure is sure
 
 
@@ -380,30 +372,11 @@ def test_a_sound_takes_three_seconds_of_evidence_and_not_two_nor_six(plain_s, su
 )
 def test_what_sounded_once_is_believed_on_as_long_as_it_is_used_and_nothing_else(before, use, sure):
     enough_to_stay = heard(0.3, -7.0, 0.0)  # less than begins a sound, and more than ends a light
-    track = a_track(held=3.0, confirmed=True, sure=before, use=use, heard=enough_to_stay)
+    track = a_track(held=True, confirmed=True, sure=before, use=use, heard=enough_to_stay)
     assert as_judged(track).sure is sure
-
-
-def test_without_pixels_what_lies_is_known_by_its_box_alone():
-    assert still_lies(a_track(), LIES, Pixels(), True)
-    assert not still_lies(a_track(), LIES, pixels_still(0.0), True)
-
-
-def test_what_a_hand_leaves_to_be_seen_says_nothing_of_what_lies_there():
-    half = Box(0.4, 0.4, 0.5, 0.5)
-    changing = pixels_still(0.0)
-    track = looked(a_track(laid=changing.now), half, pixels=changing)
-    assert track.held == motion.later(-5.0, 0.3)
-    assert looked(a_track(), half, pixels=changing).held > track.held, "it may have moved"
 
 
 def test_a_window_beside_it_says_nothing_of_it():
     track = a_track()
     assert missed(track, Look((), Glance(BESIDE)), 1.0) == track
     assert missed(track, Look((), Glance(LIES)), 1.0) != track
-
-
-def test_what_overlaps_is_nearer_than_what_does_not_by_as_much_as_it_overlaps():
-    assert nearness(a_track(), LIES) == pytest.approx(2.0)
-    assert nearness(a_track(), off(0.25)) == pytest.approx(1 + off(0.25).iou(LIES))
-    assert nearness(a_track(held=3.0), off(0.9)) == pytest.approx(0.1)

@@ -76,7 +76,7 @@ def exciting(track: Track, at_s: float) -> bool:
         return at_s - track.seen_s < TAKEN_S  # it may have been taken from where it lay
     if track.use is PhoneUse.DOCKED or not _rising(track):
         return False
-    return at_s - max(track.first_s, track.moved_s) < EXCITING_S or not track.lies
+    return at_s - max(track.first_s, track.moved_s) < EXCITING_S or track.held
 
 
 def _rising(track: Track) -> bool:
@@ -96,7 +96,7 @@ def next_glance(
 ) -> Glance:
     """The look that is most overdue; but for `closely` only ever at the whole picture."""
     wishes: list[tuple[str, Box, float]] = [("", WHOLE_PICTURE, WHOLE_S)]
-    rising = [track for track in tracks if not track.lies and _rising(track)]
+    rising = [track for track in tracks if track.held and _rising(track)]
     best = max(rising, key=lambda track: track.level, default=None)
     for index, sitter in enumerate(sitters):
         person = sitter.at(at_s)

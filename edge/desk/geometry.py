@@ -1,4 +1,4 @@
-"""Boxes that say the same thing, and how far one that does not has gone."""
+"""Boxes that say the same thing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ SAME_IOU = 0.2  # two boxes that overlap so much may be one thing
 LOOSELY_IOU = 0.45  # and are, of two eyes or two looks: of phones, which they draw less alike,
 #                     and of people of whom one is wanted
 WITHIN = 0.7  # of the smaller of two boxes lies in the other when they show one thing
-COVERED = 0.9  # of a box lies within what was there before when something covers the rest
-TOUCH = 0.01  # of the picture: what a hand leaves of a thing may stick out so far
-TURNED = 0.5  # what turning and growing count of going: boxes breathe
 SHOWN = 0.8  # so much of a thing lies in a window that shows it
 
 
@@ -55,25 +52,9 @@ def overlaps(boxes: NDArray[Real], others: NDArray[Real]) -> tuple[NDArray[Real]
     return shared, whole
 
 
-def grown(box: Box, margin: float) -> Box:
-    """`box` with `margin`, in shares of the picture, on each side."""
-    return Box(box.ymin - margin, box.xmin - margin, box.ymax + margin, box.xmax + margin)
-
-
 def clipped(box: Box) -> Box:
     """The part of `box` that lies in the picture."""
     return Box(max(0.0, box.ymin), max(0.0, box.xmin), min(1.0, box.ymax), min(1.0, box.xmax))
-
-
-def between(one: Box, other: Box, share: float) -> Box:
-    """The box that lies `share` (0..1) of the way from `one` to `other`."""
-    keep = 1 - share
-    return Box(
-        one.ymin * keep + other.ymin * share,
-        one.xmin * keep + other.xmin * share,
-        one.ymax * keep + other.ymax * share,
-        one.xmax * keep + other.xmax * share,
-    )
 
 
 def apart(one: Box, other: Box) -> float:
@@ -82,26 +63,9 @@ def apart(one: Box, other: Box) -> float:
     return hypot(ay - by, ax - bx)
 
 
-def moved(before: Box, after: Box) -> float:
-    """How far a thing went from `before` to `after`, in its own size (the larger diagonal).
-
-    Turning and growing count less.
-    """
-    size = max(before.size, after.size, 1e-6)
-    turned = max(abs(before.height - after.height), abs(before.width - after.width)) / size
-    return max(apart(before, after) / size, TURNED * turned)
-
-
 def of_one(one: Box, other: Box) -> bool:
     """Whether two boxes show one thing, or one of them a part of it."""
     return one.intersection(other) >= WITHIN * min(one.area, other.area)
-
-
-def left_over(before: Box, after: Box, margin: float) -> bool:
-    """Whether `after` is what a hand or a cup leaves to be seen of the thing at `before`; `margin`
-    is how far its boxes are off anyway, in shares of the picture."""
-    inside = after.intersection(grown(before, margin)) >= COVERED * after.area
-    return inside and after.area < COVERED * before.area
 
 
 def shows(window: Box, box: Box) -> bool:

@@ -15,29 +15,24 @@ from edge.desk.attention import Turn, is_due, next_glance, taken
 from edge.desk.docks import Docked
 from edge.desk.evidence import NOTHING, Heard, probability, weight_of
 from edge.desk.geometry import shows
-from edge.desk.people import Sitter, raised, seat_of, seated
-from edge.desk.pixels import Pixels
+from edge.desk.people import Sitter, raised, seated
+from edge.desk.pixels import LONG_AGO_S, Pixels
 from edge.desk.tracks import (
-    APPEARS,
-    CAME,
     MOST_TRACKS,
     SURE_S,
-    WAS_THERE,
     Track,
     born,
     bounds_of,
     candidates,
     gone,
-    is_of,
     judged,
-    matched,
     missed,
-    nearness,
     seen,
-    without_doubles,
+    told_apart,
 )
 from edge.desk.view import Sight, looked_through
 from edge.domain import (
+    WHOLE_PICTURE,
     Box,
     Detection,
     Glance,
@@ -102,17 +97,17 @@ def observe(
     if settings.cut < 1 and (
         memory.began_s is None or (stats is not None and stats.change >= settings.cut)
     ):
-        memory = _after_cut(memory, at_s)
+        memory = _after_cut(memory, at_s, settings.confirm_frames)
     began_s = at_s if memory.began_s is None else memory.began_s
+    held = any(t.confirmed and at_s - t.still_s < LONG_AGO_S[0] for t in memory.tracks)
+    grid = None if stats is None else stats.grid
     memory = memory._replace(
         began_s=began_s,
         sight=looked_through(memory.sight, stats, at_s, settings),
         sitters=memory.sitters or (Sitter(),) * len(config.seats),
         docked=memory.docked or (Docked(began_s),) * len(config.seats),
         stirred=memory.stirred or stats is None or stats.change >= settings.gate_change,
-        pixels=memory.pixels.at(at_s, None if stats is None else stats.grid)
-        if looks
-        else memory.pixels,
+        pixels=memory.pixels.at(at_s, grid, held=held) if looks else memory.pixels,
     )
     for look in looks:
         memory = _add(memory, look, at_s, config, thresholds)
@@ -133,48 +128,34 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     bounds = bounds_of(settings, thresholds)
     sitters = seated(memory.sitters, look.detections, look.window, at_s, config, thresholds)
     pixels = memory.pixels
-    phones = candidates(look, FLOOR)
-    resting = {
-        t.number
-        for t in memory.tracks
-        if t.lies and (pixels.now is None or pixels.as_in(t.laid, t.place))
-    }
-    phone_of = matched(memory.tracks, phones, resting, pixels)
-    tracks = []
-    for i, track in enumerate(memory.tracks):
-        rests = track.number in resting
-        if i in phone_of:
-            track = seen(track, phones[phone_of[i]], look, pixels, at_s, rests=rests)
-        else:
-            track = missed(track, look, at_s)
-        if not gone(track, at_s, settings, rests=rests):
-            dock = config.seats[track.seat].dock
-            tracks.append(judged(track, sitters[track.seat], dock, at_s, settings, bounds))
-    claimed = set(phone_of.values())
+    cut = at_s - memory.cut_s < CUT_S
+
+    def came(box: Box, seat: int) -> bool:
+        return pixels.new(box) or (cut and bool(raised(box, sitters[seat], at_s, settings)))
+
+    of, new = told_apart(memory.tracks, candidates(look, FLOOR), config.seats, pixels, came)
+    tracks = [
+        seen(track, of[track.number], look, pixels, at_s)
+        if track.number in of
+        else missed(track, look, at_s)
+        for track in memory.tracks
+    ]
+    tracks = [track for track in tracks if not gone(track, pixels, at_s, settings)]
     number = memory.next_track
-    for j, phone in enumerate(phones):
-        seat = seat_of(phone.box, config.seats)
-        if j in claimed or seat is None:
-            continue
-        near = [track for track in tracks if nearness(track, phone.box) > 0]
-        if any(not track.lies for track in near):
-            continue  # a second box of what is in a hand
-        lay = any(is_of(track, phone.box, track.number in resting) for track in near)
-        came = pixels.new(phone.box)
-        open_ = at_s - memory.cut_s < CUT_S and bool(
-            raised(phone.box, sitters[seat], at_s, settings)
-        )
+    for each in new:
+        box = each.phone.box
         before = tuple(
-            Heard(then_s, NOTHING, weight_of(phone.box, window), False)
+            Heard(then_s, NOTHING, weight_of(box, window), False)
             for then_s, window in memory.looks
-            if shows(window, phone.box)
+            if shows(window, box)
         )
-        held = CAME if came and not lay else APPEARS if open_ else WAS_THERE
-        laid = None if came else pixels.now
-        new = born(number, seat, phone, look, at_s, held=held, before=before, laid=laid)
+        tracks.append(born(number, each, look, pixels, at_s, before))
         number += 1
-        tracks.append(judged(new, sitters[seat], config.seats[seat].dock, at_s, settings, bounds))
-    tracks = without_doubles(tracks)[:MOST_TRACKS]
+    tracks = [
+        judged(track, sitters[track.seat], config.seats[track.seat].dock, at_s, settings, bounds)
+        for track in tracks
+    ]
+    tracks = sorted(tracks, key=lambda t: (t.confirmed, t.level), reverse=True)[:MOST_TRACKS]
     recent = tuple(each for each in memory.looks if each[0] > at_s - SURE_S)
     return memory._replace(
         looked_s=at_s,
@@ -189,11 +170,17 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     )
 
 
-def _after_cut(memory: Memory, at_s: float) -> Memory:
+def _after_cut(memory: Memory, at_s: float, looks: int) -> Memory:
     """A film goes on elsewhere, or its camera is swept along: what lay somewhere lies there no
-    longer, and whatever is seen has come from somewhere."""
-    moving = tuple(track for track in memory.tracks if not track.lies)
-    return memory._replace(cut_s=at_s, stirred=True, pixels=Pixels(), tracks=moving, looks=())
+    longer, and whatever is seen has come from somewhere. As if so many looks had seen nothing: its
+    first sights alone say little."""
+    return memory._replace(
+        cut_s=at_s,
+        stirred=True,
+        pixels=Pixels(),
+        tracks=tuple(track for track in memory.tracks if track.held),
+        looks=((at_s, WHOLE_PICTURE),) * looks,
+    )
 
 
 # What matters most comes last.

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from edge.domain import Grid
 
 PERIODS_S = (0.2, 0.6, 2.4, 9.6, 38.4)  # what is kept is once to twice as old as each of these
+LONG_AGO_S = PERIODS_S[3:]  # before a hand brought what it has
 # Differences of logarithms are relative: 0.06 is 6 % lighter or darker than the light explains.
 CHANGED = 0.06
 NOISE_SIGMAS = 5.0
 CHANGED_MOST = 0.15  # however noisy it seems: else a picture that moves as a whole would hide
 AROUND = 0.3  # of a box's sides: what is beside it tells what the light did
 OTHER = 0.3  # share of a box's cells from which on it is another thing, or has moved
+STIRS = 0.15  # and from which on it sways a little
 
 
 class Kept(NamedTuple):
@@ -44,15 +46,18 @@ class Pixels:
     now: Grid | None = None
     kept: tuple[tuple[Kept, Kept], ...] = ()
 
-    def at(self, at_s: float, grid: Grid | None) -> Pixels:
-        """After another look."""
+    def at(self, at_s: float, grid: Grid | None, *, held: bool = False) -> Pixels:
+        """After another look. With a phone `held`, what was long ago stays the desk without it: a
+        hand that has it there again another time has brought it."""
         if grid is None:
             return Pixels()
         new = Kept(at_s, grid)
         if not self.kept:
             return Pixels(at_s, grid, ((new, new),) * len(PERIODS_S))
         kept = tuple(
-            (newer, new) if at_s - newer.at_s >= period_s else (older, newer)
+            (older, newer)
+            if at_s - newer.at_s < period_s or (held and period_s in LONG_AGO_S)
+            else (newer, new)
             for period_s, (older, newer) in zip(PERIODS_S, self.kept, strict=True)
         )
         return Pixels(at_s, grid, kept)
@@ -66,6 +71,12 @@ class Pixels:
                 break
             still_s = self.at_s - older.at_s
         return still_s
+
+    def stirs(self, box: Box) -> bool:
+        """Whether what is in the box moves, if only a little, as in a hand."""
+        if self.now is None:
+            return False
+        return differing(self.now, self.kept[0][0].grid, box) >= STIRS
 
     def new(self, box: Box) -> bool:
         """Whether what is in the box was not there a moment ago, nor at any of the times before

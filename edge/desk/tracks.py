@@ -1,18 +1,17 @@
-"""Things that may be phones, followed from look to look: one matcher, one life cycle."""
+"""Things that may be phones: what lies about, and what the hands at each seat hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from edge.config import ObserveConfig
-from edge.desk import motion
+from edge.config import ObserveConfig, SeatConfig
 from edge.desk.calls import called
 from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
-from edge.desk.geometry import SAME_IOU, TOUCH, apart, between, left_over, moved, of_one, shows
-from edge.desk.people import Sitter, raised
+from edge.desk.geometry import LOOSELY_IOU, SAME_IOU, apart, of_one, shows
+from edge.desk.people import Sitter, raised, seat_of
 from edge.desk.pixels import Pixels
 from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
 
@@ -24,59 +23,47 @@ MOST_TRACKS = 24  # a bound on what a tick costs
 MOST_PHONES = 8  # in one look
 MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
-TAKEN = 1.0  # belief from which on it is in a hand; it is until it is believed to lie
-CAME = 3.0  # belief that what has just come is in a hand
-APPEARS = 0.5  # that what is before somebody where a film goes on is
-WAS_THERE = -1.5  # and that anything else is
-SURELY_LIES = -3.0  # belief from which on what appears at a thing that lies is likely of it
-STIRS = 0.5  # what changing pixels say of a thing that is in use already
-SHORT_S = 0.5  # a hand holds a thing still to the pixel for so long now and then
-LONG_S = 2.0  # and never for so long
+STILL_S = 0.5  # what shows pixels of so long ago is still
+LIES_S = 1.2  # and lies when it has been for so long: no hand is that quiet
+KNOWN_S = 2.0  # what shows pixels of so long ago is known to lie
 MISSES = 3  # one look that does not see it forgets nothing
-STOPS_S = 1.0  # after so long without movement the next one is another
 COVERED_S = 10.0  # so long a hand may be over what lies
-LAIN_S = 3.0  # seen to lie for so long, it is remembered there
-RESTING = 0.05  # how far the place of what lies follows the boxes that show it
-TAKES = 0.1  # share of a look in the measured noise
-OUTSIDE = 3.0  # times its noise a box is off that is not of what lies there
-PLAINLY = 0.5  # score from which on a thing's movement counts whole
 SURE_S = 3.0  # the evidence for a sound is heard over so long
 
 
 class Track(NamedTuple):
     """One phone, or what may be one.
 
-    place: where it lies, or last moved to
-    heard: what the looks of the last seconds said
-    held:  belief, in log-odds, that it is in a hand
-    noise: how far its boxes are off while it lies, in its own size
-    laid:  the pixels when it was last seen to lie there
-    level: mean log-odds of the recent looks
+    held:    a hand has it; else it lies
+    first_s: since when it is seen about there
+    place:   where it lies, or was last seen in the hand
+    laid:    the pixels when it was last seen to lie there
+    known:   it was seen to lie, by pixels of KNOWN_S ago
+    moved_s: when its pixels last changed in the hand from one moment to the next
+    still_s: since when it has been still there
+    heard:   what the looks of the last seconds said
+    level:   mean log-odds of the recent looks
     """
 
     number: int
     seat: int
+    held: bool
     first_s: float
     seen_s: float
     box: Box
     place: Box
     heard: tuple[Heard, ...]
-    held: float
-    noise: float = motion.NOISE
     laid: Grid | None = None
+    known: bool = False
+    moved_s: float = -inf
+    still_s: float = inf
     level: float = NOTHING
     use: PhoneUse = PhoneUse.SUSPECTED
     use_since_s: float = 0.0
     active_s: float = -inf
-    moved_s: float = -inf
-    stirred_s: float = -inf  # since when it has been moving, or last did
     confirmed: bool = False  # enough for a light
     sure: bool = False  # enough for a sound
     why: str = ""
-
-    @property
-    def lies(self) -> bool:
-        return self.held <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,131 +97,104 @@ def candidates(look: Look, floor: float) -> list[Detection]:
     return found
 
 
-def nearness(track: Track, box: Box) -> float:
-    """How well a box continues a track, above 0 when it may: 1 to 2 where they overlap, else up to
-    1 by distance in the larger one's size, as a raised phone moves fast; not what lies."""
-    small, large = sorted((track.box.size, box.size))
-    if large > ALIKE * small:
-        return 0.0
-    shown = (track.place,) if track.lies else (track.box, track.place)
-    overlap = max(each.iou(box) for each in shown)
-    part = any(of_one(each, box) and (box.area < each.area or not track.lies) for each in shown)
-    if overlap >= SAME_IOU or part:
-        return 1 + overlap
-    return 0.0 if track.lies else max(0.0, 1 - apart(track.box, box) / large)
+class New(NamedTuple):
+    """What continues no track."""
+
+    phone: Detection
+    seat: int
+    held: bool
 
 
-def matched(
-    tracks: Sequence[Track], phones: Sequence[Detection], resting: Set[int], pixels: Pixels
-) -> dict[int, int]:
-    """Which phone, by index, continues which track: what lies as it did first, then the nearest.
-    What is seen where something lay, by other pixels than it had there, is something else, unless a
-    hand leaves it to be seen of it."""
-    pairs = sorted(
-        (
-            (track.number in resting, near, i, j)
-            for i, track in enumerate(tracks)
-            for j, phone in enumerate(phones)
-            if (near := nearness(track, phone.box)) > 0
-            and (not track.lies or still_lies(track, phone.box, pixels, track.number in resting))
-        ),
-        reverse=True,
-    )
-    phone_of: dict[int, int] = {}
-    for _, _, i, j in pairs:
-        if i not in phone_of and j not in phone_of.values():
-            phone_of[i] = j
-    return phone_of
+def told_apart(
+    tracks: Sequence[Track],
+    phones: Sequence[Detection],
+    seats: tuple[SeatConfig, ...],
+    pixels: Pixels,
+    came: Callable[[Box, int], bool],
+) -> tuple[dict[int, Detection], list[New]]:
+    """Which phone, best first, continues which track, by its number, and what is new.
+
+    What shows the pixels of a thing that lies there is that thing. Of what else there is, a hand
+    has what `came` to its seat, and what is near the last that it had; there is one such thing at a
+    seat, of which the surest box tells. The rest lies.
+    """
+    of: dict[int, Detection] = {}
+    new: list[New] = []
+    for phone in phones:
+        box, seat = phone.box, seat_of(phone.box, seats)
+        if seat is None:
+            continue
+        there = [t for t in tracks if not t.held and shares(t.place, box)]
+        hand = next((t for t in tracks if t.held and t.seat == seat), None)
+        near = hand is not None and is_near(hand.box, box)
+        handled = near and hand is not None and hand.confirmed
+        its = [t for t in there if is_of(t, box, pixels, handled=handled)]
+        if its:
+            of.setdefault(max(its, key=lambda t: t.place.iou(box)).number, phone)
+        elif near or came(box, seat):
+            if hand is not None:
+                of.setdefault(hand.number, phone)
+            elif not any(each.held and each.seat == seat for each in new):
+                new.append(New(phone, seat, True))
+        elif not there:
+            new.append(New(phone, seat, False))
+    return of, new
 
 
-def still_lies(track: Track, box: Box, pixels: Pixels, rests: bool) -> bool:
-    """Whether the box can be of what lies there. What has been there for less long is something
-    else, even where the thing's own pixels are as they were; but a phone that lies there is known,
-    and keeps what a hand beside it makes of its box."""
-    if pixels.now is None:
-        return True
-    if rests:
-        known_s = min(LONG_S, pixels.at_s - track.first_s)
-        return track.confirmed or pixels.still_s(box) >= known_s
-    return is_covered(track, box, pixels)
+def shares(place: Box, box: Box, least_iou: float = SAME_IOU) -> bool:
+    """Whether the box may show what lies there, or a part of it."""
+    part = box.area < place.area and of_one(place, box)
+    return _alike(place, box) and (part or place.iou(box) >= least_iou)
 
 
-def is_of(track: Track, box: Box, rests: bool) -> bool:
-    """Whether what appears in the box is likely of what lies there: a hand over it or beside it
-    leaves a part to be seen, or makes the eyes draw it a little elsewhere. The box of what is known
-    to be a phone may be farther off; what `rests` is there as it was."""
-    if rests and track.confirmed:
-        return True
-    if track.held > SURELY_LIES:
+def is_near(before: Box, box: Box) -> bool:
+    """Whether the box may show what a hand had there: no farther off than its size."""
+    return _alike(before, box) and apart(before, box) < max(before.size, box.size)
+
+
+def _alike(one: Box, other: Box) -> bool:
+    small, large = sorted((one.size, other.size))
+    return large <= ALIKE * small
+
+
+def is_of(track: Track, box: Box, pixels: Pixels, *, handled: bool) -> bool:
+    """Whether the box shows what lies there: the pixels that it had or, of what is known to lie, a
+    hand beside it or over it; but what is near the thing in a hand (`handled`) is that."""
+    if pixels.as_in(track.laid, box):
+        return track.known or not handled
+    if handled or not track.known:
         return False
-    far = max(OUTSIDE * track.noise, motion.JUMP if track.confirmed else 0.0)
-    return is_part(track, box) or moved(track.place, box) <= far
+    return (track.confirmed and rests(track, pixels)) or shares(track.place, box, LOOSELY_IOU)
 
 
-def is_covered(track: Track, box: Box, pixels: Pixels) -> bool:
-    """Whether the box is what something before it leaves to be seen of what lies there."""
-    return is_part(track, box) and (pixels.now is None or pixels.as_in(track.laid, box))
+def rests(track: Track, pixels: Pixels) -> bool:
+    """Whether its place shows what it did when it was last seen to lie there."""
+    return pixels.as_in(track.laid, track.place)
 
 
-def is_part(track: Track, box: Box) -> bool:
-    """Whether it is a part of what the thing has shown, and no more."""
-    margin = TOUCH + track.noise * track.box.size
-    return left_over(track.place, box, margin)
-
-
-def seen(
-    track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float, *, rests: bool
-) -> Track:
+def seen(track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float) -> Track:
     """The track after a look that showed it."""
     box = phone.box
-    passed_s = max(at_s - track.seen_s, 0.0)
-    share = min(1.0, passed_s / motion.INDEPENDENT_S)
-    far = moved(track.place, box)
-    covered = track.lies and is_covered(track, box, pixels)
-    noise, place, moved_s, laid = track.noise, track.place, track.moved_s, track.laid
-    # What lies as it did has not moved, wherever its box went.
-    still_s = inf if rests else pixels.still_s(box)
-    if still_s > LONG_S:
-        says = motion.LIES
-    elif still_s > SHORT_S:
-        says = motion.STILL
-    elif covered:
-        says = 0.0
-    else:
-        says = motion.ratio(far, track.noise)
-        if says > 0:
-            # What is hardly a phone says hardly where one went.
-            says *= min(1.0, phone.score / PLAINLY)
-        elif pixels.now is not None:
-            # A box that stays where pixels change is that of a thing in a quiet hand.
-            says = STIRS * phone.score if track.use is PhoneUse.IN_USE else 0.0
-    stirred_s = track.stirred_s
-    if says > 0 or (not track.lies and pixels.now is not None and still_s == 0):
-        stirred_s = at_s if at_s - moved_s > STOPS_S else stirred_s
-        moved_s = at_s
-    held = motion.bounded(motion.later(track.held, passed_s) + share * says)
-    if held > 0:
-        laid = None
-        if says > 0:
-            place = box
-    else:
-        # What lies is measured again and again.
-        if far <= OUTSIDE * noise:
-            place = between(place, box, RESTING)
-        off = min(far, motion.MOST_NOISE)
-        noise = max(motion.LEAST_NOISE, noise + TAKES * share * (off - noise))
-        if rests or laid is None:
-            laid = pixels.now
+    still_s = pixels.still_s(box)
+    first_s, moved_s = track.first_s, track.moved_s
+    if track.held and not is_near(track.box, box):
+        first_s = at_s
+    elif track.held and pixels.stirs(box) and at_s - first_s > STILL_S:
+        moved_s = at_s  # before that its pixels change because it has just come
+    since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
+    held = track.held and at_s - max(since_s, track.still_s) < LIES_S  # two looks say so
+    known = not held and still_s > KNOWN_S
     heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
     return track._replace(
+        held=held,
+        first_s=first_s,
         seen_s=at_s,
         box=box,
-        place=place,
-        laid=laid,
-        held=held,
-        noise=noise,
+        place=box if track.held and not held else track.place,
+        laid=pixels.now if known or track.held else track.laid,
+        known=known or track.known,
         moved_s=moved_s,
-        stirred_s=stirred_s,
+        still_s=since_s,
         heard=(*track.heard, heard)[-MOST_HEARD:],
     )
 
@@ -247,56 +207,44 @@ def missed(track: Track, look: Look, at_s: float) -> Track:
     return track._replace(heard=(*track.heard, heard)[-MOST_HEARD:])
 
 
-def without_doubles(tracks: Sequence[Track]) -> list[Track]:
-    """The tracks, surest first, without second ones of a thing in a hand: eyes that half see it
-    draw their boxes here and there around it."""
-    kept: list[Track] = []
-    for track in sorted(tracks, key=lambda t: (t.confirmed, t.level), reverse=True):
-        if track.lies or all(other.lies or nearness(other, track.box) == 0 for other in kept):
-            kept.append(track)
-    return kept
-
-
-def gone(track: Track, at_s: float, settings: ObserveConfig, *, rests: bool) -> bool:
+def gone(track: Track, pixels: Pixels, at_s: float, settings: ObserveConfig) -> bool:
     """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
-    what has lain somewhere is known again, as long as its pixels are there (`rests`) or may be
-    under a hand."""
+    what has lain somewhere is known again, as long as its pixels are there or may be under a
+    hand."""
     misses = 0
     while misses < len(track.heard) and not track.heard[-1 - misses].seen:
         misses += 1
     if misses < MISSES and at_s - track.seen_s <= MISSES * settings.forget_s:
         return False
-    has_lain = track.lies and track.seen_s - max(track.first_s, track.moved_s) >= LAIN_S
     keep_s = settings.forget_s
-    if has_lain:
-        keep_s = settings.remember_s if rests else min(COVERED_S, settings.remember_s)
+    if track.known and not track.held:
+        keep_s = settings.remember_s
+        if not rests(track, pixels):
+            keep_s = min(COVERED_S, keep_s)
     return at_s - track.seen_s > keep_s
 
 
 def born(
     number: int,
-    seat: int,
-    phone: Detection,
+    new: New,
     look: Look,
+    pixels: Pixels,
     at_s: float,
-    *,
-    held: float,
     before: tuple[Heard, ...],
-    laid: Grid | None,
 ) -> Track:
     """A track of what was not known. `before`: looks at its place that had seen nothing."""
+    phone, seat, held = new
     heard = Heard(at_s, log_odds(phone.score), weight_of(phone.box, look.window), True)
     return Track(
         number=number,
         seat=seat,
+        held=held,
         first_s=at_s,
         seen_s=at_s,
         box=phone.box,
         place=phone.box,
+        laid=pixels.now,
         heard=(*before, heard),
-        held=held,
-        laid=laid,
-        stirred_s=at_s,
         use_since_s=at_s,
     )
 
@@ -318,36 +266,29 @@ def judged(
     sights = [each for each in track.heard if each.at_s > recent_s]
     hits = sum(each.seen for each in sights)
     if track.confirmed:
-        confirmed = (track.lies and track.use is not PhoneUse.IN_USE) or now >= bounds.stays
+        confirmed = not track.held or now >= bounds.stays
     else:
-        confirmed = hits >= settings.confirm_frames and now >= bounds.light
-    # A look that saw nothing confirms nothing.
-    confirmed = confirmed and (track.confirmed or track.seen_s == at_s)
+        # A look that saw nothing confirms nothing.
+        enough = hits >= settings.confirm_frames and now >= bounds.light
+        confirmed = enough and track.seen_s == at_s
     # What was sounded for once is believed for as long as it is used: a sound does not flicker.
-    enough = bounds.stays if track.sure and track.use is PhoneUse.IN_USE else bounds.sound
-    sure = confirmed and level(track.heard, at_s - SURE_S) >= enough
+    least = bounds.stays if track.sure and track.use is PhoneUse.IN_USE else bounds.sound
+    sure = confirmed and level(track.heard, at_s - SURE_S) >= least
     use, why, active_s = PhoneUse.SUSPECTED, "", track.active_s
     where = raised(track.box, sitter, at_s, settings)
     likely = confirmed or (bool(sights) and sights[-1].log_odds >= bounds.light)
     if dock is not None and dock.contains(*track.box.center) and likely:
         use, why = PhoneUse.DOCKED, "in its dock"
-    elif confirmed and (
-        not track.lies
-        if track.use is PhoneUse.IN_USE
-        else track.held >= TAKEN and now >= bounds.light
-    ):
-        use, why = PhoneUse.IN_USE, where or "moving"
+    elif confirmed and track.held and (where or track.moved_s > -inf):
         # Before somebody, being there is evidence; on the desk, only movement is.
-        if where and track.seen_s == at_s:
-            active_s = at_s
-        active_s = max(active_s, track.moved_s)
+        use, why = PhoneUse.IN_USE, where or "moving"
+        active_s = max(active_s, track.seen_s if where else track.moved_s)
     elif confirmed:
         use, why = PhoneUse.PARKED, "lies still"
     use_since_s = track.use_since_s
     if use is not track.use:
-        since_s = min((e.at_s for e in sights if e.seen), default=at_s)
         taken = use is PhoneUse.IN_USE
-        use_since_s = max(since_s, track.stirred_s) if taken else at_s
+        use_since_s = min((e.at_s for e in sights if e.seen and taken), default=at_s)
     heard = tuple(each for each in track.heard if each.at_s > min(recent_s, at_s - SURE_S))
     return track._replace(
         heard=heard,

@@ -24,7 +24,7 @@ from tests.long.mutants import copied, exit_code
 DESK = Path("edge/desk")
 # What says of one number what it is for, and runs in a moment; then what plays whole scenes.
 PLAIN = (
-    *("tracks", "motion", "evidence", "attention", "sitters", "geometry"),
+    *("tracks", "evidence", "attention", "sitters", "geometry"),
     *("docks", "view", "still", "pixels", "calls", "desk_parts"),
 )
 SCENES = ("observe", "taught", "sequences")

@@ -65,7 +65,7 @@ TESTS = {
     ),
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
     "edge/desk": (
-        *("desk_parts", "tracks", "motion", "evidence", "attention", "sitters", "geometry"),
+        *("desk_parts", "tracks", "evidence", "attention", "sitters", "geometry"),
         *("docks", "view", "pixels", "still", "calls", "observe", "sequences", "taught"),
         "judgement",
     ),
