@@ -27,6 +27,7 @@ from edge.desk.tracks import (
     seen,
     shares,
     told_apart,
+    was_pushed,
 )
 from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
 from tests.desk import Desk, cells, phone
@@ -73,9 +74,16 @@ def pixels_still(still_s: float, at_s: float = 100.0) -> Pixels:
     return Pixels(at_s, now, ((Kept(at_s - still_s, then), Kept(at_s, now)),))
 
 
-def looked(track: Track, box: Box = LIES, *, still_s: float = 0.0, passed_s: float = 0.3) -> Track:
-    at_s = track.seen_s + passed_s
-    return seen(track, Detection(PHONE, 0.8, box), Look(()), pixels_still(still_s), at_s)
+def looked(
+    track: Track,
+    box: Box = LIES,
+    *,
+    still_s: float = 0.0,
+    passed_s: float = 0.3,
+    pushed: bool = False,
+) -> Track:
+    found, pixels = Detection(PHONE, 0.8, box), pixels_still(still_s)
+    return seen(track, found, Look(()), pixels, track.seen_s + passed_s, pushed=pushed)
 
 
 def as_judged(track: Track, at_s: float = 0.0, bounds: Bounds = BOUNDS) -> Track:
@@ -254,19 +262,36 @@ def test_pixels_change_for_a_third_of_a_second_because_it_came_and_not_for_two_t
 
 
 @pytest.mark.parametrize(
-    ("pixels_s", "since_s", "held"),
+    ("pixels_s", "since_s", "pushed", "held"),
     [
-        pytest.param(0.3, 3.0, True, id="pixels of a third of a second ago are no stillness"),
-        pytest.param(0.7, 0.8, True, id="a hand may be still for less than a second"),
-        pytest.param(0.7, 1.6, False, id="and not for more than one and a half"),
+        pytest.param(0.3, 3.0, False, True, id="a third of a second ago is no stillness"),
+        pytest.param(0.7, 1.5, False, True, id="a hand may be still for a second and a half"),
+        pytest.param(0.7, 2.1, False, False, id="and not for two"),
+        pytest.param(0.7, 1.0, True, True, id="a hand that may have pushed it for a second"),
+        pytest.param(0.7, 1.5, True, False, id="and not for a second and a half"),
     ],
 )
-def test_what_is_still_for_a_second_and_a_half_lies(pixels_s, since_s, held):
+def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
     track = a_track(held=True, still_s=5.0, seen_s=5.0)
-    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s)
+    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s, pushed=pushed)
     assert after.held is held
     assert after.place == off(0.1) or held
     assert after.laid is not None or held
+
+
+@pytest.mark.parametrize(
+    ("box", "pushed"),
+    [
+        pytest.param(off(0.5), True, id="beside where it lay"),
+        pytest.param(BESIDE, False, id="far from there"),
+    ],
+)
+def test_what_is_beside_a_place_that_is_left_was_pushed(box, pushed):
+    left = a_track(known=True)
+    assert was_pushed(box, [left], pixels_of(grid())) is pushed
+    assert not was_pushed(box, [left], pixels_of(grid(LIES))), "it lies there"
+    assert not was_pushed(box, [left._replace(known=False)], pixels_of(grid()))
+    assert not was_pushed(box, [left._replace(held=True)], pixels_of(grid()))
 
 
 def test_it_is_still_since_it_shows_what_it_does():

@@ -29,6 +29,7 @@ from edge.desk.tracks import (
     missed,
     seen,
     told_apart,
+    was_pushed,
 )
 from edge.desk.view import Sight, looked_through
 from edge.domain import (
@@ -134,12 +135,15 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         return pixels.new(box) or (cut and bool(raised(box, sitters[seat], at_s, settings)))
 
     of, new = told_apart(memory.tracks, candidates(look, FLOOR), config.seats, pixels, came)
-    tracks = [
-        seen(track, of[track.number], look, pixels, at_s)
-        if track.number in of
-        else missed(track, look, at_s)
-        for track in memory.tracks
-    ]
+
+    tracks: list[Track] = []
+    for track in memory.tracks:
+        again = of.get(track.number)
+        if again is None:
+            tracks.append(missed(track, look, at_s))
+        else:
+            pushed = was_pushed(again.box, memory.tracks, pixels)
+            tracks.append(seen(track, again, look, pixels, at_s, pushed=pushed))
     tracks = [track for track in tracks if not gone(track, pixels, at_s, settings)]
     number = memory.next_track
     for each in new:

@@ -24,7 +24,8 @@ MOST_PHONES = 8  # in one look
 MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 STILL_S = 0.5  # what shows pixels of so long ago is still
-LIES_S = 1.2  # and lies when it has been for so long: no hand is that quiet
+PUSHED_S = 1.2  # or for so long where it was pushed from beside
+LIES_S = 1.8  # and lies when it has been for so long: no hand is that quiet
 KNOWN_S = 2.0  # what shows pixels of so long ago is known to lie
 MISSES = 3  # one look that does not see it forgets nothing
 COVERED_S = 10.0  # so long a hand may be over what lies
@@ -172,7 +173,21 @@ def rests(track: Track, pixels: Pixels) -> bool:
     return pixels.as_in(track.laid, track.place)
 
 
-def seen(track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float) -> Track:
+def was_pushed(box: Box, tracks: Sequence[Track], pixels: Pixels) -> bool:
+    """Whether something that lay beside the box does so no longer: likelier pushed than held."""
+    left = [t for t in tracks if t.known and not t.held and not rests(t, pixels)]
+    return any(is_near(each.place, box) for each in left)
+
+
+def seen(
+    track: Track,
+    phone: Detection,
+    look: Look,
+    pixels: Pixels,
+    at_s: float,
+    *,
+    pushed: bool,
+) -> Track:
     """The track after a look that showed it."""
     box = phone.box
     still_s = pixels.still_s(box)
@@ -182,7 +197,8 @@ def seen(track: Track, phone: Detection, look: Look, pixels: Pixels, at_s: float
     elif track.held and pixels.stirs(box) and at_s - first_s > STILL_S:
         moved_s = at_s  # before that its pixels change because it has just come
     since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
-    held = track.held and at_s - max(since_s, track.still_s) < LIES_S  # two looks say so
+    lies_s = PUSHED_S if pushed else LIES_S
+    held = track.held and at_s - max(since_s, track.still_s) < lies_s  # two looks say so
     known = not held and still_s > KNOWN_S
     heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
     return track._replace(
