@@ -17,10 +17,11 @@ was last seen to lie. So of the boxes of one look those that show pixels of a th
 are that thing; what appears by pixels that were not there, or near what a hand had, is in a hand;
 anything else lies (`tracks`). A hand has one thing, of which the surest box tells, wherever it
 goes: a phone that is raised moves by more than its size between two looks. What a hand has lies
-when two looks find its pixels to be those of more than a second ago, and is known to by pixels of
-two seconds ago. Until it has lain for ten seconds the grids of so long ago and more stay those of
-the desk without it: what a hand brings back to where it was has come again. The box of a thing that
-is known to lie may be a little off with a hand over it, or farther beside one.
+when two looks find its pixels to be those of nearly two seconds ago, or of a second where it may
+have been pushed from beside; it is known to by pixels of two seconds ago. Until it has lain for ten
+seconds the grids of so long ago and more stay those of the desk without it: what a hand brings back
+to where it was has come again. The box of a thing that is known to lie may be a little off with a
+hand over it, or farther beside one.
 
 **What is heard.** A look that shows a thing's place without seeing it there counts against it as
 log-odds of 3 %. What the looks of the last second and a half say together is their *mean*: looks of
