@@ -142,7 +142,7 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         if again is None:
             tracks.append(missed(track, look, at_s))
         else:
-            pushed = was_pushed(again.box, memory.tracks, pixels)
+            pushed = track.held and was_pushed(again.box, memory.tracks, pixels)
             tracks.append(seen(track, again, look, pixels, at_s, pushed=pushed))
     tracks = [track for track in tracks if not gone(track, pixels, at_s, settings)]
     number = memory.next_track
