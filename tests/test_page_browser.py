@@ -655,6 +655,23 @@ def test_logging_out_leaves_nothing_behind(visit: Visit) -> None:
     assert visit.page.url.endswith("/login")
 
 
+def test_what_is_refused_on_the_way_to_the_login_does_not_begin_the_way_anew(visit: Visit) -> None:
+    visit.enter(PASSWORD)
+    visit.reads("#connection", "connected")
+    begun: list[Any] = []
+    login = visit.house.url + "/login"
+    visit.page.route(login, lambda route: begun.append(route))
+    refused = lambda answer: answer.status == 401  # noqa: E731
+    with visit.page.expect_response(refused):
+        visit.page.click("#logout")
+    with visit.page.expect_response(refused):
+        pass  # a second later, when the page has done what it does about the first
+    begun[0].continue_()
+    visit.page.wait_for_url(login)
+    assert len(begun) == 1
+    visit.page.unroute(login)
+
+
 @pytest.mark.skipif(not has_openssl(), reason="needs the openssl command")
 def test_with_a_certificate_of_its_own_the_login_and_its_cookie_are_encrypted(
     browser: Any, tmp_path: Path

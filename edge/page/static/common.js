@@ -49,8 +49,18 @@ function say(id, text) {
   onChange(id, text, (place) => { place.textContent = text; });
 }
 
+// Once: on the way to the login the page still asks how the box is, is refused, and would cut the way short.
+let leaving = false;
+
+function toLogin() {
+  if (!leaving) location.href = "/login";
+  leaving = true;
+}
+
+addEventListener("pageshow", () => { leaving = false; }); // "back" may show this page as it was left
+
 function loggedOut(answer) {
-  if (answer.status === 401) location.href = "/login";
+  if (answer.status === 401) toLogin();
   return answer;
 }
 
@@ -96,7 +106,7 @@ document.addEventListener("click", (event) => {
 
 if (at("logout")) at("logout").addEventListener("click", async () => {
   await post("/api/logout");
-  location.href = "/login";
+  toLogin();
 });
 
 // What became of a click, where the loop of the box has something to say of it later: what it refused,
