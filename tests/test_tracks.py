@@ -15,15 +15,16 @@ from edge.desk.tracks import (
     Bounds,
     New,
     Track,
+    at_look,
     born,
     bounds_of,
     candidates,
     gone,
+    in_hand,
     is_near,
     is_of,
     judged,
     missed,
-    rests,
     seen,
     shares,
     told_apart,
@@ -99,7 +100,8 @@ def heard(score: float, since_s: float, until_s: float) -> tuple[Heard, ...]:
 def apart(tracks, *phones: Detection, pixels: Pixels | None = None, came: bool = False):
     """Which is which, and what is new, where everything came, or nothing."""
     pixels = pixels or pixels_of(grid())
-    return told_apart(tracks, phones, SEATS, pixels, lambda box, seat: came)
+    known = [at_look(each, pixels) for each in tracks]
+    return told_apart(known, phones, SEATS, pixels, lambda box, seat: came)
 
 
 # ---------------------------------------------------------------- what is followed
@@ -200,7 +202,7 @@ def test_under_a_hand_the_box_of_what_lies_is_off_by_an_eighth_of_its_size_and_n
     share, its
 ):
     covered = pixels_of(grid(LIES, hand=scaled(1.5)))
-    assert not rests(a_track(), covered)
+    assert not at_look(a_track(), covered).rests
     assert is_of(a_track(), off(share), covered, handled=False) is its
     assert not is_of(a_track(), off(share), covered, handled=True), "a hand has it"
     assert not is_of(a_track(known=False), off(share), covered, handled=False), "it may never lie"
@@ -209,8 +211,9 @@ def test_under_a_hand_the_box_of_what_lies_is_off_by_an_eighth_of_its_size_and_n
 def test_beside_a_phone_that_shows_itself_whole_a_box_is_of_it_as_far_as_it_shares():
     """What may be no phone swallows nothing: a phone is held before many a thing that lies."""
     beside = pixels_of(grid(LIES, hand=Box(0.4, 0.5, 0.6, 0.7)))
-    assert rests(a_track(), beside)
-    assert is_of(a_track(confirmed=True), off(0.25), beside, handled=False)
+    sure = at_look(a_track(confirmed=True), beside)
+    assert sure.rests
+    assert is_of(sure, off(0.25), beside, handled=False)
     assert not is_of(a_track(), off(0.25), beside, handled=False)
 
 
@@ -262,18 +265,41 @@ def test_pixels_change_for_a_third_of_a_second_because_it_came_and_not_for_two_t
 
 
 @pytest.mark.parametrize(
-    ("pixels_s", "since_s", "pushed", "held"),
+    ("stirs", "pushed", "hand"),
     [
-        pytest.param(0.3, 3.0, False, True, id="a third of a second ago is no stillness"),
-        pytest.param(0.7, 1.5, False, True, id="a hand may be still for a second and a half"),
-        pytest.param(0.7, 2.1, False, False, id="and not for two"),
-        pytest.param(0.7, 1.0, True, True, id="a hand that may have pushed it for a second"),
-        pytest.param(0.7, 1.5, True, False, id="and not for a second and a half"),
+        pytest.param((0.0, 0.2), False, True, id="a look tells that a fifth stirs"),
+        pytest.param((0.0, 0.1), False, False, id="not that a tenth does"),
+        pytest.param((0.3, 0.2), True, True, id="the mean tells of what was pushed, a fourth"),
+        pytest.param((0.3, 0.0), True, False, id="not of a seventh"),
+        pytest.param((0.5,), True, False, id="nor does one look, which shows the hand beside"),
+        pytest.param((0.5, None, 0.0), True, True, id="what tells nothing is no look"),
+        pytest.param((None, None), False, False, id="nobody asked"),
     ],
 )
-def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
+def test_a_hand_stirs(stirs, pushed, hand):
+    looks = [Heard(float(at_s), 0.0, 1.0, True, share) for at_s, share in enumerate(stirs)]
+    assert in_hand(looks, pushed=pushed) is hand
+
+
+def test_one_look_after_a_push_moves_nothing():
+    held = a_track(held=True, seen_s=2.0)
+    assert looked(held).moved_s > -inf
+    once = looked(held, pushed=True)
+    assert once.moved_s == -inf
+    assert looked(once, pushed=True).moved_s > -inf
+
+
+@pytest.mark.parametrize(
+    ("pixels_s", "since_s", "held"),
+    [
+        pytest.param(0.3, 3.0, True, id="a third of a second ago is no stillness"),
+        pytest.param(0.7, 1.5, True, id="a hand may be still for a second and a half"),
+        pytest.param(0.7, 2.1, False, id="and not for two"),
+    ],
+)
+def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, held):
     track = a_track(held=True, still_s=5.0, seen_s=5.0)
-    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s, pushed=pushed)
+    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s)
     assert after.held is held
     assert after.place == off(0.1) or held
     assert after.laid is not None or held
@@ -288,10 +314,10 @@ def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
 )
 def test_what_is_beside_a_place_that_is_left_was_pushed(box, pushed):
     left = a_track(known=True)
-    assert was_pushed(box, [left], pixels_of(grid())) is pushed
-    assert not was_pushed(box, [left], pixels_of(grid(LIES))), "it lies there"
-    assert not was_pushed(box, [left._replace(known=False)], pixels_of(grid()))
-    assert not was_pushed(box, [left._replace(held=True)], pixels_of(grid()))
+    assert was_pushed(box, [left]) is pushed
+    assert not was_pushed(box, [left._replace(rests=True)]), "it lies there"
+    assert not was_pushed(box, [left._replace(known=False)])
+    assert not was_pushed(box, [left._replace(held=True)])
 
 
 def test_it_is_still_since_it_shows_what_it_does():
@@ -353,13 +379,13 @@ def test_two_looks_that_miss_it_forget_nothing_and_three_do(looks, forgotten):
     track = a_track(held=True)
     for look in range(1, looks + 1):
         track = missed(track, Look(()), 2.0 * look / looks)
-    assert gone(track, pixels_of(grid()), 2.0, SETTINGS) is forgotten
+    assert gone(track, 2.0, SETTINGS) is forgotten
 
 
 def test_looks_that_missed_it_count_only_since_it_was_last_seen():
     track = missed(a_track(held=True), Look(()), 0.1)
     track = missed(looked(track, passed_s=0.2), Look(()), 1.7)
-    assert not gone(track, pixels_of(grid()), 1.7, SETTINGS)
+    assert not gone(track, 1.7, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -372,12 +398,12 @@ def test_looks_that_missed_it_count_only_since_it_was_last_seen():
     ],
 )
 def test_what_was_known_to_lie_is_known_again(more, unseen_s, forgotten):
-    assert gone(a_track(**more), pixels_of(grid()), unseen_s, SETTINGS) is forgotten
+    assert gone(a_track(**more), unseen_s, SETTINGS) is forgotten
 
 
 @pytest.mark.parametrize(("unseen_s", "forgotten"), [(50.0, False), (70.0, True)])
 def test_what_no_eye_sees_where_its_pixels_are_is_remembered_for_a_minute(unseen_s, forgotten):
-    assert gone(a_track(), pixels_of(grid(LIES)), unseen_s, SETTINGS) is forgotten
+    assert gone(a_track(rests=True), unseen_s, SETTINGS) is forgotten
 
 
 @pytest.mark.parametrize(("plain_s", "sure"), [(2.0, False), (3.5, True)])

@@ -26,12 +26,14 @@ class Heard(NamedTuple):
     log_odds: that it is a phone
     weight:   what the look counts, 0..1
     seen:     whether it was detected at all
+    stirs:    share of its cells that changed in the moment before, 0..1, in a hand; None: not asked
     """
 
     at_s: float
     log_odds: float
     weight: float
     seen: bool
+    stirs: float | None = None
 
 
 def log_odds(score: float) -> float:

@@ -21,6 +21,7 @@ from edge.desk.tracks import (
     MOST_TRACKS,
     SURE_S,
     Track,
+    at_look,
     born,
     bounds_of,
     candidates,
@@ -134,17 +135,18 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
     def came(box: Box, seat: int) -> bool:
         return pixels.new(box) or (cut and bool(raised(box, sitters[seat], at_s, settings)))
 
-    of, new = told_apart(memory.tracks, candidates(look, FLOOR), config.seats, pixels, came)
+    known = [at_look(track, pixels) for track in memory.tracks]
+    of, new = told_apart(known, candidates(look, FLOOR), config.seats, pixels, came)
 
     tracks: list[Track] = []
-    for track in memory.tracks:
+    for track in known:
         again = of.get(track.number)
         if again is None:
             tracks.append(missed(track, look, at_s))
         else:
-            pushed = track.held and was_pushed(again.box, memory.tracks, pixels)
+            pushed = track.held and was_pushed(again.box, known)
             tracks.append(seen(track, again, look, pixels, at_s, pushed=pushed))
-    tracks = [track for track in tracks if not gone(track, pixels, at_s, settings)]
+    tracks = [track for track in tracks if not gone(track, at_s, settings)]
     number = memory.next_track
     for each in new:
         box = each.phone.box

@@ -26,7 +26,6 @@ NOISE_SIGMAS = 5.0
 CHANGED_MOST = 0.15  # however noisy it seems: else a picture that moves as a whole would hide
 AROUND = 0.3  # of a box's sides: what is beside it tells what the light did
 OTHER = 0.3  # share of a box's cells from which on it is another thing, or has moved
-STIRS = 0.15  # and from which on it sways a little
 
 
 class Kept(NamedTuple):
@@ -72,11 +71,9 @@ class Pixels:
             still_s = self.at_s - older.at_s
         return still_s
 
-    def stirs(self, box: Box) -> bool:
-        """Whether what is in the box moves, if only a little, as in a hand."""
-        if self.now is None:
-            return False
-        return differing(self.now, self.kept[0][0].grid, box) >= STIRS
+    def stirs(self, box: Box) -> float:
+        """Share of what is in the box that changed in the moment before, 0..1; 0: nobody knows."""
+        return 0.0 if self.now is None else differing(self.now, self.kept[0][0].grid, box)
 
     def new(self, box: Box) -> bool:
         """Whether what is in the box was not there a moment ago, nor at any of the times before

@@ -24,8 +24,9 @@ MOST_PHONES = 8  # in one look
 MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 STILL_S = 0.5  # what shows pixels of longer ago is still
-PUSHED_S = 1.2  # beside a place that is left; else a phone that is pushed is lit
 LIES_S = 1.8  # and lies when it has been for so long: few hands are that quiet
+STIRS = 0.15  # share of the cells of a thing in a hand that change from one moment to the next
+PUSHED_STIRS = 0.2  # and on the mean, of what may have been pushed: hands pass beside that, too
 KNOWN_S = 2.0  # what shows pixels of so long ago is known to lie
 MISSES = 3  # one look that does not see it forgets nothing
 COVERED_S = 10.0  # so long a hand may be over what lies
@@ -40,7 +41,8 @@ class Track(NamedTuple):
     place:   where it lies, or was last seen in the hand
     laid:    the pixels when it was last seen to lie there
     known:   it was seen to lie, by pixels of KNOWN_S ago
-    moved_s: when its pixels last changed in the hand from one moment to the next
+    rests:   at this look its place shows what it did when it was last seen to lie there
+    moved_s: when it was last seen to stir as in a hand
     still_s: since when it has been still there
     heard:   what the looks of the last seconds said
     level:   mean log-odds of the recent looks
@@ -56,6 +58,7 @@ class Track(NamedTuple):
     heard: tuple[Heard, ...]
     laid: Grid | None = None
     known: bool = False
+    rests: bool = False
     moved_s: float = -inf
     still_s: float = inf
     level: float = NOTHING
@@ -165,18 +168,27 @@ def is_of(track: Track, box: Box, pixels: Pixels, *, handled: bool) -> bool:
         return track.known or not handled
     if handled or not track.known:
         return False
-    return (track.confirmed and rests(track, pixels)) or shares(track.place, box, LOOSELY_IOU)
+    return (track.confirmed and track.rests) or shares(track.place, box, LOOSELY_IOU)
 
 
-def rests(track: Track, pixels: Pixels) -> bool:
-    """Whether its place shows what it did when it was last seen to lie there."""
-    return pixels.as_in(track.laid, track.place)
+def at_look(track: Track, pixels: Pixels) -> Track:
+    """The track before a look, told whether it rests."""
+    return track._replace(rests=pixels.as_in(track.laid, track.place))
 
 
-def was_pushed(box: Box, tracks: Sequence[Track], pixels: Pixels) -> bool:
-    """Whether something that lay beside the box does so no longer: likelier pushed than held."""
-    left = [t for t in tracks if t.known and not t.held and not rests(t, pixels)]
+def was_pushed(box: Box, tracks: Sequence[Track]) -> bool:
+    """Whether something that lay beside the box does so no longer: it may have been pushed."""
+    left = [t for t in tracks if t.known and not t.held and not t.rests]
     return any(is_near(each.place, box) for each in left)
+
+
+def in_hand(heard: Sequence[Heard], *, pushed: bool) -> bool:
+    """Whether it stirs as in a hand: as its last look shows or, of what may have been pushed, by
+    the mean of two looks and more."""
+    stirs = [each.stirs for each in heard if each.stirs is not None]
+    if pushed:
+        return len(stirs) > 1 and sum(stirs) / len(stirs) >= PUSHED_STIRS
+    return bool(stirs) and stirs[-1] >= STIRS
 
 
 def seen(
@@ -191,16 +203,18 @@ def seen(
     """The track after a look that showed it."""
     box = phone.box
     still_s = pixels.still_s(box)
-    first_s, moved_s = track.first_s, track.moved_s
+    first_s, moved_s, stirs = track.first_s, track.moved_s, None
     if track.held and not is_near(track.box, box):
         first_s = at_s
-    elif track.held and pixels.stirs(box) and at_s - first_s > STILL_S:
-        moved_s = at_s  # before that its pixels change because it has just come
+    elif track.held and at_s - first_s > STILL_S:
+        stirs = pixels.stirs(box)  # before that its pixels change because it has just come
+    weight = weight_of(box, look.window)
+    heard = (*track.heard, Heard(at_s, log_odds(phone.score), weight, True, stirs))[-MOST_HEARD:]
+    if stirs is not None and in_hand(heard, pushed=pushed):
+        moved_s = at_s
     since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
-    lies_s = PUSHED_S if pushed else LIES_S
-    held = track.held and at_s - max(since_s, track.still_s) < lies_s  # two looks say so
+    held = track.held and at_s - max(since_s, track.still_s) < LIES_S  # two looks say so
     known = not held and still_s > KNOWN_S
-    heard = Heard(at_s, log_odds(phone.score), weight_of(box, look.window), True)
     return track._replace(
         held=held,
         first_s=first_s,
@@ -211,7 +225,7 @@ def seen(
         known=known or track.known,
         moved_s=moved_s,
         still_s=since_s,
-        heard=(*track.heard, heard)[-MOST_HEARD:],
+        heard=heard,
     )
 
 
@@ -223,7 +237,7 @@ def missed(track: Track, look: Look, at_s: float) -> Track:
     return track._replace(heard=(*track.heard, heard)[-MOST_HEARD:])
 
 
-def gone(track: Track, pixels: Pixels, at_s: float, settings: ObserveConfig) -> bool:
+def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
     """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
     what has lain somewhere is known again, as long as its pixels are there or may be under a
     hand."""
@@ -235,7 +249,7 @@ def gone(track: Track, pixels: Pixels, at_s: float, settings: ObserveConfig) -> 
     keep_s = settings.forget_s
     if track.known and not track.held:
         keep_s = settings.remember_s
-        if not rests(track, pixels):
+        if not track.rests:
             keep_s = min(COVERED_S, keep_s)
     return at_s - track.seen_s > keep_s
 
