@@ -290,16 +290,18 @@ def test_one_look_after_a_push_moves_nothing():
 
 
 @pytest.mark.parametrize(
-    ("pixels_s", "since_s", "held"),
+    ("pixels_s", "since_s", "pushed", "held"),
     [
-        pytest.param(0.3, 3.0, True, id="a third of a second ago is no stillness"),
-        pytest.param(0.7, 1.5, True, id="a hand may be still for a second and a half"),
-        pytest.param(0.7, 2.1, False, id="and not for two"),
+        pytest.param(0.3, 3.0, False, True, id="a third of a second ago is no stillness"),
+        pytest.param(0.7, 1.5, False, True, id="a hand may be still for a second and a half"),
+        pytest.param(0.7, 2.1, False, False, id="and not for two"),
+        pytest.param(0.7, 1.0, True, True, id="a hand that may have pushed it for a second"),
+        pytest.param(0.7, 1.5, True, False, id="and not for a second and a half"),
     ],
 )
-def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, held):
+def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
     track = a_track(held=True, still_s=5.0, seen_s=5.0)
-    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s)
+    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s, pushed=pushed)
     assert after.held is held
     assert after.place == off(0.1) or held
     assert after.laid is not None or held

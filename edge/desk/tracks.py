@@ -25,6 +25,7 @@ MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 STILL_S = 0.5  # what shows pixels of longer ago is still
 LIES_S = 1.8  # and lies when it has been for so long: few hands are that quiet
+PUSHED_S = 1.2  # and so long, when it may have been pushed
 STIRS = 0.15  # share of the cells of a thing in a hand that change from one moment to the next
 PUSHED_STIRS = 0.2  # and on the mean, of what may have been pushed: hands pass beside that, too
 KNOWN_S = 2.0  # what shows pixels of so long ago is known to lie
@@ -213,7 +214,8 @@ def seen(
     if stirs is not None and in_hand(heard, pushed=pushed):
         moved_s = at_s
     since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
-    held = track.held and at_s - max(since_s, track.still_s) < LIES_S  # two looks say so
+    lies_s = PUSHED_S if pushed else LIES_S
+    held = track.held and at_s - max(since_s, track.still_s) < lies_s  # two looks say so
     known = not held and still_s > KNOWN_S
     return track._replace(
         held=held,
