@@ -184,12 +184,12 @@ def was_pushed(box: Box, tracks: Sequence[Track]) -> bool:
 
 
 def in_hand(heard: Sequence[Heard], *, pushed: bool) -> bool:
-    """Whether it stirs as in a hand: as its last look shows or, of what may have been pushed, by
-    the mean of two looks and more."""
+    """Whether it stirs as in a hand: its last look shows so and, of what may have been pushed, the
+    mean of two looks and more."""
     stirs = [each.stirs for each in heard if each.stirs is not None]
-    if pushed:
-        return len(stirs) > 1 and sum(stirs) / len(stirs) >= PUSHED_STIRS
-    return bool(stirs) and stirs[-1] >= STIRS
+    if not stirs or stirs[-1] < STIRS:
+        return False
+    return not pushed or (len(stirs) > 1 and sum(stirs) / len(stirs) >= PUSHED_STIRS)
 
 
 def seen(
