@@ -186,10 +186,13 @@ def was_pushed(box: Box, tracks: Sequence[Track]) -> bool:
 def in_hand(heard: Sequence[Heard], *, pushed: bool) -> bool:
     """Whether it stirs as in a hand: its last look shows so and, of what may have been pushed, the
     mean of two looks and more."""
-    stirs = [each.stirs for each in heard if each.stirs is not None]
-    if not stirs or stirs[-1] < STIRS:
+    last = heard[-1].stirs
+    if last is None or last < STIRS:
         return False
-    return not pushed or (len(stirs) > 1 and sum(stirs) / len(stirs) >= PUSHED_STIRS)
+    if not pushed:
+        return True
+    stirs = [each.stirs for each in heard if each.stirs is not None]
+    return len(stirs) > 1 and sum(stirs) / len(stirs) >= PUSHED_STIRS
 
 
 def seen(
@@ -211,7 +214,7 @@ def seen(
         stirs = pixels.stirs(box)  # before that its pixels change because it has just come
     weight = weight_of(box, look.window)
     heard = (*track.heard, Heard(at_s, log_odds(phone.score), weight, True, stirs))[-MOST_HEARD:]
-    if stirs is not None and in_hand(heard, pushed=pushed):
+    if in_hand(heard, pushed=pushed):
         moved_s = at_s
     since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
     lies_s = PUSHED_S if pushed else LIES_S
