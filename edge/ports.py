@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge.desk.taught import Bank
+    from edge.taught import Bank
 
 
 class EndOfStream(Exception):

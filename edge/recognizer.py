@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.desk.geometry import ious, of_one
-from edge.desk.taught import FloatArray, Knowledge, Thing, directions, learn, sigmoid
 from edge.domain import (
     DENIED,
     EMPTY_S,
@@ -39,6 +38,7 @@ from edge.domain import (
     Shown,
 )
 from edge.ports import Eyes, Features, Inbox
+from edge.taught import FloatArray, Knowledge, Thing, directions, learn, sigmoid
 from edge.taught_store import TaughtStore, named
 from edge.vision.manifest import ModelError
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.desk.taught import FloatArray, Thing, spread_out
 from edge.domain import NAME_MOST
 from edge.files import whole
+from edge.taught import FloatArray, Thing, spread_out
 
 log = logging.getLogger(__name__)
 

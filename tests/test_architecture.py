@@ -22,7 +22,9 @@ PURE = (
         "experiment.py",
         "judge.py",
         "patterns.py",
+        "taught.py",
         "tunes.py",
+        "vision/still.py",
     ),
     *(
         f"{part}/{path.name}"

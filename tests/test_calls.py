@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from edge.config import ObserveConfig
-from edge.desk.calls import MOST, agreed, called
-from edge.desk.still import joined
+from edge.desk.calls import MOST, called
 from edge.desk.tracks import candidates
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Call, Detection, Glance, Look
 from edge.vision.calls import OFFSET, Cells, about_head, calls
 from edge.vision.decode import CALL_FLOOR, FINEST, GflDecoder, GflHead, GflQuant
 from edge.vision.preprocess import Placed, Quant
+from edge.vision.still import agreed, joined
 
 WHOLE = Placed(1.0, 1.0)
 SITTER = Detection(PERSON, 0.8, Box(0.1, 0.2, 1.0, 0.8))

@@ -7,8 +7,8 @@ from math import exp, log
 
 import pytest
 
-from edge.desk.still import joined, still
 from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
+from edge.vision.still import joined, still
 
 LEAST = log(0.03 / 0.97)  # what a look says of a thing that it does not see
 

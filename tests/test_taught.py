@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import ModelConfig
-from edge.desk.taught import Bank, Knowledge, Thing, learn, spread_out
 from edge.domain import (
     DENIED,
     EMPTY_S,
@@ -31,6 +30,7 @@ from edge.domain import (
 )
 from edge.inbox import CommandInbox
 from edge.recognizer import ENOUGH, RECENT_S, Lesson, Recognizer, held
+from edge.taught import Bank, Knowledge, Thing, learn, spread_out
 from edge.taught_store import MOST_THINGS, MOST_VECTORS, TaughtStore, Unreadable, merged, read, save
 from edge.vision.features import GREY, FileFeatures, crop
 from edge.vision.manifest import FeaturesSpec, FileSpec, ModelError, load_eyes

@@ -48,6 +48,5 @@ it shows again.
     docks      phones in their docks
     view       whether the camera sees the desk at all
     attention  where to look next
-    still      all eyes at one still picture
     observe    one frame: all of these together
 """

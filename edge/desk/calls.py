@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.desk.evidence import LEAST, log_odds, probability
 from edge.desk.geometry import LOOSELY_IOU
-from edge.domain import PHONE, Call, Detection, Look
+from edge.domain import PHONE, Call, Detection
 
 # Evidence for a light, and none for a sound: no phone is seen.
 MOST = 0.5
@@ -31,27 +31,3 @@ def called(detections: Sequence[Detection], calls: Sequence[Call]) -> list[Detec
         else:
             found.append(Detection(PHONE, min(MOST, probability(call.log_odds)), call.box))
     return sorted(found, key=lambda d: -d.score)
-
-
-def agreed(looks: Sequence[Look]) -> list[Call]:
-    """Of each person of whom every eye tells one: the mean of the eyes, each by its closest look
-    that shows a head. An eye that tells nothing of it is sure that there is none."""
-    closest: list[dict[int, Call]] = []  # of each person, by eye
-    for look in sorted(looks, key=lambda each: -each.window.area):
-        for call in look.calls:
-            known = next((p for p in closest if _same_person(p, call)), None)
-            if known is None:
-                closest.append(known := {})
-            known[look.glance.eye] = call
-    eyes = len({look.glance.eye for look in looks})
-    found = []
-    for person in closest:
-        if len(person) == eyes:
-            surest = max(person.values(), key=lambda call: call.log_odds)
-            mean = sum(call.log_odds for call in person.values()) / eyes
-            found.append(surest._replace(log_odds=mean))
-    return found
-
-
-def _same_person(known: dict[int, Call], call: Call) -> bool:
-    return any(other.person.iou(call.person) >= LOOSELY_IOU for other in known.values())

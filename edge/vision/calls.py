@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.desk.still import largest_people
 from edge.domain import Box, Call, Detection
 from edge.vision.preprocess import Placed
+from edge.vision.still import largest_people
 
 OFFSET = -8.0  # chosen by cross-validation, with the row
 HEAD = 1 / 3  # of a person, from the top

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from edge.config import ModelConfig
 from edge.desk.evidence import LEAST, against_rivals
-from edge.desk.still import joined, still
 from edge.domain import WHOLE_PICTURE, Box, Call, Detection, Frame, Glance, Look
 from edge.vision.manifest import EyeSet
+from edge.vision.still import joined, still
 from edge.vision.tflite import TfliteDetector, load_detector
 
 

@@ -3,7 +3,7 @@
 The crop shows the thing and nothing else: its box, a little larger, as large as the input allows,
 and grey around it, so that neither the room nor who holds it becomes a mark of the thing.
 
-Beside the file lies what was made of the training pictures with it (`Bank` of `desk/taught.py`),
+Beside the file lies what was made of the training pictures with it (`Bank` of `taught.py`),
 and how its numbers become a vector: their principal components among those pictures, scaled alike.
 """
 
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.desk.taught import Bank
 from edge.domain import Box, Frame
+from edge.taught import Bank
 from edge.vision.manifest import FeaturesSpec, ModelError
 from edge.vision.tflite import Vectors
 

@@ -45,7 +45,6 @@ from torch.nn.functional import softplus
 
 from edge.desk.evidence import LEAST
 from edge.desk.geometry import LOOSELY_IOU, overlaps, shows
-from edge.desk.still import joined, largest_people, still
 from edge.devices.camera_picture import load_picture
 from edge.domain import PHONE, Box, Detection, Frame, Glance, Look
 from edge.vision.calls import OFFSET, about_head
@@ -53,6 +52,7 @@ from edge.vision.decode import GflDecoder, GflHead, GflQuant, to_detections
 from edge.vision.eyes import Eyes
 from edge.vision.manifest import Colour, Family, Fit, ModelInput
 from edge.vision.preprocess import Preprocessor, Quant
+from edge.vision.still import joined, largest_people, still
 
 SETS = ("stanford40", "hagrid", "core50", "train")
 COCO = {"val2017": "cocoval", "coco128": "coco128", "COCO train": "cocotrain"}

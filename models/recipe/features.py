@@ -7,7 +7,7 @@
         weights of 8 bits alone tflite-runtime takes 22.
     python features.py bank --data DIR --output FOLDER --proposals FILE...
         picodet-features.npz: how the numbers become a vector, and the prior of a classifier
-        (edge/desk/taught.py), from the pictures that SOURCES.md lets anybody train on.
+        (edge/taught.py), from the pictures that SOURCES.md lets anybody train on.
 
 FILE is what `procrastobot detect --json --floor 0.02` prints of the pictures of train, core50 and
 hagrid: what the eyes themselves propose is what the classifier will be asked about. The first
@@ -150,7 +150,7 @@ def _projection(raw: Any) -> tuple[Any, Any]:
 
 
 def _prior(vectors: Any, phone: Any) -> dict[str, Any]:
-    """Mean and precision of the weights: see Bank in edge/desk/taught.py."""
+    """Mean and precision of the weights: see Bank in edge/taught.py."""
     rows = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1)
     share = np.where(phone > 0, 0.5 / phone.sum(), 0.5 / (len(phone) - phone.sum()))
     before = np.full(rows.shape[1], PRIOR)

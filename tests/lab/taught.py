@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.commands.model_options import add_model_options, chosen_model, opened_model
-from edge.desk.taught import Bank, Thing, learn, spread_out
 from edge.devices.camera_picture import load_picture
 from edge.domain import PHONE, Box, Detection, Frame
 from edge.ports import Detector, Features
 from edge.recognizer import UNSEEN, held, is_phone, seen_from_both_sides
+from edge.taught import Bank, Thing, learn, spread_out
 from edge.taught_store import MOST_VECTORS
 from edge.vision.manifest import ModelError
 

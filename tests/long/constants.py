@@ -1,6 +1,6 @@
 """Halves and doubles every number of the judgement, one at a time, and says what no test notices.
 
-    python -m tests.long.constants                    all of `edge/desk`
+    python -m tests.long.constants                    `edge/desk`, stills, what is taught
     python -m tests.long.constants --only tracks      of one module
 
 A number that may be halved and doubled without a test failing is one that nobody knows a reason
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.long.mutants import copied, exit_code
 
-DESK = Path("edge/desk")
+JUDGING = ("desk/*.py", "taught.py", "vision/still.py")
 # What says of one number what it is for, and runs in a moment; then what plays whole scenes.
 PLAIN = (
     *("tracks", "evidence", "attention", "sitters", "geometry"),
@@ -53,7 +53,7 @@ class Constant:
 def constants(root: Path) -> Iterator[Constant]:
     """Each number in what is given a name in capitals at the top of a module; but nothing, which
     stays what it is."""
-    for path in sorted((root / DESK).glob("*.py")):
+    for path in sorted(each for where in JUDGING for each in (root / "edge").glob(where)):
         for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.Assign):
                 continue

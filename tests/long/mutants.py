@@ -66,9 +66,10 @@ TESTS = {
     "edge/devices/guard.py": ("guard", "ring_and_speaker"),
     "edge/desk": (
         *("desk_parts", "tracks", "evidence", "attention", "sitters", "geometry"),
-        *("docks", "view", "pixels", "still", "calls", "observe", "sequences", "taught"),
-        "judgement",
+        *("docks", "view", "pixels", "calls", "observe", "sequences", "taught", "judgement"),
     ),
+    "edge/taught.py": ("taught",),
+    "edge/vision/still.py": ("still", "calls"),
 }
 # What reads the sources instead of running them judges what runs when they are imported.
 READS = "tests.test_architecture.test_values_are_frozen_and_slotted"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from edge.desk.attention import around_person, shows_nothing_new
-from edge.desk.calls import agreed, called
+from edge.desk.calls import called
 from edge.desk.evidence import LEAST, NOTHING, log_odds, probability, weight_of
 from edge.desk.geometry import LOOSELY_IOU, shows
-from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Detection, Glance, Look
+from edge.domain import PERSON, PHONE, WHOLE_PICTURE, Box, Call, Detection, Glance, Look
 
 SITS = 0.2  # score from which on there may be somebody
 MOST_PEOPLE = 2  # the largest are looked at closely
@@ -50,6 +50,30 @@ def joined(looks: Sequence[Look], same_iou: float = SAME_IOU) -> list[Detection]
     things = (_together(each, looks, same_iou) for each in _apart(seeds, same_iou))
     # Boxes that were none of each other's may have become one.
     return called(_apart(things, same_iou), agreed(looks))
+
+
+def agreed(looks: Sequence[Look]) -> list[Call]:
+    """Of each person of whom every eye tells one: the mean of the eyes, each by its closest look
+    that shows a head. An eye that tells nothing of it is sure that there is none."""
+    closest: list[dict[int, Call]] = []  # of each person, by eye
+    for look in sorted(looks, key=lambda each: -each.window.area):
+        for call in look.calls:
+            known = next((p for p in closest if _same_person(p, call)), None)
+            if known is None:
+                closest.append(known := {})
+            known[look.glance.eye] = call
+    eyes = len({look.glance.eye for look in looks})
+    found = []
+    for person in closest:
+        if len(person) == eyes:
+            surest = max(person.values(), key=lambda call: call.log_odds)
+            mean = sum(call.log_odds for call in person.values()) / eyes
+            found.append(surest._replace(log_odds=mean))
+    return found
+
+
+def _same_person(known: dict[int, Call], call: Call) -> bool:
+    return any(other.person.iou(call.person) >= LOOSELY_IOU for other in known.values())
 
 
 def _apart(detections: Iterable[Detection], same_iou: float) -> list[Detection]:
