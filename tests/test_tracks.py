@@ -271,6 +271,7 @@ def test_pixels_change_for_a_third_of_a_second_because_it_came_and_not_for_two_t
         pytest.param((0.0, 0.1), False, False, id="not that a tenth does"),
         pytest.param((0.3, 0.2), True, True, id="the mean tells of what was pushed, a fourth"),
         pytest.param((0.3, 0.0), True, False, id="not of a seventh"),
+        pytest.param((0.0, 0.3), True, False, id="whichever of its looks showed that"),
         pytest.param((0.5,), True, False, id="nor does one look, which shows the hand beside"),
         pytest.param((0.5, 0.1), True, False, id="nor what stirred before and does not now"),
         pytest.param((0.2, None, 0.2), True, True, id="what tells nothing is no look"),
