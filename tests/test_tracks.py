@@ -24,13 +24,22 @@ from edge.desk.tracks import (
     is_near,
     is_of,
     judged,
+    may_be_pushed,
     missed,
     seen,
     shares,
     told_apart,
-    was_pushed,
 )
-from edge.domain import PHONE, Box, Detection, Glance, Look, PhoneUse, Thresholds
+from edge.domain import (
+    PHONE,
+    WHOLE_PICTURE,
+    Box,
+    Detection,
+    Glance,
+    Look,
+    PhoneUse,
+    Thresholds,
+)
 from tests.desk import Desk, cells, phone
 
 LIES = Box(0.4, 0.4, 0.6, 0.5)
@@ -292,18 +301,36 @@ def test_one_look_after_a_push_moves_nothing():
 
 
 @pytest.mark.parametrize(
-    ("pixels_s", "since_s", "pushed", "held"),
+    ("still_s", "pushed", "stirs"),
     [
-        pytest.param(0.3, 3.0, False, True, id="a third of a second ago is no stillness"),
-        pytest.param(0.7, 1.5, False, True, id="a hand may be still for a second and a half"),
-        pytest.param(0.7, 2.1, False, False, id="and not for two"),
-        pytest.param(0.7, 1.0, True, True, id="a hand that may have pushed it for a second"),
-        pytest.param(0.7, 1.5, True, False, id="and not for a second and a half"),
+        pytest.param(0.7, False, True, id="a hand is hardly ever quite still"),
+        pytest.param(0.7, True, False, id="beside what was pushed another one is not"),
+        pytest.param(0.3, True, True, id="a third of a second ago it was there as well"),
     ],
 )
-def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
+def test_what_was_pushed_and_shows_the_pixels_of_before_does_not_stir(still_s, pushed, stirs):
+    edge, now = grid(LIES), grid(LIES)
+    rows = slice(round(LIES.ymin * 48), round(LIES.ymax * 48))
+    edge[rows, round(LIES.xmin * 64)] += 0.5
+    pixels = Pixels(100.0, now, ((Kept(100.0 - still_s, edge), Kept(100.0, now)),))
+    assert 0.15 < pixels.stirs(LIES) < 0.3
+    held = a_track(held=True, seen_s=2.0)
+    found = Detection(PHONE, 0.8, LIES)
+    last = seen(held, found, Look(()), pixels, 2.3, pushed=pushed).heard[-1]
+    assert last.stirs == (pixels.stirs(LIES) if stirs else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("pixels_s", "since_s", "held"),
+    [
+        pytest.param(0.3, 3.0, True, id="a third of a second ago is no stillness"),
+        pytest.param(0.7, 1.5, True, id="a hand may be still for a second and a half"),
+        pytest.param(0.7, 2.1, False, id="and not for two"),
+    ],
+)
+def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, held):
     track = a_track(held=True, still_s=5.0, seen_s=5.0)
-    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s, pushed=pushed)
+    after = looked(track, off(0.1), still_s=pixels_s, passed_s=since_s)
     assert after.held is held
     assert after.place == off(0.1) or held
     assert after.laid is not None or held
@@ -316,12 +343,18 @@ def test_what_is_still_for_two_seconds_lies(pixels_s, since_s, pushed, held):
         pytest.param(BESIDE, False, id="far from there"),
     ],
 )
-def test_what_is_beside_a_place_that_is_left_was_pushed(box, pushed):
+def test_what_is_beside_a_place_that_is_left_may_be_pushed(box, pushed):
     left = a_track(known=True)
-    assert was_pushed(box, [left]) is pushed
-    assert not was_pushed(box, [left._replace(rests=True)]), "it lies there"
-    assert not was_pushed(box, [left._replace(known=False)])
-    assert not was_pushed(box, [left._replace(held=True)])
+    assert may_be_pushed(box, [left], WHOLE_PICTURE) is pushed
+    assert not may_be_pushed(box, [left._replace(rests=True)], WHOLE_PICTURE), "it lies there"
+    assert not may_be_pushed(box, [left._replace(known=False)], WHOLE_PICTURE)
+    assert not may_be_pushed(box, [left._replace(held=True)], WHOLE_PICTURE)
+
+
+def test_what_is_not_before_somebody_may_be_pushed():
+    assert not may_be_pushed(LIES, [], scaled(1.5))
+    assert may_be_pushed(LIES, [], off(2.0)), "somebody sits beside it"
+    assert may_be_pushed(LIES, [], None), "nobody sits there"
 
 
 def test_it_is_still_since_it_shows_what_it_does():
@@ -344,13 +377,15 @@ def test_pixels_of_three_seconds_ago_tell_that_it_lies_and_not_of_one(still_s, k
     assert not looked(a_track(held=True), still_s=still_s).known
 
 
-def test_what_lies_is_measured_again_when_it_is_known_to_and_stays_where_it_was():
+def test_what_lies_is_measured_again_when_it_is_known_to_and_not_under_a_hand():
     track = a_track()
-    before = track.laid
-    assert looked(track, off(0.1), still_s=0.0).laid is before
+    under = looked(track, off(0.1), still_s=0.0)
+    assert (under.laid, under.place) == (track.laid, LIES)
     after = looked(track, off(0.1), still_s=3.0)
-    assert after.laid is not before
-    assert after.place == LIES
+    assert after.laid is not track.laid
+    assert after.place == off(0.05), "the mean of what showed it"
+    again = looked(after, off(0.2), still_s=3.0)
+    assert again.place == off(0.1)
     assert looked(after, still_s=0.0).known, "a hand over it changes nothing of that"
 
 
@@ -397,6 +432,8 @@ def test_looks_that_missed_it_count_only_since_it_was_last_seen():
     [
         pytest.param({}, 7.0, False, id="a hand is over it for seven seconds"),
         pytest.param({}, 15.0, True, id="no hand is over it for fifteen"),
+        pytest.param({"rested_s": 8.0}, 15.0, False, id="it was there, unseen, before the hand"),
+        pytest.param({"rested_s": 8.0}, 20.0, True, id="nor is that hand for twelve"),
         pytest.param({"known": False}, 4.0, True, id="a hand only stopped there"),
         pytest.param({"held": True}, 4.0, True, id="a hand has it, elsewhere"),
     ],
@@ -407,7 +444,7 @@ def test_what_was_known_to_lie_is_known_again(more, unseen_s, forgotten):
 
 @pytest.mark.parametrize(("unseen_s", "forgotten"), [(50.0, False), (70.0, True)])
 def test_what_no_eye_sees_where_its_pixels_are_is_remembered_for_a_minute(unseen_s, forgotten):
-    assert gone(a_track(rests=True), unseen_s, SETTINGS) is forgotten
+    assert gone(a_track(rested_s=unseen_s), unseen_s, SETTINGS) is forgotten
 
 
 @pytest.mark.parametrize(("plain_s", "sure"), [(2.0, False), (3.5, True)])

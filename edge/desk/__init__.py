@@ -17,11 +17,10 @@ was last seen to lie. So of the boxes of one look those that show pixels of a th
 are that thing; what appears by pixels that were not there, or near what a hand had, is in a hand;
 anything else lies (`tracks`). A hand has one thing, of which the surest box tells, wherever it
 goes: a phone that is raised moves by more than its size between two looks. What a hand has lies
-when two looks find its pixels to be those of nearly two seconds ago, or of a second where it may
-have been pushed; it is known to by pixels of two seconds ago. Until it has lain for ten seconds the
-grids of so long ago and more stay those of the desk without it: what a hand brings back to where it
-was has come again. The box of a thing that is known to lie may be a little off with a hand over it,
-or farther beside one.
+when two looks find its pixels to be those of nearly two seconds ago; it is known to by pixels of
+two seconds ago. Until it has lain for ten seconds the grids of so long ago and more stay those of
+the desk without it: what a hand brings back to where it was has come again. The box of a thing that
+is known to lie may be a little off with a hand over it, or farther beside one.
 
 **What is heard.** A look that shows a thing's place without seeing it there counts against it as
 log-odds of 3 %. What the looks of the last second and a half say together is their *mean*: looks of
@@ -33,11 +32,12 @@ making, which err differently, help each other.
 
 **What follows.** A thing that is likely enough a phone (the threshold of the set of eyes in
 `models/manifest.toml`, or the configuration's) and in a hand that raises it before somebody, or
-that stirs after it came, is a phone in use: a light, after the hold. Beside a place that something
-left it may only have been pushed: there one look that stirs may be the hand that passes, and the
-mean of the looks says whether it is held. A sound takes more evidence, over three seconds. What
-lies is remembered for a minute where it lay, seen or not; it may be covered, and is no pick-up when
-it shows again.
+that stirs after it came, is a phone in use: a light, after the hold. What is not before somebody,
+or beside a place that something left, may only have been pushed: there one look that stirs may be
+the hand that passes, the mean of the looks says whether it is held, and what shows the pixels of
+half a second ago does not stir. A sound takes more evidence, over three seconds. What lies is
+remembered for a minute where it was last seen to, and for ten seconds under a hand; it is no
+pick-up when it shows again.
 
     geometry   boxes that say the same
     evidence   scores, log-odds, means

@@ -57,6 +57,16 @@ def clipped(box: Box) -> Box:
     return Box(max(0.0, box.ymin), max(0.0, box.xmin), min(1.0, box.ymax), min(1.0, box.xmax))
 
 
+def between(one: Box, other: Box, share: float) -> Box:
+    """The box at a share of the way from one to the other."""
+    return Box(
+        one.ymin + share * (other.ymin - one.ymin),
+        one.xmin + share * (other.xmin - one.xmin),
+        one.ymax + share * (other.ymax - one.ymax),
+        one.xmax + share * (other.xmax - one.xmax),
+    )
+
+
 def apart(one: Box, other: Box) -> float:
     """Distance of the centres, in shares of the picture."""
     (ay, ax), (by, bx) = one.center, other.center

@@ -27,10 +27,10 @@ from edge.desk.tracks import (
     candidates,
     gone,
     judged,
+    may_be_pushed,
     missed,
     seen,
     told_apart,
-    was_pushed,
 )
 from edge.desk.view import Sight, looked_through
 from edge.domain import (
@@ -144,7 +144,8 @@ def _add(memory: Memory, look: Look, at_s: float, config: Config, thresholds: Th
         if again is None:
             tracks.append(missed(track, look, at_s))
         else:
-            pushed = track.held and was_pushed(again.box, known)
+            person = sitters[track.seat].at(at_s)
+            pushed = track.held and may_be_pushed(again.box, known, person)
             tracks.append(seen(track, again, look, pixels, at_s, pushed=pushed))
     tracks = [track for track in tracks if not gone(track, at_s, settings)]
     number = memory.next_track

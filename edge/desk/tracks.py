@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edge.config import ObserveConfig, SeatConfig
 from edge.desk.calls import called
 from edge.desk.evidence import NOTHING, Heard, level, log_odds, weight_of
-from edge.desk.geometry import LOOSELY_IOU, SAME_IOU, apart, of_one, shows
+from edge.desk.geometry import LOOSELY_IOU, SAME_IOU, apart, between, of_one, shows
 from edge.desk.people import Sitter, raised, seat_of
 from edge.desk.pixels import Pixels
 from edge.domain import PHONE, Box, Detection, Look, PhoneUse, Thresholds
@@ -25,7 +25,6 @@ MOST_HEARD = 48
 ALIKE = 3.0  # times as large a box may be to show the same thing
 STILL_S = 0.5  # what shows pixels of longer ago is still
 LIES_S = 1.8  # and lies when it has been for so long: few hands are that quiet
-PUSHED_S = 1.2  # and so long, when it may have been pushed
 STIRS = 0.15  # share of the cells of a thing in a hand that change from one moment to the next
 PUSHED_STIRS = 0.2  # and on the mean, of what may have been pushed: hands pass beside that, too
 KNOWN_S = 2.0  # what shows pixels of so long ago is known to lie
@@ -40,9 +39,11 @@ class Track(NamedTuple):
     held:    a hand has it; else it lies
     first_s: since when it is seen about there
     place:   where it lies, or was last seen in the hand
+    shown:   looks at it that found it to lie, of whose boxes the place is the mean
     laid:    the pixels when it was last seen to lie there
     known:   it was seen to lie, by pixels of KNOWN_S ago
     rests:   at this look its place shows what it did when it was last seen to lie there
+    rested_s: when it last did
     moved_s: when it was last seen to stir as in a hand
     still_s: since when it has been still there
     heard:   what the looks of the last seconds said
@@ -57,9 +58,11 @@ class Track(NamedTuple):
     box: Box
     place: Box
     heard: tuple[Heard, ...]
+    shown: int = 1
     laid: Grid | None = None
     known: bool = False
     rests: bool = False
+    rested_s: float = -inf
     moved_s: float = -inf
     still_s: float = inf
     level: float = NOTHING
@@ -174,11 +177,15 @@ def is_of(track: Track, box: Box, pixels: Pixels, *, handled: bool) -> bool:
 
 def at_look(track: Track, pixels: Pixels) -> Track:
     """The track before a look, told whether it rests."""
-    return track._replace(rests=pixels.as_in(track.laid, track.place))
+    rests = pixels.as_in(track.laid, track.place)
+    return track._replace(rests=rests, rested_s=pixels.at_s if rests else track.rested_s)
 
 
-def was_pushed(box: Box, tracks: Sequence[Track]) -> bool:
-    """Whether something that lay beside the box does so no longer: it may have been pushed."""
+def may_be_pushed(box: Box, tracks: Sequence[Track], person: Box | None) -> bool:
+    """Whether what came there may only have been pushed along the desk: it is not before whoever
+    sits there, or something that lay beside it does so no longer."""
+    if person is None or not person.contains(*box.center):
+        return True
     left = [t for t in tracks if t.known and not t.held and not t.rests]
     return any(is_near(each.place, box) for each in left)
 
@@ -211,21 +218,24 @@ def seen(
     if track.held and not is_near(track.box, box):
         first_s = at_s
     elif track.held and at_s - first_s > STILL_S:
-        stirs = pixels.stirs(box)  # before that its pixels change because it has just come
+        # Before that its pixels change because it has just come. What was pushed stirs by its edge,
+        # where hands pass, and shows the pixels of half a second ago all the same.
+        stirs = 0.0 if pushed and still_s > STILL_S else pixels.stirs(box)
     weight = weight_of(box, look.window)
     heard = (*track.heard, Heard(at_s, log_odds(phone.score), weight, True, stirs))[-MOST_HEARD:]
     if in_hand(heard, pushed=pushed):
         moved_s = at_s
     since_s = min(track.still_s, at_s - still_s) if still_s > STILL_S else inf
-    lies_s = PUSHED_S if pushed else LIES_S
-    held = track.held and at_s - max(since_s, track.still_s) < lies_s  # two looks say so
+    held = track.held and at_s - max(since_s, track.still_s) < LIES_S  # two looks say so
     known = not held and still_s > KNOWN_S
+    shown = 1 if track.held else track.shown + known
     return track._replace(
         held=held,
         first_s=first_s,
         seen_s=at_s,
         box=box,
-        place=box if track.held and not held else track.place,
+        place=box if held is not track.held else between(track.place, box, known / shown),
+        shown=shown,
         laid=pixels.now if known or track.held else track.laid,
         known=known or track.known,
         moved_s=moved_s,
@@ -251,12 +261,10 @@ def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
         misses += 1
     if misses < MISSES and at_s - track.seen_s <= MISSES * settings.forget_s:
         return False
-    keep_s = settings.forget_s
-    if track.known and not track.held:
-        keep_s = settings.remember_s
-        if not track.rests:
-            keep_s = min(COVERED_S, keep_s)
-    return at_s - track.seen_s > keep_s
+    unseen_s = at_s - track.seen_s
+    if track.held or not track.known:
+        return unseen_s > settings.forget_s
+    return unseen_s > settings.remember_s or min(unseen_s, at_s - track.rested_s) > COVERED_S
 
 
 def born(
