@@ -471,6 +471,17 @@ def test_a_half_likely_phone_that_is_pushed_aside_is_no_pickup():
     assert desk.seat.pickups == 0
 
 
+def test_what_no_eye_saw_for_long_is_known_again_when_a_hand_comes_over_it():
+    lies = phone(ON_DESK).box
+    left = phone((ON_DESK[0], ON_DESK[1] - 0.02), size=(0.14, 0.04))
+    hand = Box(lies.ymin, left.box.xmax - 0.03, lies.ymax, lies.xmax + 0.1)
+    desk = Desk().focus().working(10, phone(ON_DESK))
+    desk.play(20, lambda at_s: ((SITTER,), STIRRED, (lies,)))
+    desk.play(0.5, lambda at_s: ((SITTER,), STIRRED, (lies,), (hand,)))
+    desk.play(4, lambda at_s: ((SITTER, left), STIRRED, (lies,), (hand,)))
+    assert desk.seat.pickups == 0
+
+
 # ---------------------------------------------------------------- when to look, and what came
 
 
