@@ -256,12 +256,12 @@ def gone(track: Track, at_s: float, settings: ObserveConfig) -> bool:
     """Whether it is to be forgotten: a hand that stops for a moment leaves no phone behind, but
     what has lain somewhere is known again, as long as its pixels are there or may be under a
     hand."""
+    unseen_s = at_s - track.seen_s
     misses = 0
     while misses < len(track.heard) and not track.heard[-1 - misses].seen:
         misses += 1
-    if misses < MISSES and at_s - track.seen_s <= MISSES * settings.forget_s:
+    if misses < MISSES and unseen_s <= MISSES * settings.forget_s:
         return False
-    unseen_s = at_s - track.seen_s
     if track.held or not track.known:
         return unseen_s > settings.forget_s
     return unseen_s > settings.remember_s or min(unseen_s, at_s - track.rested_s) > COVERED_S
